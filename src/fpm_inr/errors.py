@@ -1,0 +1,46 @@
+"""The errors a user can meet: each is one sentence that names the place and the mend."""
+
+from __future__ import annotations
+
+
+class FpmInrError(Exception):
+    """Base of every error that is the input's, not the program's. The command line exits with 2."""
+
+
+class InputError(FpmInrError, ValueError):
+    """Something that was given cannot be used.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, with the offending value.
+    mend : str
+        What to do about it, as an imperative.
+    field : str, optional
+        The variable, key or option concerned.
+    source : str, optional
+        The file or folder concerned.
+    """
+
+    def __init__(self, problem: str, mend: str, *, field: str = "", source: object = "") -> None:
+        self.problem, self.mend, self.field, self.source = problem, mend, field, str(source)
+        place = ": ".join(part for part in (self.source, self.field) if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}; {mend}.")
+
+    def at(self, source: object, field: str | None = None) -> InputError:
+        """Return the same error, located in a file (and under that file's name for the field)."""
+        return type(self)(
+            self.problem, self.mend, field=self.field if field is None else field, source=source
+        )
+
+
+class DataError(InputError):
+    """A file or an array is missing something, damaged, or inconsistent."""
+
+
+class SettingsError(InputError):
+    """An option, key or combination of settings cannot be used."""
+
+
+class OutputError(InputError):
+    """A result cannot be written where it was asked for."""
