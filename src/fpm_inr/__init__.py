@@ -37,7 +37,7 @@ _HOME = {
     "reconstruct": "fpm_inr.reconstruct",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

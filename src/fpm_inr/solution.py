@@ -1,4 +1,4 @@
-"""What a reconstruction gives: a field with its optics and history, and the image stacks it renders."""
+"""What a reconstruction gives: a field with its history, and the stacks it renders."""
 
 from __future__ import annotations
 
