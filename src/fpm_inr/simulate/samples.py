@@ -1,0 +1,281 @@
+"""Specimens: what is drawn (a picture, a target, a blood smear) and how it lies in depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fpm_inr.errors import SettingsError
+from fpm_inr.simulate.smear import draw_smear
+from fpm_inr.simulate.targets import draw_siemens, draw_usaf
+
+FloatArray = NDArray[np.float64]
+
+SHAPES = ("thin", "tilted", "wavy", "two-layer", "thick")
+SUBJECTS = ("smear", "immunohistochemistry", "cell", "retina", "camera", "usaf", "siemens")
+THICK_SHEETS = 8
+# Nothing is quite black: a logarithm must exist.
+DARKEST = 1e-3
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What lies under the objective.
+
+    Parameters
+    ----------
+    subject : str
+        One of `SUBJECTS`: a drawn blood smear, a picture of scikit-image's, or a resolution target.
+    shape : str
+        One of `SHAPES`.
+    z_um : float
+        Height of the specimen's middle.
+    tilt_deg : float
+        Tilt of a tilted specimen.
+    tilt_axis_deg : float
+        Direction of the axis it is tilted about: 0 is along the rows' x, so that z rises with y.
+    depth_um : float
+        Peak to peak of a wavy one, distance of two layers, thickness of a thick one.
+    wave_um : float
+        Period of a wavy one (along x and y).
+    opacity : float
+        Amplitude lost where the subject is densest, 0 (a pure phase object) to 1 (black).
+    phase_rad : float
+        Phase where the subject retards most.
+
+    Raises
+    ------
+    SettingsError
+        A name is unknown or a number out of range.
+    """
+
+    subject: str = "smear"
+    shape: str = "thin"
+    z_um: float = 0.0
+    tilt_deg: float = 0.0
+    tilt_axis_deg: float = 0.0
+    depth_um: float = 0.0
+    wave_um: float = 40.0
+    opacity: float = 0.6
+    phase_rad: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field, names in (("subject", SUBJECTS), ("shape", SHAPES)):
+            value = getattr(self, field)
+            if value not in names:
+                raise SettingsError(
+                    f"is {value!r}, which is unknown",
+                    f"give one of {', '.join(names)}",
+                    field=field,
+                )
+        for field, low, high in (
+            ("z_um", -1000.0, 1000.0),
+            ("tilt_deg", -60.0, 60.0),
+            ("tilt_axis_deg", -360.0, 360.0),
+            ("depth_um", 0.0, 1000.0),
+            ("wave_um", 5.0, 1e5),
+            ("opacity", 0.0, 1.0),
+            ("phase_rad", -10.0, 10.0),
+        ):
+            value = getattr(self, field)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise SettingsError(
+                    f"is {value:g}", f"give a number from {low:g} to {high:g}", field=field
+                )
+        if self.opacity == 0 and self.phase_rad == 0:
+            raise SettingsError(
+                "is 0, and so is the phase: an empty slide",
+                "give an opacity or a phase",
+                field="opacity",
+            )
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        deep = self.shape in ("wavy", "two-layer", "thick")
+        if deep and self.depth_um == 0:
+            raise SettingsError(
+                f"is 0 for a {self.shape} specimen", "give a depth in um", field="depth_um"
+            )
+        if self.depth_um and not deep:
+            raise SettingsError(
+                f"is {self.depth_um:g}, which a {self.shape} specimen has not",
+                "leave it out, or choose the shape wavy, two-layer or thick",
+                field="depth_um",
+            )
+        if self.tilt_deg and self.shape != "tilted":
+            raise SettingsError(
+                f"is {self.tilt_deg:g} for a {self.shape} specimen",
+                "leave it out, or choose the shape tilted",
+                field="tilt_deg",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """An infinitely thin part of a specimen.
+
+    Parameters
+    ----------
+    log_transmission_y_x : array [y, x] of complex
+        Logarithm of the complex transmission.
+    z_y_x_um : array [y, x] or [1, 1]
+        Its height everywhere.
+    """
+
+    log_transmission_y_x: NDArray[np.complex128]
+    z_y_x_um: FloatArray
+
+
+def height_um(specimen: Specimen, y_um: FloatArray, x_um: FloatArray) -> FloatArray:
+    """Height [y, x] of a specimen of one sheet ([1, 1] where it is the same everywhere)."""
+    y, x = y_um[:, None], x_um[None, :]
+    if specimen.shape == "tilted":
+        axis = math.radians(specimen.tilt_axis_deg)
+        rise = y * math.cos(axis) - x * math.sin(axis)
+        return specimen.z_um + math.tan(math.radians(specimen.tilt_deg)) * rise
+    if specimen.shape == "wavy":
+        turn = 2 * math.pi / specimen.wave_um
+        wave: FloatArray = specimen.depth_um / 2 * np.sin(turn * x) * np.cos(turn * y)
+        return specimen.z_um + wave
+    return np.full((1, 1), specimen.z_um)
+
+
+def make_sheets(
+    specimen: Specimen,
+    y_um: FloatArray,
+    x_um: FloatArray,
+    *,
+    field_um: float,
+    detail_um: float,
+    seed: int,
+) -> list[Sheet]:
+    """Draw a specimen on a grid.
+
+    A thick specimen is `THICK_SHEETS` sheets, each showing another part of the subject, with the
+    contrast of each divided by the root of their number; two layers are two such sheets.
+
+    Parameters
+    ----------
+    y_um, x_um : array
+        Evenly spaced coordinates, 0 in the middle of the field of view.
+    field_um : float
+        Shorter side of the field of view, which targets fill.
+    detail_um : float
+        Size that one pixel of a picture is given.
+    seed : int
+        Places the cells of a smear.
+    """
+    layers = {"two-layer": 2, "thick": THICK_SHEETS}.get(specimen.shape, 1)
+    sheets = []
+    for layer in range(layers):
+        absorption, phase = (
+            _draw(
+                specimen.subject,
+                y_um,
+                x_um,
+                field_um=field_um,
+                detail_um=detail_um,
+                seed=seed + layer,
+            )
+            if layer == 0 or specimen.subject == "smear"
+            else _draw(
+                specimen.subject,
+                y_um + 0.29 * layer * field_um,
+                x_um + 0.37 * layer * field_um,
+                field_um=field_um,
+                detail_um=detail_um,
+                seed=seed,
+            )
+        )
+        amplitude = np.maximum(1.0 - specimen.opacity * absorption, DARKEST)
+        log = (np.log(amplitude) + 1j * specimen.phase_rad * phase) / math.sqrt(layers)
+        if layers == 1:
+            z_um = height_um(specimen, y_um, x_um)
+        else:
+            z_um = np.full((1, 1), specimen.z_um + specimen.depth_um * (layer / (layers - 1) - 0.5))
+        sheets.append(Sheet(log, z_um))
+    return sheets
+
+
+def _draw(
+    subject: str,
+    y_um: FloatArray,
+    x_um: FloatArray,
+    *,
+    field_um: float,
+    detail_um: float,
+    seed: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Absorption and phase [y, x], each from 0 to 1."""
+    if subject == "smear":
+        return draw_smear(y_um, x_um, seed)
+    if subject in ("usaf", "siemens"):
+        draw = draw_usaf if subject == "usaf" else draw_siemens
+        drawn = draw(y_um, x_um, field_um)
+        return drawn, drawn
+    absorption, phase = PICTURES[subject]()
+    return (
+        _lay(absorption, y_um, x_um, detail_um),
+        _lay(phase, y_um, x_um, detail_um),
+    )
+
+
+def _lay(picture: FloatArray, y_um: FloatArray, x_um: FloatArray, detail_um: float) -> FloatArray:
+    """Resample a picture, centred on (0, 0) and mirrored at its edges, without aliasing."""
+    pixel = float(x_um[1] - x_um[0])
+    ratio = pixel / detail_um
+    if ratio > 1:
+        picture = ndimage.gaussian_filter(picture, 0.5 * math.sqrt(ratio**2 - 1), mode="mirror")
+    rows = y_um / detail_um + (picture.shape[0] - 1) / 2
+    columns = x_um / detail_um + (picture.shape[1] - 1) / 2
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    laid: FloatArray = ndimage.map_coordinates(picture, grid, order=3, mode="mirror")
+    return np.clip(laid, 0.0, 1.0)
+
+
+def _stretch(picture: NDArray[np.generic]) -> FloatArray:
+    values = np.asarray(picture, dtype=np.float64)
+    low, high = np.percentile(values, [0.5, 99.5])
+    stretched: FloatArray = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return stretched
+
+
+def _picture(name: str) -> NDArray[np.uint8]:
+    from skimage import data
+
+    # these ship with scikit-image itself: nothing is downloaded
+    return np.asarray(getattr(data, name)())
+
+
+def _immunohistochemistry() -> tuple[FloatArray, FloatArray]:
+    red, green, _ = np.moveaxis(_picture("immunohistochemistry"), -1, 0)
+    return 1 - _stretch(green), 1 - _stretch(red)
+
+
+def _cell() -> tuple[FloatArray, FloatArray]:
+    phase = _stretch(_picture("cell"))
+    return 0.3 * phase, phase
+
+
+def _retina() -> tuple[FloatArray, FloatArray]:
+    # the eye's disc without the black frame around it
+    red, green, _ = np.moveaxis(_picture("retina")[250:1150, 250:1150], -1, 0)
+    return 1 - _stretch(green), _stretch(red)
+
+
+def _camera() -> tuple[FloatArray, FloatArray]:
+    # amplitude and phase that have nothing in common: cross-talk shows at once
+    return 1 - _stretch(_picture("camera")), 1 - _stretch(_picture("immunohistochemistry")[..., 1])
+
+
+PICTURES: dict[str, Callable[[], tuple[FloatArray, FloatArray]]] = {
+    "immunohistochemistry": _immunohistochemistry,
+    "cell": _cell,
+    "retina": _retina,
+    "camera": _camera,
+}
