@@ -1,0 +1,72 @@
+"""``fpm-inr render``: a solution -> images at any z."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fpm_inr.io.rendering import Part
+
+
+@click.command("render")
+@click.argument("field", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where to; the suffix is the format: .ome.zarr .ome.tif .npy .mp4 .gif .png "
+    "(with {z} in the name for several heights), or a folder of PNG files (no suffix).",
+)
+@click.option(
+    "--z",
+    "z_text",
+    metavar="START:STOP:STEP|Z,Z,...",
+    help="Heights in um, STOP included.  [default: 41 over the solved range]",
+)
+@click.option(
+    "--part",
+    type=click.Choice(["amplitude", "phase", "both", "complex"]),
+    help="What to write.  [default: complex for .npy, both elsewhere]",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+def command(
+    field: Path, output: Path, z_text: str | None, part: Part | None, overwrite: bool
+) -> None:
+    """Render FIELD, a solution of `fpm-inr reconstruct`, into images at any z.
+
+    Slices are made and written one at a time, so a stack may be larger than memory. Numeric formats
+    hold amplitude in sqrt(counts) and phase in radians as reconstructed, in (-pi, pi].
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from fpm_inr.heights import parse_heights
+    from fpm_inr.io.export import export, format_of
+    from fpm_inr.solution import load_solution
+
+    format_of(output)
+    z_um = None if z_text is None else parse_heights(z_text)
+    solution = load_solution(field)
+    console = Console(stderr=True)
+    columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("slices", total=None)
+        export(
+            solution,
+            output,
+            z_um=z_um,
+            part=part,
+            overwrite=overwrite,
+            on_slice=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    click.echo(f"Wrote {output}")
