@@ -1,0 +1,133 @@
+"""The neural-field engine: one render per z serves a whole batch of LEDs.
+
+Smooth-L1 loss on amplitudes, Adam (Zhou et al., Optica 10, 1679 (2023), Section 2).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fpm_inr.engines.plan import Plan
+from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.fields.neural import NeuralField
+from fpm_inr.forward import ForwardModel, Instrument
+
+
+@dataclass(eq=False)
+class InrState:
+    """Everything a solve needs to go on: the field, the optimiser, the place in the plan."""
+
+    field: NeuralField
+    optimiser: torch.optim.Adam
+    step: int = 0
+    seconds: float = 0.0
+    history: list[StepReport] = field(default_factory=list)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of the state by name, for a checkpoint."""
+        named = {f"field.{name}": p.detach() for name, p in self.field.named_parameters()}
+        for name, p in self.field.named_parameters():
+            for key, value in self.optimiser.state[p].items():
+                named[f"optimiser.{name}.{key}"] = value
+        return named
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Set the tensors of the state from a checkpoint."""
+        with torch.no_grad():
+            for name, p in self.field.named_parameters():
+                p.copy_(tensors[f"field.{name}"])
+                prefix = f"optimiser.{name}."
+                self.optimiser.state[p] = {
+                    key.removeprefix(prefix): value.to(p.device).clone()
+                    for key, value in tensors.items()
+                    if key.startswith(prefix)
+                }
+
+
+def start(field: NeuralField, plan: Plan) -> InrState:
+    """Begin a solve."""
+    others = [p for name, p in field.named_parameters() if name != "plane"]
+    groups = [
+        {"params": [field.plane], "factor": plan.plane_rate_factor},
+        {"params": others, "factor": 1.0},
+    ]
+    return InrState(field, torch.optim.Adam(groups, lr=1e-3, betas=(plan.momentum, 0.999)))
+
+
+def solve(
+    state: InrState,
+    model: ForwardModel,
+    instrument: Instrument,
+    amplitude_led_y_x: Tensor,
+    plan: Plan,
+    *,
+    listen: Listener = ignore,
+    checkpoint: Callable[[InrState], None] | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> None:
+    """Take the remaining steps of the plan, in place.
+
+    Parameters
+    ----------
+    state : InrState
+    model : ForwardModel
+    instrument : Instrument
+    amplitude_led_y_x : Tensor [led, y, x]
+        Measured amplitudes, bright-field mean 1.
+    plan : Plan
+    listen : Listener
+        Called after every step. KeyboardInterrupt, raised there or by the user, leaves the state
+        after a whole step.
+    checkpoint : callable, optional
+        Called with the state every `checkpoint_seconds`.
+    """
+    device = model.device
+    aperture = model.aperture(instrument)
+    all_leds = torch.from_numpy(plan.leds).to(device)
+    peak = float(amplitude_led_y_x.max())
+    began = time.perf_counter() - state.seconds
+    saved = time.perf_counter()
+    while state.step < len(plan):
+        step = state.step
+        for group in state.optimiser.param_groups:
+            group["lr"] = float(plan.rate[step]) * group["factor"]
+        leds = all_leds[step]
+        z_um = float(plan.z_um[step])
+        measured = amplitude_led_y_x[leds]
+        state.optimiser.zero_grad(set_to_none=True)
+        image = state.field(z_um, int(plan.divisor[step]))
+        predicted = model.amplitude(
+            model.spectrum(image)[None],
+            torch.tensor([z_um], dtype=measured.dtype, device=device),
+            leds,
+            aperture.select(leds),
+        )[0]
+        loss = F.smooth_l1_loss(predicted, measured)
+        loss.backward()
+        state.optimiser.step()
+        state.step = step + 1
+        with torch.no_grad():
+            mse = float(F.mse_loss(predicted, measured))
+        state.seconds = time.perf_counter() - began
+        report = StepReport(
+            state.step,
+            len(plan),
+            float(loss.detach()),
+            10 * math.log10(peak**2 / mse) if mse > 0 else math.inf,
+            z_um,
+            state.seconds,
+        )
+        state.history.append(report)
+        if not math.isfinite(report.loss):
+            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+        listen(report)
+        if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
+            checkpoint(state)
+            saved = time.perf_counter()

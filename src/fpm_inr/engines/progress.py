@@ -1,0 +1,41 @@
+"""What an engine tells while it works, and how it is stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One line of the history.
+
+    Parameters
+    ----------
+    step : int
+        Steps taken so far.
+    total : int
+    loss : float
+    psnr_db : float
+        Of the amplitudes of the step's frames, against their brightest pixel.
+    z_um : float
+    seconds : float
+        Since the solve began, interruptions left out.
+    """
+
+    step: int
+    total: int
+    loss: float
+    psnr_db: float
+    z_um: float
+    seconds: float
+
+
+class Listener(Protocol):
+    """Receives a report after every step; raises KeyboardInterrupt to stop."""
+
+    def __call__(self, report: StepReport) -> None: ...
+
+
+def ignore(report: StepReport) -> None:
+    """Listen to nothing."""

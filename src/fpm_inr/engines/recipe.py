@@ -1,0 +1,117 @@
+"""Recipes as data: what is fitted, in which order, how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fpm_inr.errors import SettingsError
+
+RECIPE_FOLDER = Path(__file__).parent / "recipes"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldSettings(_Settings):
+    """Sizes and start of the neural field; see `fpm_inr.fields.neural.NeuralField`."""
+
+    channels: int = Field(32, ge=1, le=256)
+    hidden: int = Field(32, ge=1, le=256)
+    plane_divisor: int = Field(2, ge=1, le=16)
+    z_nodes: int = Field(5, ge=2, le=64)
+    layer_norm: bool = False
+    shared_features: bool = True
+    unit_start: bool = True
+    plane_start: float = Field(2e-4, gt=0, le=1)
+
+
+class EpochOrder(_Settings):
+    """The paper's order: for each epoch, for each z, for each LED, one step.
+
+    Even epochs visit evenly spaced z, odd ones half as many random ones.
+    """
+
+    kind: Literal["epochs"] = "epochs"
+    epochs: int = Field(15, ge=1)
+    z_spacing_dof: float = Field(
+        0.8, gt=0, description="spacing of the even epochs, in units of 0.5 um / NA^2"
+    )
+    learning_rate: float = Field(1e-3, gt=0)
+    decay_epochs: int = Field(6, ge=1, description="epochs after which the rate drops")
+    decay_factor: float = Field(0.1, gt=0, le=1)
+    coarse_to_fine: bool = False
+
+
+class SweepOrder(_Settings):
+    """Every step takes one z, spread evenly over the range, and a batch of LEDs."""
+
+    kind: Literal["sweep"] = "sweep"
+    steps: int = Field(ge=1)
+    leds_per_step: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    plane_rate_factor: float = Field(1.0, gt=0, description="rate of the plane over the others'")
+    warm_up: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising rate")
+    final_rate: float = Field(0.05, ge=0, le=1, description="last rate over the highest")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    coarse_steps: list[tuple[float, int]] = Field(
+        default_factory=list,
+        description="(share of the steps, divisor): early steps on a coarser grid",
+    )
+
+
+class Recipe(_Settings):
+    """How to fit a neural field."""
+
+    field: FieldSettings = FieldSettings()
+    order: Annotated[EpochOrder | SweepOrder, Field(discriminator="kind")]
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Read a recipe by its name or from a YAML file.
+
+    Raises
+    ------
+    SettingsError
+        There is no such recipe, or the file holds unknown keys or values out of range.
+    """
+    path = RECIPE_FOLDER / f"{name}.yaml"
+    if str(name) not in recipe_names():
+        path = Path(name)
+        if not path.is_file():
+            raise SettingsError(
+                f"there is no recipe {str(name)!r}",
+                f"give one of {', '.join(recipe_names())} or a YAML file",
+                field="recipe",
+            )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"is no readable YAML ({reason})", "mend the file", source=path
+        ) from error
+    return make_recipe(content, source=path)
+
+
+def make_recipe(content: Any, source: object = "") -> Recipe:
+    """Check a recipe given as plain data."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(
+            first["msg"][:1].lower() + first["msg"][1:],
+            "correct it or leave it out",
+            field=".".join(str(part) for part in first["loc"]) or "recipe",
+            source=source,
+        ) from error

@@ -1,0 +1,272 @@
+"""The one physics: a complex field at z -> the amplitude that every LED's frame shows.
+
+    amplitude_led = gain_led * | IFFT( P(k) exp(1j kz z) O_z(k + shift_led) ) |
+
+(Zhou et al., Optica 10, 1679 (2023), Eq. 1.) The whole-pixel part of a shift moves the window cut
+from the object's spectrum; the sub-pixel rest moves the pupil. Only samples inside the pupil are
+touched.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fpm_inr.acquisition import Acquisition, Optics
+from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc, zernike
+
+# The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
+EDGE_SAMPLES = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Instrument:
+    """What calibration may learn of the microscope, as tensors.
+
+    Parameters
+    ----------
+    na_led_xy : Tensor [led, 2]
+        Illumination directions (x, y) in NA units.
+    gain_led : Tensor [led]
+        Factor of each LED's amplitude.
+    zernike_rad : Tensor [mode]
+        Pupil phase, in radians RMS, by Noll index from 1.
+    pupil_y_x : Tensor [y, x], complex, optional
+        A free factor of the pupil on the frame's frequency grid (`fftfreq` order).
+    """
+
+    na_led_xy: Tensor
+    gain_led: Tensor
+    zernike_rad: Tensor
+    pupil_y_x: Tensor | None = None
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Instrument:
+        """Move to a device and a real precision."""
+        pupil = self.pupil_y_x
+        return Instrument(
+            self.na_led_xy.to(device, dtype),
+            self.gain_led.to(device, dtype),
+            self.zernike_rad.to(device, dtype),
+            None if pupil is None else pupil.to(device, dtype.to_complex()),
+        )
+
+
+def nominal_instrument(acquisition: Acquisition) -> Instrument:
+    """Return the instrument as the acquisition states it: no gain errors, no aberration."""
+    return Instrument(
+        torch.tensor(acquisition.illumination.na_led_xy),
+        torch.ones(acquisition.led_count, dtype=torch.float64),
+        torch.zeros(0, dtype=torch.float64),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Aperture:
+    """The pupil as some LEDs see it, at the in-pupil samples.
+
+    Parameters
+    ----------
+    transmission_led_k : Tensor [led, sample]
+        Amplitude transmission (real) or complex pupil (complex) of every sample.
+    defocus_led_k : Tensor [led, sample]
+        Phase per um of defocus, rad/um.
+    """
+
+    transmission_led_k: Tensor
+    defocus_led_k: Tensor
+
+    def select(self, leds: Tensor) -> Aperture:
+        return Aperture(self.transmission_led_k[leds], self.defocus_led_k[leds])
+
+    def at(self, z_um: Tensor) -> Tensor:
+        """Complex transfer [z, led, sample] at heights z [z]."""
+        phase = z_um[:, None, None] * self.defocus_led_k
+        wave = torch.polar(torch.ones_like(phase), phase)
+        return wave * self.transmission_led_k
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardModel:
+    """Compiled geometry of an acquisition: which spectrum samples feed which frame.
+
+    Made by `compile_forward`. All methods are differentiable.
+    """
+
+    optics: Optics
+    shape_y_x: tuple[int, int]
+    upsampling: int
+    window_led_yx: Tensor
+    sample_yx: Tensor
+
+    @property
+    def field_shape_y_x(self) -> tuple[int, int]:
+        """Size of the high-resolution field."""
+        return self.shape_y_x[0] * self.upsampling, self.shape_y_x[1] * self.upsampling
+
+    @property
+    def pixel_um(self) -> float:
+        """Pixel of the high-resolution field."""
+        return self.optics.pixel_um / self.upsampling
+
+    @property
+    def led_count(self) -> int:
+        return len(self.window_led_yx)
+
+    @property
+    def device(self) -> torch.device:
+        return self.sample_yx.device
+
+    def to(self, device: torch.device | str) -> ForwardModel:
+        return replace(
+            self,
+            window_led_yx=self.window_led_yx.to(device),
+            sample_yx=self.sample_yx.to(device),
+        )
+
+    def spectrum(self, field_z_y_x: Tensor) -> Tensor:
+        """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
+        return torch.fft.fft2(field_z_y_x, norm="forward")
+
+    def aperture(self, instrument: Instrument, leds: Tensor | None = None) -> Aperture:
+        """The pupil as these LEDs see it (all when None)."""
+        window = self.window_led_yx if leds is None else self.window_led_yx[leds]
+        na_xy = instrument.na_led_xy if leds is None else instrument.na_led_xy[leds]
+        gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
+        step_y, step_x = self._frequency_step_per_um()
+        # pupil coordinate of a sample = its frequency in the frame + (window - shift)
+        wavelength = self.optics.wavelength_um
+        rest_y = window[:, 0] * step_y - na_xy[:, 1] / wavelength
+        rest_x = window[:, 1] * step_x - na_xy[:, 0] / wavelength
+        ky = self.sample_yx[0] * step_y + rest_y[:, None]
+        kx = self.sample_yx[1] * step_x + rest_x[:, None]
+        squared = ky**2 + kx**2
+        cutoff = self.optics.na / wavelength
+        edge = EDGE_SAMPLES * math.sqrt(step_y * step_x)
+        # the square root has no gradient at the very centre, where the disc is flat anyway
+        radius = squared.clamp_min((edge / 100) ** 2).sqrt()
+        transmission = pupil_disc(radius, cutoff, edge) * gain[:, None]
+        if len(instrument.zernike_rad):
+            modes = [
+                zernike(j + 1, ky / cutoff, kx / cutoff) for j in range(len(instrument.zernike_rad))
+            ]
+            phase = sum(c * mode for c, mode in zip(instrument.zernike_rad, modes, strict=True))
+            assert isinstance(phase, Tensor)
+            transmission = torch.polar(torch.ones_like(phase), phase) * transmission
+        if instrument.pupil_y_x is not None:
+            transmission = transmission * instrument.pupil_y_x.flatten()[self._frame_index()]
+        rate = defocus_rate_rad_per_um(squared, wavelength, self.optics.medium_index)
+        return Aperture(transmission, rate)
+
+    def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
+        """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
+        return spectrum_z_y_x.flatten(-2)[..., self.field_index(leds)]
+
+    def scatter(self, samples_z_led_k: Tensor) -> Tensor:
+        """Place pupil samples on the frame's frequency grid: [z, led, y, x]."""
+        height, width = self.shape_y_x
+        grid = samples_z_led_k.new_zeros(*samples_z_led_k.shape[:-1], height * width)
+        grid = grid.index_copy(-1, self._frame_index(), samples_z_led_k)
+        return grid.unflatten(-1, (height, width))
+
+    def exit_field(
+        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
+    ) -> Tensor:
+        """Complex field [z, led, y, x] on the camera, for spectra [z, y, x] at heights z [z].
+
+        `aperture` is that of these LEDs, in this order.
+        """
+        samples = self.gather(spectrum_z_y_x, leds) * aperture.at(z_um)
+        return torch.fft.ifft2(self.scatter(samples), norm="forward")
+
+    def amplitude(
+        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
+    ) -> Tensor:
+        """Amplitude [z, led, y, x] of the frames of these LEDs."""
+        return self.exit_field(spectrum_z_y_x, z_um, leds, aperture).abs()
+
+    def field_index(self, leds: Tensor) -> Tensor:
+        """Flat index [led, sample] of the gathered samples in the field's spectrum."""
+        height, width = self.field_shape_y_x
+        y = (self.sample_yx[0] + self.window_led_yx[leds, 0:1]) % height
+        x = (self.sample_yx[1] + self.window_led_yx[leds, 1:2]) % width
+        return y * width + x
+
+    def _frame_index(self) -> Tensor:
+        height, width = self.shape_y_x
+        return (self.sample_yx[0] % height) * width + self.sample_yx[1] % width
+
+    def _frequency_step_per_um(self) -> tuple[float, float]:
+        height, width = self.shape_y_x
+        return 1 / (height * self.optics.pixel_um), 1 / (width * self.optics.pixel_um)
+
+
+def compile_forward(
+    acquisition: Acquisition, upsampling: int, *, margin_samples: float = 0.0
+) -> ForwardModel:
+    """Prepare the forward model of an acquisition.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    upsampling : int
+        Ratio of the field's sampling to the frames'.
+    margin_samples : float
+        How far, in Fourier samples, the LEDs may move from their nominal places.
+    """
+    height, width = acquisition.shape_y_x
+    optics = acquisition.optics
+    step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
+    na_xy = acquisition.illumination.na_led_xy
+    window = np.stack(
+        [
+            np.rint(na_xy[:, 1] / optics.wavelength_um / step_y),
+            np.rint(na_xy[:, 0] / optics.wavelength_um / step_x),
+        ],
+        axis=1,
+    )
+    y = np.rint(np.fft.fftfreq(height, 1 / height))[:, None]
+    x = np.rint(np.fft.fftfreq(width, 1 / width))[None, :]
+    # nearest distance that any sub-pixel rest (half a sample and the margin) can bring about
+    reach = 0.5 + margin_samples
+    near_y = np.maximum(np.abs(y) - reach, 0) * step_y
+    near_x = np.maximum(np.abs(x) - reach, 0) * step_x
+    limit = optics.na / optics.wavelength_um + EDGE_SAMPLES / 2 * math.sqrt(step_y * step_x)
+    inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
+    samples = np.stack([y[inside_y, 0], x[0, inside_x]])
+    return ForwardModel(
+        optics,
+        (height, width),
+        upsampling,
+        torch.tensor(window, dtype=torch.int64),
+        torch.tensor(samples, dtype=torch.int64),
+    )
+
+
+@torch.no_grad()
+def residual_by_led(
+    model: ForwardModel,
+    aperture: Aperture,
+    amplitude_led_y_x: Tensor,
+    field_y_x: Tensor,
+    z_um: float,
+    *,
+    leds_at_once: int = 16,
+) -> tuple[Tensor, Tensor]:
+    """Squared error and squared amplitude of every LED's frame, both [led].
+
+    Their sums' ratio is the data residual:
+    sum (predicted - measured amplitude)^2 / sum measured amplitude^2.
+    """
+    height = torch.tensor([z_um], dtype=amplitude_led_y_x.dtype, device=field_y_x.device)
+    spectrum = model.spectrum(field_y_x)[None]
+    errors, powers = [], []
+    for leds in torch.arange(model.led_count, device=field_y_x.device).split(leds_at_once):
+        measured = amplitude_led_y_x[leds]
+        predicted = model.amplitude(spectrum, height, leds, aperture.select(leds))[0]
+        errors.append((predicted - measured).square().sum(dim=(1, 2)))
+        powers.append(measured.square().sum(dim=(1, 2)))
+    return torch.cat(errors), torch.cat(powers)
