@@ -45,14 +45,16 @@ def phase_table() -> NDArray[np.uint8]:
     """The cyclic colours of phase, [256, rgb], from -pi to pi."""
     from matplotlib import colormaps
 
-    rgba = np.asarray(colormaps[PHASE_COLOURS](np.arange(256)))
-    return np.rint(rgba[:, :3] * 255).astype(np.uint8)
+    rgba: NDArray[np.float64] = np.asarray(colormaps[PHASE_COLOURS](np.arange(256) / 256))
+    table: NDArray[np.uint8] = np.rint(rgba[:, :3] * 255).astype(np.uint8)
+    return table
 
 
 def phase_rgb(phase: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Colours [y, x, rgb] of phases in radians; any whole turns are ignored."""
     turn = (phase + np.pi) / (2 * np.pi)
-    return phase_table()[np.floor((turn - np.floor(turn)) * 256).astype(np.intp) % 256]
+    rgb: NDArray[np.uint8] = phase_table()[np.rint(turn * 256).astype(np.intp) % 256]
+    return rgb
 
 
 def scale_bar_um(width_um: float) -> float:

@@ -18,7 +18,7 @@ LARGEST_PANEL_PX = 1920  # players give up on much wider frames
 SMALLEST_PANEL_PX = 480  # the caption needs this much
 CAPTION_PX = 44
 MARGIN_PX = 12
-LEGEND_PX = 80
+LEGEND_PX = 64
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _background(rendering: Rendering, layout: Layout) -> Image.Image:
     for number, channel in enumerate(rendering.channels):
         if channel.name == "phase":
             strip = phase_rgb(np.linspace(-np.pi, np.pi, LEGEND_PX, endpoint=False)[None])
-            left = int((number + (0.5 if number == 0 else 0.25)) * layout.cell_px) - LEGEND_PX // 2
+            left = int((number + (0.6 if number == 0 else 0.25)) * layout.cell_px) - LEGEND_PX // 2
             frame.paste(Image.fromarray(strip.repeat(12, axis=0)), (left, CAPTION_PX // 2 - 6))
             draw.text((left - 6, CAPTION_PX / 2), "phase -π", "white", _font(16), anchor="rm")
             draw.text((left + LEGEND_PX + 6, CAPTION_PX / 2), "π", "white", _font(16), anchor="lm")
