@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fpm_inr.errors import DataError
+from fpm_inr.acquisition import Optics
+from fpm_inr.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from fpm_inr.fields.neural import NeuralField
+    from fpm_inr.fields.pixel import PixelField
+    from fpm_inr.forward import Instrument
+
+FORMAT = "fpm-inr field 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +52,15 @@ class ImageStack:
     amplitude_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        field = np.asarray(self.field_z_y_x, dtype=np.complex64)
+        field_z_y_x = np.asarray(self.field_z_y_x, dtype=np.complex64)
         z_um = np.asarray(self.z_um, dtype=np.float64)
-        if field.ndim != 3 or z_um.shape != field.shape[:1]:
+        if field_z_y_x.ndim != 3 or z_um.shape != field_z_y_x.shape[:1]:
             raise DataError(
-                f"has shape {field.shape} for z of shape {z_um.shape}",
+                f"has shape {field_z_y_x.shape} for z of shape {z_um.shape}",
                 "give images as [z, y, x] and one z per image",
                 field="image stack",
             )
-        object.__setattr__(self, "field_z_y_x", field)
+        object.__setattr__(self, "field_z_y_x", field_z_y_x)
         object.__setattr__(self, "z_um", z_um)
 
     @cached_property
@@ -61,3 +75,251 @@ class ImageStack:
     @property
     def shape_y_x(self) -> tuple[int, int]:
         return self.field_z_y_x.shape[1], self.field_z_y_x.shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solved field with the instrument it was solved for.
+
+    Parameters
+    ----------
+    field : NeuralField or PixelField
+    optics : Optics
+        Of the acquisition: `pixel_um` is the frames' pixel.
+    instrument : Instrument
+        LED directions, gains and pupil that were used, calibration included.
+    upsampling : int
+    amplitude_scale : float
+        Camera amplitude, sqrt(counts), of a field of 1.
+    record : dict
+        How it was made (engine, recipe, settings, seconds, version): plain JSON values.
+    history : list of dict
+        One row per step; not stored in the field file.
+    """
+
+    field: NeuralField | PixelField
+    optics: Optics
+    instrument: Instrument
+    upsampling: int
+    amplitude_scale: float
+    record: dict[str, Any] = field(default_factory=dict)
+    history: Sequence[dict[str, float]] = ()
+
+    @property
+    def z_range_um(self) -> tuple[float, float]:
+        """Solved range of z."""
+        return self.field.z_range_um
+
+    @property
+    def shape_y_x(self) -> tuple[int, int]:
+        """Size of a rendered image."""
+        return self.field.shape_y_x
+
+    @property
+    def pixel_um(self) -> float:
+        """Pixel of a rendered image at the sample."""
+        return self.optics.pixel_um / self.upsampling
+
+    def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
+        """Render one height after the other, so that memory does not grow with their number.
+
+        Raises
+        ------
+        SettingsError
+            A height is not finite or lies outside the solved range.
+        """
+        heights = self._check_heights(z_um)
+        return (self._slice(float(z)) for z in heights)
+
+    def render(self, z_um: ArrayLike) -> ImageStack:
+        """Render images at any heights within the solved range.
+
+        Parameters
+        ----------
+        z_um : float or sequence of float
+
+        Returns
+        -------
+        ImageStack
+            complex64 [z, y, x]. A conventional solution has images at its solved planes only: the
+            nearest ones are given, and the stack's `z_um` tells which.
+
+        Raises
+        ------
+        SettingsError
+            A height is not finite or lies outside the solved range.
+        """
+        parts = list(self.slices(z_um))
+        return ImageStack(
+            np.concatenate([part.field_z_y_x for part in parts]),
+            np.concatenate([part.z_um for part in parts]),
+            self.pixel_um,
+            self.amplitude_scale,
+        )
+
+    def save(self, path: str | Path, *, precision: str = "half") -> None:
+        """Write the field file (safetensors).
+
+        Parameters
+        ----------
+        path : str or Path
+        precision : {"half", "full"}
+            Of the feature plane, which makes up most of the file.
+
+        Raises
+        ------
+        SettingsError
+            Unknown precision.
+        OutputError
+            The file cannot be written.
+        """
+        import torch
+        from safetensors.torch import save_file
+
+        from fpm_inr.fields.neural import NeuralField
+        from fpm_inr.io.replacing import replacing
+
+        if precision not in ("half", "full"):
+            raise SettingsError(f"is {precision!r}", "give 'half' or 'full'", field="precision")
+        tensors = {}
+        for name, value in self.field.state_dict().items():
+            stored = value.detach().cpu().contiguous()
+            if precision == "half" and name == "plane":
+                stored = stored.to(torch.float16)
+            tensors[f"field.{name}"] = stored
+        for name in ("na_led_xy", "gain_led", "zernike_rad"):
+            value = getattr(self.instrument, name).detach().cpu().to(torch.float64)
+            tensors[f"instrument.{name}"] = value.contiguous()
+        if self.instrument.pupil_y_x is not None:
+            pupil = torch.view_as_real(self.instrument.pupil_y_x.detach().cpu())
+            tensors["instrument.pupil_y_x"] = pupil.to(torch.float32).contiguous()
+        header = {
+            "format": FORMAT,
+            "kind": "neural" if isinstance(self.field, NeuralField) else "pixel",
+            "shape_y_x": list(self.shape_y_x),
+            "z_range_um": list(self.z_range_um),
+            "field": self.field.settings,
+            "optics": asdict(self.optics),
+            "upsampling": self.upsampling,
+            "amplitude_scale": self.amplitude_scale,
+            "record": self.record,
+        }
+        with replacing(path) as beside:
+            save_file(tensors, beside, metadata={"fpm-inr": json.dumps(header)})
+
+    def _slice(self, z_um: float) -> ImageStack:
+        import torch
+
+        from fpm_inr.fields.pixel import PixelField
+
+        with torch.no_grad():
+            image = self.field(z_um).detach().cpu().numpy()
+        if isinstance(self.field, PixelField):
+            z_um = self.field.nearest_um(z_um)
+        return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
+
+    def _check_heights(self, z_um: ArrayLike) -> NDArray[np.float64]:
+        heights = np.atleast_1d(np.asarray(z_um, dtype=np.float64))
+        low, high = self.z_range_um
+        slack = 1e-6 * max(1.0, high - low)
+        if heights.ndim != 1 or heights.size == 0 or not np.isfinite(heights).all():
+            raise SettingsError("holds no finite heights", "give one or more numbers", field="z")
+        outside = heights[(heights < low - slack) | (heights > high + slack)]
+        if outside.size:
+            raise SettingsError(
+                f"{outside[0]:g} um lies outside the solved range {low:g} to {high:g} um",
+                "stay inside it, or reconstruct a wider range",
+                field="z",
+            )
+        return heights.clip(low, high)
+
+
+def load_solution(path: str | Path) -> Solution:
+    """Read a field file. Nothing in it is executed: it holds tensors and JSON.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, or no field file of this project.
+    """
+    import torch
+
+    from fpm_inr.fields.neural import NeuralField
+    from fpm_inr.fields.pixel import PixelField
+    from fpm_inr.forward import Instrument
+
+    header, tensors = _read(Path(path))
+    try:
+        shape = (int(header["shape_y_x"][0]), int(header["shape_y_x"][1]))
+        low, high = (float(z) for z in header["z_range_um"])
+        state = {
+            name.removeprefix("field."): value
+            for name, value in tensors.items()
+            if name.startswith("field.")
+        }
+        for name, value in (*state.items(), *tensors.items()):
+            if not torch.isfinite(value).all():
+                raise DataError("is not finite", "restore the file", field=name)
+        solved: NeuralField | PixelField
+        if header["kind"] == "neural":
+            if max(shape) > 2**16 or shape[0] * shape[1] > 2**30:
+                raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
+            solved = NeuralField(shape, (low, high), **header["field"])
+            solved.load_state_dict({name: value.float() for name, value in state.items()})
+        elif header["kind"] == "pixel":
+            solved = PixelField(torch.view_as_complex(state["image"].float()), state["z_um"])
+        else:
+            raise ValueError(f"kind {header['kind']!r}")
+        pupil = tensors.get("instrument.pupil_y_x")
+        return Solution(
+            solved.requires_grad_(False),
+            Optics(**header["optics"]),
+            Instrument(
+                tensors["instrument.na_led_xy"],
+                tensors["instrument.gain_led"],
+                tensors["instrument.zernike_rad"],
+                None if pupil is None else torch.view_as_complex(pupil),
+            ),
+            int(header["upsampling"]),
+            float(header["amplitude_scale"]),
+            dict(header["record"]),
+        )
+    except DataError as error:
+        raise error.at(path) from error
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"is a damaged field file ({type(error).__name__}: {reason})",
+            "reconstruct again or restore the file",
+            source=path,
+        ) from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise DataError(
+            "is not a file", "give the field.safetensors of a reconstruction", source=path
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("fpm-inr")
+            if text is None:
+                raise DataError(
+                    "is not a field of this program",
+                    "give the field.safetensors of a reconstruction",
+                    source=path,
+                )
+            header = json.loads(text)
+            if not isinstance(header, dict) or header.get("format") != FORMAT:
+                raise DataError(
+                    "has an unknown format", f"give a file of format {FORMAT!r}", source=path
+                )
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(
+            f"cannot be read as safetensors ({' '.join(str(error).split())[:120]})",
+            "reconstruct again or restore the file",
+            source=path,
+        ) from error
