@@ -317,6 +317,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                     "has an unknown format", f"give a file of format {FORMAT!r}", source=path
                 )
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except DataError:
+        raise
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(
             f"cannot be read as safetensors ({' '.join(str(error).split())[:120]})",
