@@ -23,7 +23,7 @@ class FieldSettings(_Settings):
     channels: int = Field(32, ge=1, le=256)
     hidden: int = Field(32, ge=1, le=256)
     plane_divisor: int = Field(2, ge=1, le=16)
-    z_nodes: int = Field(5, ge=2, le=64)
+    z_nodes: int = Field(5, ge=1, le=64)
     layer_norm: bool = False
     shared_features: bool = True
     unit_start: bool = True
@@ -69,6 +69,18 @@ class Recipe(_Settings):
 
     field: FieldSettings = FieldSettings()
     order: Annotated[EpochOrder | SweepOrder, Field(discriminator="kind")]
+    order_2d: Annotated[EpochOrder | SweepOrder, Field(discriminator="kind")] | None = Field(
+        None, description="order of a single image; that of the stack where left out"
+    )
+
+    def order_for(self, is_flat: bool) -> EpochOrder | SweepOrder:
+        """Return the order for a single image (flat) or a stack."""
+        return self.order_2d if is_flat and self.order_2d is not None else self.order
+
+    def field_settings(self, is_flat: bool) -> dict[str, Any]:
+        """Return the field's settings as keywords; a single image needs one z node."""
+        settings = self.field.model_dump()
+        return {**settings, "z_nodes": 1} if is_flat else settings
 
 
 def recipe_names() -> list[str]:
