@@ -128,7 +128,9 @@ def reconstruct(
         assert checkpoint is not None
         if not Path(checkpoint).is_file():
             raise SettingsError(
-                "there is no checkpoint to resume from", "start without it", field="resume",
+                "there is no checkpoint to resume from",
+                "start without it",
+                field="resume",
                 source=checkpoint,
             )
         tensors, header = read_checkpoint(Path(checkpoint), digest)

@@ -1,0 +1,196 @@
+"""``fpm-inr reconstruct``: an acquisition -> a solved field and its first pictures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fpm_inr.engines.progress import StepReport
+
+
+@click.command("reconstruct")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the results; made where it is missing.",
+)
+@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength in um.")
+@click.option("--color", type=click.Choice(["r", "g", "b"]), help="Wavelength by LED colour.")
+@click.option("--medium-index", type=float, metavar="N", help="Refractive index of the medium.")
+@click.option(
+    "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="Window of the frames to solve."
+)
+@click.option(
+    "--z-range",
+    "z_range_um",
+    type=float,
+    nargs=2,
+    metavar="MIN MAX",
+    help="Heights to solve, in um; equal ones solve a single image.  [default: 0 0]",
+)
+@click.option(
+    "--upsample",
+    type=int,
+    metavar="K",
+    help="Sampling over that of the frames.  [default: smallest that holds the synthetic aperture]",
+)
+@click.option("--engine", type=click.Choice(["inr"]), help="How to solve.  [default: inr]")
+@click.option("--recipe", metavar="NAME|YAML", help="default, paper, or a file.")
+@click.option("--steps", type=int, help="Number of steps instead of the recipe's.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to compute.  [default: auto]",
+)
+@click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YAML of these settings; options given here win.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the output folder.")
+@click.option("--full-precision", is_flag=True, help="Store the field in 32 bits instead of 16.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are there already.")
+def command(
+    data: Path,
+    output: Path,
+    config: Path | None,
+    resume: bool,
+    full_precision: bool,
+    overwrite: bool,
+    **options: Any,
+) -> None:
+    """Solve DATA for a focus stack and write it to a folder.
+
+    Writes field.safetensors (render it at any z with `fpm-inr render`), run.json, history.csv and
+    preview.png. Ctrl-C ends early with a usable field; --resume goes on from there.
+    """
+    from rich.console import Console
+
+    from fpm_inr.settings import gather_settings
+
+    began = time.perf_counter()
+    console = Console(stderr=True)
+    settings = gather_settings(config, options)
+    _prepare(output, resume, overwrite)
+
+    with console.status("Reading the acquisition"):
+        from fpm_inr.io import load
+        from fpm_inr.reconstruct import reconstruct
+        from fpm_inr.sampling import warnings
+
+        acquisition = load(
+            data,
+            crop=settings.crop,
+            wavelength_um=settings.wavelength_um,
+            color=settings.color,
+            medium_index=settings.medium_index,
+        )
+    for warning in warnings(acquisition):
+        console.print(f"[yellow]Warning:[/] {warning}")
+    load_seconds = time.perf_counter() - began
+
+    with _Progress(console) as progress:
+        solution = reconstruct(
+            acquisition,
+            z_range_um=settings.z_range_um,
+            upsample=settings.upsample,
+            engine=settings.engine,
+            recipe=settings.recipe,
+            steps=settings.steps,
+            device=settings.device,
+            seed=settings.seed,
+            listen=progress,
+            checkpoint=output / "checkpoint.safetensors",
+            resume=resume,
+        )
+
+    with console.status("Writing the results"):
+        from fpm_inr.results import write_results
+
+        run = write_results(
+            output,
+            acquisition,
+            solution,
+            settings=settings.model_dump(mode="json"),
+            data=data,
+            load_seconds=load_seconds,
+            precision="full" if full_precision else "half",
+        )
+    residual = run["data_residual"]
+    console.print(
+        f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "
+        f"data residual {min(residual):.4f} to {max(residual):.4f}; "
+        f"field of {run['field_bytes'] / 1e6:.2f} MB."
+    )
+    for name in ("field.safetensors", "run.json", "history.csv", "preview.png"):
+        click.echo(output / name)
+    if solution.record["status"] == "interrupted":
+        console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
+        sys.exit(130)
+
+
+def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
+    """Make the folder; refuse to write over results that nobody gave up."""
+    from fpm_inr.errors import OutputError
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
+        ) from error
+    if (output / "field.safetensors").exists() and not (resume or overwrite):
+        raise OutputError(
+            "holds a field already", "choose another folder or give --overwrite", source=output
+        )
+
+
+class _Progress:
+    """A bar with loss, PSNR and time left; listens to the engine."""
+
+    def __init__(self, console: Any) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("Solving"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.2e}  PSNR {task.fields[psnr]:.1f} dB"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._bar.add_task("solve", total=None, loss=float("nan"), psnr=float("nan"))
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, report: StepReport) -> None:
+        self._bar.update(
+            self._task,
+            completed=report.step,
+            total=report.total,
+            loss=report.loss,
+            psnr=report.psnr_db,
+        )

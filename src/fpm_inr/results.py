@@ -1,0 +1,107 @@
+"""What a reconstruction leaves in its folder: the field, run.json, history.csv, preview.png."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.io.replacing import replacing
+from fpm_inr.reconstruct import data_residual
+from fpm_inr.solution import Solution
+
+RESIDUAL_HEIGHTS = 9
+PREVIEW_HEIGHTS = 5
+
+
+def write_results(
+    folder: Path,
+    acquisition: Acquisition,
+    solution: Solution,
+    *,
+    settings: dict[str, Any],
+    data: Path,
+    load_seconds: float,
+    precision: str = "half",
+) -> dict[str, Any]:
+    """Write all results of a reconstruction; return the content of run.json (docs/outputs.md).
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    from fpm_inr.figures import preview_figure, save_figure
+
+    began = time.perf_counter()
+    field_path = folder / "field.safetensors"
+    solution.save(field_path, precision=precision)
+    _write_history(folder / "history.csv", solution)
+    low, high = solution.z_range_um
+    heights = _spread(low, high, RESIDUAL_HEIGHTS)
+    residual = data_residual(acquisition, solution, heights)
+    centre = int(acquisition.illumination.na_led.argmin())
+    preview = preview_figure(
+        acquisition.amplitude_led_y_x[centre],
+        solution.render(_spread(low, high, PREVIEW_HEIGHTS)),
+        acquisition.optics.pixel_um,
+    )
+    save_figure(preview, folder / "preview.png")
+    record = solution.record
+    run = {
+        "engine": record["engine"],
+        "recipe": record["recipe"],
+        "status": record["status"],
+        "device": record["device"],
+        "threads": record["threads"],
+        "seconds": {
+            "load": load_seconds,
+            "solve": record["solve_seconds"],
+            "write": time.perf_counter() - began,
+        },
+        "steps": record["steps"],
+        "z_um": heights,
+        "data_residual": residual,
+        "peak_memory_mb": peak_memory_mb(),
+        "field_bytes": field_path.stat().st_size,
+        "upsampling": solution.upsampling,
+        "shape": list(solution.shape_y_x),
+        "settings": {"data": str(data), **settings, "resolved": record["settings"]},
+        "version": record["version"],
+    }
+    with replacing(folder / "run.json") as beside:
+        beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return run
+
+
+def peak_memory_mb() -> float:
+    """Largest memory that this process has held so far, in MB (10^6 bytes)."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _spread(low: float, high: float, count: int) -> list[float]:
+    return [low] if low == high else [float(z) for z in np.linspace(low, high, count)]
+
+
+def _write_history(path: Path, solution: Solution) -> None:
+    columns = ["step", "total", "loss", "psnr_db", "z_um", "seconds"]
+    with (
+        replacing(path) as beside,
+        beside.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(solution.history)

@@ -1,0 +1,69 @@
+"""The settings of `fpm-inr reconstruct`, from options and YAML, checked before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fpm_inr.errors import SettingsError
+
+
+class ReconstructSettings(BaseModel):
+    """What a reconstruction can be told; keys are those of the YAML for ``--config``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wavelength_um: float | None = None
+    color: Literal["r", "g", "b"] | None = None
+    medium_index: float | None = None
+    crop: tuple[int, int, int, int] | None = None
+    z_range_um: tuple[float, float] = (0.0, 0.0)
+    upsample: int | None = None
+    engine: Literal["inr"] = "inr"
+    recipe: str = "default"
+    steps: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = 0
+
+
+def gather_settings(config: Path | None, options: dict[str, Any]) -> ReconstructSettings:
+    """Merge the options given on the command line over those of a YAML file.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or no YAML, or a key or value cannot be used.
+    """
+    content: Any = {}
+    if config is not None:
+        try:
+            content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = str(error).splitlines()[0]
+            raise SettingsError(
+                f"cannot be read as YAML ({reason})", "mend the file", source=config
+            ) from error
+        content = {} if content is None else content
+        if not isinstance(content, dict):
+            raise SettingsError("holds no mapping", "write one 'key: value' a line", source=config)
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        return ReconstructSettings.model_validate({**content, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        from_file = bool(first["loc"]) and first["loc"][0] not in given
+        if first["type"] == "extra_forbidden":
+            keys = ", ".join(ReconstructSettings.model_fields)
+            raise SettingsError(
+                "is no setting", f"use one of {keys}", field=key, source=config or ""
+            ) from error
+        raise SettingsError(
+            f"is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            "correct it or leave it out",
+            field=key,
+            source=(config or "") if from_file else "",
+        ) from error
