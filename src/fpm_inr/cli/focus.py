@@ -1,0 +1,197 @@
+"""``fpm-inr focus``: a solution -> all-in-focus image, depth map, focus curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+FILES = (
+    "all_in_focus.npy",
+    "all_in_focus.png",
+    "depth_um.tif",
+    "depth.png",
+    "focus_curve.csv",
+    "focus_curve.png",
+)
+
+if TYPE_CHECKING:
+    from fpm_inr.focus import AllInFocus, Autofocus
+    from fpm_inr.focus.scores import Method
+
+
+@click.command("focus")
+@click.argument("field", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; made where it does not exist.",
+)
+@click.option(
+    "--z",
+    "z_text",
+    metavar="START:STOP:STEP|Z,Z,...",
+    help="Heights in um, STOP included.  [default: 41 over the solved range]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["normal-variance", "light-field"]),
+    default="normal-variance",
+    show_default=True,
+    help="How focus is judged and slices are joined.",
+)
+@click.option("--patch", default=64, show_default=True, help="Side of a patch, in pixels.")
+@click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")
+@click.option(
+    "--background-clip",
+    type=float,
+    metavar="AMPLITUDE",
+    help="Judge amplitudes above this as equal to it (1: mean bright-field amplitude), so that "
+    "bright fringes score nothing.",
+)
+@click.option(
+    "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+def command(
+    field: Path,
+    output: Path,
+    z_text: str | None,
+    method: Method,
+    patch: int,
+    stride: int,
+    background_clip: float | None,
+    point: tuple[float, float] | None,
+    overwrite: bool,
+) -> None:
+    """Join the sharp parts of FIELD, a solution of `fpm-inr reconstruct`.
+
+    Writes all_in_focus.npy (complex), all_in_focus.png, depth_um.tif, depth.png, focus_curve.csv
+    and focus_curve.png. Slices are rendered one at a time, twice, so memory does not grow with
+    their number.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.focus import FocusSettings, all_in_focus, autofocus
+    from fpm_inr.heights import check_heights, default_heights, parse_heights
+    from fpm_inr.solution import load_solution
+
+    settings = FocusSettings(method, patch, stride, background_clip)
+    _check_output(output, overwrite)
+    solution = load_solution(field)
+    z_um = parse_heights(z_text) if z_text else default_heights(solution.z_range_um)
+    z_um = check_heights(z_um, solution.z_range_um)
+    if len(z_um) < 3:
+        raise SettingsError(
+            f"holds {len(z_um)} of the 3 heights that a peak takes",
+            "give more heights, or reconstruct over a range of z",
+            field="z",
+        )
+    _check_point(point, solution.shape_y_x)
+    console = Console(stderr=True)
+    columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("slices", total=2 * len(z_um))
+        result = all_in_focus(solution.slices, z_um, settings, lambda: progress.advance(task))
+    at_point = None if point is None else autofocus(result.depth.scores, *point)
+    _write(output, result, at_point)
+    _say(result, at_point)
+    click.echo(f"Wrote {output}")
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    """Refuse before the work what could not be written after it."""
+    from fpm_inr.errors import OutputError
+
+    if output.exists() and not output.is_dir():
+        raise OutputError("is a file", "give a folder", source=output)
+    if not output.parent.is_dir():
+        raise OutputError("its folder does not exist", "create the folder first", source=output)
+    there = [name for name in FILES if (output / name).exists()]
+    if there and not overwrite:
+        raise OutputError(
+            f"holds {there[0]} already", "choose another folder or add --overwrite", source=output
+        )
+
+
+def _check_point(point: tuple[float, float] | None, shape_y_x: tuple[int, int]) -> None:
+    """Refuse a point outside the image before the work, not after."""
+    from fpm_inr.errors import SettingsError
+
+    if point is None:
+        return
+    if not all(0 <= at <= length - 1 for at, length in zip(point, shape_y_x, strict=True)):
+        raise SettingsError(
+            f"is {point[0]:g} {point[1]:g}, outside the image of {shape_y_x[0]} x {shape_y_x[1]} "
+            "pixels (y x x)",
+            "give Y X inside it",
+            field="point",
+        )
+
+
+def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None:
+    from contextlib import ExitStack
+
+    import numpy as np
+    import tifffile
+
+    from fpm_inr.errors import OutputError
+    from fpm_inr.focus import figures
+    from fpm_inr.io.replacing import replacing
+
+    scores = result.depth.scores
+    per_cm = 1e4 / scores.pixel_um
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be made ({error.strerror})", "choose a place that is writable", source=output
+        ) from error
+    with ExitStack() as all_written:
+        image, picture, depth, depth_picture, curve, curve_picture = (
+            all_written.enter_context(replacing(output / name)) for name in FILES
+        )
+        np.save(image, result.field_y_x * np.float32(result.amplitude_scale))
+        tifffile.imwrite(
+            depth,
+            result.depth_um_y_x,
+            photometric="minisblack",
+            resolution=(per_cm, per_cm),
+            resolutionunit="CENTIMETER",
+            description="depth in um",
+        )
+        figures.write_curves(curve, scores, at_point)
+        figures.all_in_focus_figure(result).savefig(picture)
+        figures.depth_figure(result).savefig(depth_picture)
+        figures.curve_figure(scores, at_point).savefig(curve_picture)
+
+
+def _say(result: AllInFocus, at_point: Autofocus | None) -> None:
+    trusted = result.depth.is_trusted_y_x
+    low, high = result.depth_um_y_x.min(), result.depth_um_y_x.max()
+    click.echo(
+        f"Depth {low:.2f} to {high:.2f} um; {trusted.mean():.0%} of {trusted.size} patches have a "
+        "focus of their own"
+    )
+    if result.depth.share_at_ends > 0.25:
+        click.echo(
+            f"Warning: {result.depth.share_at_ends:.0%} of the patches with contrast are sharpest "
+            "at an end of the range; focus may lie beyond it.",
+            err=True,
+        )
+    if at_point is not None:
+        beyond = " (at an end of the range)" if at_point.is_at_end else ""
+        click.echo(f"Best z {at_point.z_um:.3f} um{beyond}, confidence {at_point.confidence:.2f}")

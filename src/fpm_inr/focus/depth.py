@@ -1,0 +1,192 @@
+"""Where every patch is sharpest."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from fpm_inr.focus.scores import Float32Array, FloatArray, FocusScores, interpolation
+
+# A patch whose score reaches this share of the well-structured patches' (the 95th percentile of all
+# peaks) is trusted fully as far as contrast goes; with less, in proportion.
+FULL_CONTRAST = 0.2
+# Below this confidence a patch's own depth is noise.
+LEAST_CONFIDENCE = 0.1
+# A patch that lies this many standard deviations (and a slice) off the median around it is an
+# outlier: light from sharper neighbours that defocus has carried into it.
+OUTLIER_SIGMAS = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """Sharpest height of every patch.
+
+    Parameters
+    ----------
+    depth_um_y_x : array [patch row, patch column]
+        Height in um; patches that are not trusted hold what their neighbours say.
+    confidence_y_x : array [patch row, patch column]
+        0 (flat, or nothing there) to 1.
+    is_trusted_y_x : array [patch row, patch column] of bool
+    scores : FocusScores
+    """
+
+    depth_um_y_x: FloatArray
+    confidence_y_x: FloatArray
+    is_trusted_y_x: NDArray[np.bool_]
+    scores: FocusScores
+
+    @property
+    def share_at_ends(self) -> float:
+        """Share of the confident patches that are sharpest in the first or the last slice."""
+        confident = self.confidence_y_x >= LEAST_CONFIDENCE
+        at_end = _is_at_end(self.scores.score_z_y_x)
+        return float(at_end[confident].mean()) if confident.any() else 0.0
+
+    def depth_of_pixels_um(self) -> Float32Array:
+        """Depth [y, x] of every pixel, in um, interpolated linearly between patches."""
+        return _to_pixels(self.depth_um_y_x, self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Autofocus:
+    """Best focus at one point.
+
+    Parameters
+    ----------
+    z_um : float
+    confidence : float
+        0 to 1, as in `DepthMap`.
+    is_at_end : bool
+        The sharpest slice is the first or the last: focus may lie beyond the range.
+    curve_z : array [z]
+        The focus curve at that point.
+    """
+
+    z_um: float
+    confidence: float
+    is_at_end: bool
+    curve_z: FloatArray
+
+
+def depth_map(scores: FocusScores) -> DepthMap:
+    """Find each patch's sharpest height, between slices by a parabola through three scores.
+
+    Confidence is the product of how far the peak stands above the curve's median over z, as a share
+    of the peak, and of the patch's contrast against well-structured patches of the same image.
+    A patch is not trusted, and takes its neighbours' depth, where its confidence is low, where it
+    is sharpest in the first or the last slice (no peak is seen), or where it is an outlier.
+    Where no patch at all can be trusted, each keeps its own depth.
+    """
+    depth = peak_um(scores.z_um, scores.score_z_y_x)
+    confidence = _confidence(scores.score_z_y_x, _full_contrast(scores))
+    is_trusted = (confidence >= LEAST_CONFIDENCE) & ~_is_at_end(scores.score_z_y_x)
+    is_trusted &= ~_is_outlier(np.where(is_trusted, depth, np.nan), scores)
+    return DepthMap(_fill(depth, is_trusted, confidence), confidence, is_trusted, scores)
+
+
+def autofocus(scores: FocusScores, y_px: float, x_px: float) -> Autofocus:
+    """Find the best focus at a pixel.
+
+    Raises
+    ------
+    SettingsError
+        The point lies outside the image.
+    """
+    curve = scores.curve_at(y_px, x_px)
+    sharpest = int(np.argmax(curve))
+    return Autofocus(
+        float(peak_um(scores.z_um, curve)),
+        float(_confidence(curve, _full_contrast(scores))),
+        sharpest in (0, len(curve) - 1),
+        curve,
+    )
+
+
+def peak_um(z_um: FloatArray, score_z: NDArray[Any]) -> FloatArray:
+    """Height of the highest score along the first axis, refined by a parabola.
+
+    The parabola passes through the highest sample and its two neighbours; a highest sample at
+    either end is taken as it is.
+    """
+    top = np.argmax(score_z, axis=0)
+    if len(z_um) < 3:
+        return np.asarray(z_um[top])
+    middle = np.clip(top, 1, len(z_um) - 2)
+    below, peak, above = (
+        np.take_along_axis(score_z, (middle + step)[None], axis=0)[0].astype(np.float64)
+        for step in (-1, 0, 1)
+    )
+    z = z_um[middle]
+    step_down, step_up = z - z_um[middle - 1], z_um[middle + 1] - z
+    slope_down, slope_up = (peak - below) / step_down, (above - peak) / step_up
+    curvature = (slope_up - slope_down) / (step_down + step_up)
+    slope = (slope_down * step_up + slope_up * step_down) / (step_down + step_up)
+    is_peak = (top == middle) & (curvature < 0)
+    shift = np.divide(-slope, 2 * curvature, out=np.zeros_like(slope), where=is_peak)
+    return np.where(is_peak, z + np.clip(shift, -step_down, step_up), z_um[top])
+
+
+def _full_contrast(scores: FocusScores) -> float:
+    return FULL_CONTRAST * float(np.percentile(scores.score_z_y_x.max(axis=0), 95))
+
+
+def _confidence(score_z: NDArray[Any], full_contrast: float) -> FloatArray:
+    peak = score_z.max(axis=0).astype(np.float64)
+    safe = np.where(peak > 0, peak, 1.0)
+    prominence = np.where(peak > 0, 1 - np.median(score_z, axis=0) / safe, 0.0)
+    contrast = np.clip(peak / full_contrast, 0, 1) if full_contrast > 0 else 0.0
+    return np.asarray(prominence * contrast)
+
+
+def _is_at_end(score_z: NDArray[Any]) -> NDArray[np.bool_]:
+    top = np.argmax(score_z, axis=0)
+    return np.asarray((top == 0) | (top == len(score_z) - 1))
+
+
+def _is_outlier(depth: FloatArray, scores: FocusScores) -> NDArray[np.bool_]:
+    """Compare depths (NaN: none) with the median of those whose patches overlap theirs."""
+    settings = scores.settings
+    reach = max(1, round(0.75 * settings.patch_px / settings.stride_px))
+    around = sliding_window_view(
+        np.pad(depth, reach, constant_values=np.nan), (2 * reach + 1, 2 * reach + 1)
+    ).reshape(*depth.shape, -1)
+    slice_um = float(np.diff(scores.z_um).mean()) if len(scores.z_um) > 1 else 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a neighbourhood may hold no depth at all
+        median = np.nanmedian(around, axis=-1)
+        sigma = 1.4826 * np.nanmedian(np.abs(around - median[..., None]), axis=-1)
+    return np.asarray(np.abs(depth - median) > OUTLIER_SIGMAS * sigma + slice_um)
+
+
+def _fill(depth: FloatArray, is_trusted: NDArray[np.bool_], confidence: FloatArray) -> FloatArray:
+    """Replace what is not trusted by the confidence-weighted mean of trusted neighbours.
+
+    The neighbourhood widens, doubling, until it holds some.
+    """
+    if not is_trusted.any():
+        return depth
+    weight = np.where(is_trusted, confidence, 0.0)
+    filled, is_known = np.where(is_trusted, depth, 0.0), is_trusted
+    sigma = 1.0
+    while not is_known.all():
+        share = gaussian_filter(weight, sigma, mode="constant", truncate=3)
+        mean = gaussian_filter(weight * depth, sigma, mode="constant", truncate=3)
+        is_new = ~is_known & (share > 1e-6)
+        filled = np.where(is_new, mean / np.where(is_new, share, 1.0), filled)
+        is_known = is_known | is_new
+        sigma *= 2
+    return filled
+
+
+def _to_pixels(patch_y_x: NDArray[Any], scores: FocusScores) -> Float32Array:
+    height, width = scores.shape_y_x
+    y = interpolation(scores.centre_y_px, np.arange(height))
+    x = interpolation(scores.centre_x_px, np.arange(width))
+    return np.asarray(y @ patch_y_x.astype(np.float32) @ x.T, dtype=np.float32)
