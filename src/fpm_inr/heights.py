@@ -85,6 +85,29 @@ def check_heights(z_um: ArrayLike, z_range_um: tuple[float, float]) -> NDArray[n
     return np.clip(z, low, high)
 
 
+def pick_planes(z_um: ArrayLike | None, planes_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return those of the planes that are at these heights (within 1 nm); all by default.
+
+    Raises
+    ------
+    SettingsError
+        There is no plane at a height: nothing is known between planes.
+    """
+    if z_um is None:
+        return planes_um
+    wanted = np.atleast_1d(np.asarray(z_um, dtype=np.float64))
+    nearest = planes_um[np.abs(wanted[:, None] - planes_um).argmin(axis=1)]
+    missing = wanted[~(np.abs(nearest - wanted) <= 1e-3)]
+    if missing.size:
+        shown = ", ".join(f"{z:g}" for z in planes_um[:8]) + (", ..." if len(planes_um) > 8 else "")
+        raise SettingsError(
+            f"{missing[0]:g} um is none of the planes that there are ({shown})",
+            "give heights of planes, or leave z out for all",
+            field="z",
+        )
+    return nearest
+
+
 def uniform_step_um(z_um: NDArray[np.float64]) -> float | None:
     """Step between ascending heights; None where it varies or there is only one height."""
     if len(z_um) < 2:

@@ -111,6 +111,15 @@ class Solution:
         return self.field.z_range_um
 
     @property
+    def planes_um(self) -> NDArray[np.float64] | None:
+        """Heights of a conventional solution's planes; None where any height can be rendered."""
+        from fpm_inr.fields.pixel import PixelField
+
+        if not isinstance(self.field, PixelField):
+            return None
+        return np.asarray(self.field.state_dict()["z_um"].cpu(), dtype=np.float64)
+
+    @property
     def shape_y_x(self) -> tuple[int, int]:
         """Size of a rendered image."""
         return self.field.shape_y_x

@@ -33,6 +33,7 @@ class Analytic:
     z_range_um: tuple[float, float] = (-20.0, 20.0)
     pixel_um: float = 0.325
     amplitude_scale: float = SCALE
+    planes_um: np.ndarray | None = None
     fail_at: int | None = None
     given: int = field(default=0, init=False)
 
@@ -252,8 +253,20 @@ def test_a_stack_is_written_as_it_is(tmp_path: Path):
     stack = ImageStack(truth() / SCALE, Z, 0.325, SCALE)
     export(stack, tmp_path / "s.npy")
     np.testing.assert_allclose(np.load(tmp_path / "s.npy"), truth(), rtol=1e-6)
-    with pytest.raises(SettingsError, match="is not in the stack"):
+    with pytest.raises(SettingsError, match="none of the planes"):
         export(stack, tmp_path / "t.npy", z_um=[0.7])
+
+
+def test_a_conventional_solution_gives_its_planes_only(tmp_path: Path):
+    source = Analytic(planes_um=np.array([-5.0, 0.0, 7.0]))
+    export(source, tmp_path / "all.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "all.npy"), truth([-5, 0, 7]), rtol=1e-6)
+    export(source, tmp_path / "one.npy", z_um=[7.0000001])
+    assert json.loads((tmp_path / "one.json").read_text())["z_um"] == [7]
+    with pytest.raises(
+        SettingsError, match=r"3 um is none of the planes that there are \(-5, 0, 7"
+    ):
+        export(source, tmp_path / "x.npy", z_um=[3.0])
 
 
 def test_slices_are_counted(tmp_path: Path):

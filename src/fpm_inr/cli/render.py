@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     "--z",
     "z_text",
     metavar="START:STOP:STEP|Z,Z,...",
-    help="Heights in um, STOP included.  [default: 41 over the solved range]",
+    help="Heights in um, STOP included.  [default: 41 over the solved range; "
+    "all planes of a conventional solution]",
 )
 @click.option(
     "--part",
@@ -59,7 +60,8 @@ def command(
     solution = load_solution(field)
     console = Console(stderr=True)
     columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with shown as progress:
         task = progress.add_task("slices", total=None)
         export(
             solution,

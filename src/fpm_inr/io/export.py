@@ -60,7 +60,8 @@ def export(
         ``.ome.zarr``, ``.ome.tif(f)``, ``.npy``, ``.mp4``, ``.gif``, ``.png`` (with ``{z}`` in the
         name for several heights) or a folder of PNG files (no suffix).
     z_um : array-like [z], optional
-        Heights in um, ascending. Default: 41 over the range of a solution; all of a stack.
+        Heights in um, ascending. Default: 41 over the range of a solution; all planes of a stack
+        or of a conventional solution.
     part : {"amplitude", "phase", "both", "complex"}, optional
         Default: complex for ``.npy``, both elsewhere.
     overwrite : bool

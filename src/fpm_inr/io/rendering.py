@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpm_inr.display import Contrast, robust_contrast
-from fpm_inr.errors import SettingsError
-from fpm_inr.heights import check_heights, default_heights
+from fpm_inr.heights import check_heights, default_heights, pick_planes
 from fpm_inr.solution import ImageStack
 
 Part = Literal["amplitude", "phase", "both", "complex"]
@@ -24,6 +23,8 @@ class FieldSource(Protocol):
 
     @property
     def z_range_um(self) -> tuple[float, float]: ...
+    @property
+    def planes_um(self) -> NDArray[np.float64] | None: ...
     @property
     def shape_y_x(self) -> tuple[int, int]: ...
     @property
@@ -89,16 +90,18 @@ class Rendering:
     def of_solution(
         cls, source: FieldSource, part: Part, z_um: ArrayLike | None = None
     ) -> Rendering:
-        """Slices of a solution, at 41 heights over its range by default.
+        """Slices of a solution: by default all its planes, or 41 heights over a continuous range.
 
         Raises
         ------
         SettingsError
-            A height is outside the solved range.
+            A height is outside the solved range, or between the planes of a conventional solution.
         """
-        heights = check_heights(
-            default_heights(source.z_range_um) if z_um is None else z_um, source.z_range_um
-        )
+        if source.planes_um is not None:
+            heights = pick_planes(z_um, source.planes_um)
+        else:
+            wanted = default_heights(source.z_range_um) if z_um is None else z_um
+            heights = check_heights(wanted, source.z_range_um)
         shape, pixel_um, scale = source.shape_y_x, source.pixel_um, source.amplitude_scale
         return cls(source.slices, heights, shape, pixel_um, scale, part)
 
@@ -111,14 +114,7 @@ class Rendering:
         SettingsError
             A height is not in the stack.
         """
-        heights = stack.z_um if z_um is None else np.atleast_1d(np.asarray(z_um, np.float64))
-        missing = heights[~np.isin(heights, stack.z_um)]
-        if missing.size:
-            raise SettingsError(
-                f"{missing[0]:g} um is not in the stack",
-                "give heights of the stack, or render them from the solution",
-                field="z",
-            )
+        heights = pick_planes(z_um, stack.z_um)
 
         def slices(z_um: NDArray[np.float64]) -> Iterator[ImageStack]:
             for z in z_um:
