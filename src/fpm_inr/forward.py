@@ -133,7 +133,10 @@ class ForwardModel:
 
     def aperture(self, instrument: Instrument, leds: Tensor | None = None) -> Aperture:
         """The pupil as these LEDs see it (all when None)."""
-        window = self.window_led_yx if leds is None else self.window_led_yx[leds]
+        window = (self.window_led_yx if leds is None else self.window_led_yx[leds]).to(
+            instrument.na_led_xy.dtype
+        )
+        samples = self.sample_yx.to(instrument.na_led_xy.dtype)
         na_xy = instrument.na_led_xy if leds is None else instrument.na_led_xy[leds]
         gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
         step_y, step_x = self._frequency_step_per_um()
@@ -141,8 +144,8 @@ class ForwardModel:
         wavelength = self.optics.wavelength_um
         rest_y = window[:, 0] * step_y - na_xy[:, 1] / wavelength
         rest_x = window[:, 1] * step_x - na_xy[:, 0] / wavelength
-        ky = self.sample_yx[0] * step_y + rest_y[:, None]
-        kx = self.sample_yx[1] * step_x + rest_x[:, None]
+        ky = samples[0] * step_y + rest_y[:, None]
+        kx = samples[1] * step_x + rest_x[:, None]
         squared = ky**2 + kx**2
         cutoff = self.optics.na / wavelength
         edge = EDGE_SAMPLES * math.sqrt(step_y * step_x)
