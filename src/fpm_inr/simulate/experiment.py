@@ -202,7 +202,7 @@ def simulate(setup: Setup, progress: Callable[[int, int], None] | None = None) -
     optics = setup.rig.optics
     y, x = scene.coordinates_um(0), scene.coordinates_um(1)
     sheets = [
-        Sheet(one.log_transmission_y_x * scene.taper(0)[:, None] * scene.taper(1), one.z_y_x_um)
+        Sheet(_tapered(one.log_transmission_y_x, scene), one.z_y_x_um)
         for one in make_sheets(
             setup.specimen,
             y,
@@ -217,6 +217,16 @@ def simulate(setup: Setup, progress: Callable[[int, int], None] | None = None) -
         expose(intensity, setup.camera, noise), optics, setup.rig.illumination
     )
     return Simulation(acquisition, _truth(setup, scene, sheets, light.na_led_xy, gains, scan))
+
+
+def _tapered(log_y_x: NDArray[np.complex128], scene: Scene) -> NDArray[np.complex128]:
+    """Fade to the frame's mean at the scene's edges, where the FFT joins one side to the other."""
+    mean = log_y_x[scene.window(scene.fine)].mean()
+    faded: NDArray[np.complex128] = log_y_x - mean
+    faded *= scene.taper(0)[:, None]
+    faded *= scene.taper(1)
+    faded += mean
+    return faded
 
 
 def _expose_all(
@@ -337,10 +347,9 @@ def _settings(setup: Setup) -> dict[str, Any]:
 
 def _check_memory(setup: Setup, scene: Scene) -> None:
     pixels = math.prod(scene.fine_shape_y_x)
-    layers = {"two-layer": 2, "thick": 8}.get(setup.specimen.shape, 1)
     frame = math.prod(setup.shape_y_x)
     needed = (
-        pixels * BYTES_PER_SCENE_PIXEL * (1 + 0.3 * (layers - 1))
+        pixels * BYTES_PER_SCENE_PIXEL * (1 + 0.3 * (setup.specimen.sheet_count - 1))
         + max(BATCH_BYTES, BYTES_PER_LED_PIXEL * pixels)
         + frame * (12 * len(setup.rig.led_xy_mm) + 12 * len(setup.scan_z_um))
     )

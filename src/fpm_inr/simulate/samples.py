@@ -95,7 +95,18 @@ class Specimen:
             )
         self._check_shape()
 
+    @property
+    def sheet_count(self) -> int:
+        """Number of thin sheets that make up the specimen."""
+        return {"two-layer": 2, "thick": THICK_SHEETS}.get(self.shape, 1)
+
     def _check_shape(self) -> None:
+        if self.shape == "thick" and self.subject in ("usaf", "siemens"):
+            raise SettingsError(
+                f"is thick, and the {self.subject} target is flat",
+                "choose another shape or another subject",
+                field="shape",
+            )
         deep = self.shape in ("wavy", "two-layer", "thick")
         if deep and self.depth_um == 0:
             raise SettingsError(
@@ -106,6 +117,10 @@ class Specimen:
                 f"is {self.depth_um:g}, which a {self.shape} specimen has not",
                 "leave it out, or choose the shape wavy, two-layer or thick",
                 field="depth_um",
+            )
+        if self.shape == "tilted" and self.tilt_deg == 0:
+            raise SettingsError(
+                "is 0 for a tilted specimen", "give a tilt in degrees", field="tilt_deg"
             )
         if self.tilt_deg and self.shape != "tilted":
             raise SettingsError(
@@ -170,27 +185,16 @@ def make_sheets(
     seed : int
         Places the cells of a smear.
     """
-    layers = {"two-layer": 2, "thick": THICK_SHEETS}.get(specimen.shape, 1)
+    layers = specimen.sheet_count
     sheets = []
     for layer in range(layers):
-        absorption, phase = (
-            _draw(
-                specimen.subject,
-                y_um,
-                x_um,
-                field_um=field_um,
-                detail_um=detail_um,
-                seed=seed + layer,
-            )
-            if layer == 0 or specimen.subject == "smear"
-            else _draw(
-                specimen.subject,
-                y_um + 0.29 * layer * field_um,
-                x_um + 0.37 * layer * field_um,
-                field_um=field_um,
-                detail_um=detail_um,
-                seed=seed,
-            )
+        absorption, phase = _draw(
+            specimen.subject,
+            y_um + 0.29 * layer * field_um,
+            x_um + 0.37 * layer * field_um,
+            field_um=field_um,
+            detail_um=detail_um,
+            seed=seed,
         )
         amplitude = np.maximum(1.0 - specimen.opacity * absorption, DARKEST)
         log = (np.log(amplitude) + 1j * specimen.phase_rad * phase) / math.sqrt(layers)

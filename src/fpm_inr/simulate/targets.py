@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-# A layer of a USAF target (one even and one odd group) in bar widths of the even group's
-# element 1; the next layer is the same at a quarter of the size, in the free middle.
-LAYER_WIDTH, LAYER_HEIGHT = 27.0, 25.2
+# A layer of a USAF target (two groups) in bar widths of the first group's element 1; the next
+# layer is the same at a quarter of the size, in the free middle.
+LAYER_WIDTH, LAYER_HEIGHT = 25.0, 25.1
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,8 @@ def usaf_line_pairs_per_mm(group: int, element: int) -> float:
 def usaf_elements(field_um: float, finest_bar_um: float) -> list[UsafElement]:
     """Elements of a USAF 1951 target that fill a square field centred on (0, 0).
 
-    Real group and element sizes; the outermost group is the largest even one that fits. The
-    nesting is the usual one: an even group at the left and below, the odd one at the right, finer
-    layers in the middle.
+    Real group and element sizes; the outermost group is the largest that fits. The nesting is the
+    usual one: a group at the left and below, the next at the right, finer layers in the middle.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def usaf_elements(field_um: float, finest_bar_um: float) -> list[UsafElement]:
         Elements with narrower bars are left out.
     """
     # bar width of element 1 is 500 / 2^group um
-    group = 2 * math.ceil(math.log2(500.0 * LAYER_WIDTH / field_um) / 2)
+    group = math.ceil(math.log2(500.0 * LAYER_HEIGHT / field_um))
     elements: list[UsafElement] = []
     x = -LAYER_WIDTH / 2 * 500.0 / 2.0**group
     y = -LAYER_HEIGHT / 2 * 500.0 / 2.0**group
@@ -73,8 +72,8 @@ def usaf_elements(field_um: float, finest_bar_um: float) -> list[UsafElement]:
         if unit < finest_bar_um:
             return elements
         elements += _layer(group, x, y, finest_bar_um)
-        # in the middle: the even column is 10.7 wide, the odd one 6, element 1 lies below
-        x, y = x + 12.6 * unit, y + 5.0 * unit
+        # in the middle: the left column is 10.7 wide, the right one 6, element 1 lies below
+        x, y = x + 11.7 * unit, y + 5.0 * unit
         group += 2
 
 
