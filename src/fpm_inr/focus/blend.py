@@ -83,8 +83,10 @@ def all_in_focus(
     blend = _at_depth if settings.method == "normal-variance" else _weighted
     amplitude, field, scale = blend(slices, depth, pixels_um, on_slice)
     magnitude = np.abs(field)
-    turn = np.divide(field, magnitude, out=np.ones_like(field), where=magnitude > 0)
-    return AllInFocus(amplitude * turn, pixels_um, depth, scale)
+    sharp: NDArray[np.complex64] = np.ones_like(field)
+    np.divide(field, magnitude, out=sharp, where=magnitude > 0)
+    sharp *= amplitude
+    return AllInFocus(sharp, pixels_um, depth, scale)
 
 
 def _at_depth(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,10 +206,11 @@ def _check_slice(stack: ImageStack, first: ImageStack, z_um: list[float]) -> Non
         )
 
 
-def interpolation(centre_px: FloatArray, at_px: FloatArray) -> Float32Array:
+def interpolation(centre_px: FloatArray, at_px: NDArray[Any]) -> Float32Array:
     """Weights [position, patch] of linear interpolation; constant beyond the outer centres."""
     rows = [np.interp(at_px, centre_px, row) for row in np.eye(len(centre_px))]
-    return np.array(rows, dtype=np.float32).T
+    weights: Float32Array = np.array(rows, dtype=np.float32).T
+    return weights
 
 
 def _windows(length: int, settings: FocusSettings) -> Float32Array:
@@ -235,7 +236,8 @@ def _windows(length: int, settings: FocusSettings) -> Float32Array:
 
 
 def _centres(windows: Float32Array) -> FloatArray:
-    return windows.astype(np.float64) @ np.arange(windows.shape[1])
+    centres: FloatArray = windows.astype(np.float64) @ np.arange(windows.shape[1])
+    return centres
 
 
 def _normal_variance(
@@ -255,6 +257,8 @@ def _normal_variance(
 def _fine_energy(
     amplitude: Float32Array, y_windows: Float32Array, x_windows: Float32Array
 ) -> tuple[Float32Array, float]:
-    fine = amplitude - gaussian_filter(amplitude, HIGH_PASS_SIGMA_PX, mode="nearest", truncate=3)
+    coarse = gaussian_filter(amplitude, HIGH_PASS_SIGMA_PX, mode="nearest", truncate=3)
+    fine = amplitude - np.asarray(coarse, dtype=np.float32)
     np.square(fine, out=fine)
-    return y_windows @ fine @ x_windows.T, float(fine.mean(dtype=np.float64))
+    whole = float(fine.mean(dtype=np.float64))
+    return np.asarray(y_windows @ fine @ x_windows.T, dtype=np.float32), whole

@@ -1,0 +1,68 @@
+"""Observed, predicted, difference, and how far into the spectrum they agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fpm_inr.display import robust_contrast
+from fpm_inr.figures import phase_limit, phase_map, relative_phase
+from fpm_inr.metrics.compare import Comparison
+from fpm_inr.metrics.images import Image
+from fpm_inr.metrics.phase import without_ramp
+from fpm_inr.metrics.rings import ONE_SEVENTH
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Reference, aligned result and difference: amplitude, phase where there is one; ring curve."""
+    result, reference = comparison.aligned.result, comparison.aligned.reference
+    is_complex = np.iscomplexobj(result)
+    figure = Figure(figsize=(14, 8 if is_complex else 4.4), layout="constrained", dpi=150)
+    panels = figure.subplots(2 if is_complex else 1, 4, squeeze=False)
+    observed, predicted = (np.abs(reference), np.abs(result)) if is_complex else (reference, result)
+    contrast = robust_contrast([observed])
+    difference = predicted - observed
+    reach = max(float(np.percentile(np.abs(difference), 99.5)), 1e-6)
+    _image(panels[0][0], observed, "observed", "gray", contrast.black, contrast.white)
+    _image(panels[0][1], predicted, "predicted", "gray", contrast.black, contrast.white)
+    _image(panels[0][2], difference, "predicted - observed", "RdBu_r", -reach, reach)
+    if is_complex:
+        phase = relative_phase(reference.astype(np.complex64))
+        limit = phase_limit(phase)
+        colours = phase_map(limit)
+        _image(panels[1][0], phase, "observed phase, rad", colours, -limit, limit)
+        of_result = relative_phase(result.astype(np.complex64))
+        _image(panels[1][1], of_result, "predicted phase, rad", colours, -limit, limit)
+        flat, _ = without_ramp(result, reference)
+        reach = max(float(np.percentile(np.abs(flat), 99.5)), 1e-6)
+        _image(panels[1][2], flat, "difference less its ramp, rad", "RdBu_r", -reach, reach)
+        _numbers(panels[1][3], comparison)
+    _rings(panels[0][3], comparison)
+    return figure
+
+
+def _image(axes: Axes, image: Image, title: str, colours: str, low: float, high: float) -> None:
+    shown = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    axes.set_title(title, fontsize="medium")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.figure.colorbar(shown, ax=axes, shrink=0.75)
+
+
+def _rings(axes: Axes, comparison: Comparison) -> None:
+    rings = comparison.rings
+    frequency = rings.frequency_per_um
+    axes.plot(frequency, rings.correlation, label="ring correlation")
+    axes.plot(frequency, rings.half_bit, "--", color="0.4", label="half-bit")
+    axes.axhline(ONE_SEVENTH, linestyle=":", color="0.4", label="1/7")
+    axes.set_ylim(-0.2, 1.05)
+    axes.set_box_aspect(0.8)
+    axes.set_xlabel("frequency, 1/pixel" if comparison.pixel_um is None else "frequency, 1/µm")
+    axes.legend(fontsize="small")
+
+
+def _numbers(axes: Axes, comparison: Comparison) -> None:
+    axes.axis("off")
+    text = "\n".join(f"{name:<32s}{value:>10.4g}" for name, value in comparison.numbers.items())
+    axes.text(-0.15, 1, text, family="monospace", fontsize=6.5, va="top", transform=axes.transAxes)

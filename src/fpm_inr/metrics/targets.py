@@ -1,0 +1,188 @@
+"""Contrast of resolution targets against the exact target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from fpm_inr.errors import DataError
+from fpm_inr.metrics.images import Image, check_pair
+from fpm_inr.simulate.targets import UsafElement
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SiemensContrast:
+    """Contrast of a Siemens star against spatial frequency.
+
+    Parameters
+    ----------
+    frequency_per_um : array [radius]
+        Spokes' periods per um along the circle.
+    contrast : array [radius]
+        Swing of the image at the spokes' frequency and place, over that of the target: 1 is
+        perfect, 0 unresolved, negative reversed (spurious resolution).
+    """
+
+    frequency_per_um: FloatArray
+    contrast: FloatArray
+
+
+@dataclass(frozen=True)
+class ElementContrast:
+    """Contrast of one USAF element, of its upright and of its level bars; 1 is perfect."""
+
+    group: int
+    element: int
+    line_pairs_per_mm: float
+    upright: float
+    level: float
+
+
+def siemens_contrast(
+    image: Image,
+    target: Image,
+    *,
+    pixel_um: float,
+    centre_y_x_px: tuple[float, float],
+    spokes: int,
+    radius_um: FloatArray,
+) -> SiemensContrast:
+    """Contrast along circles around a Siemens star's centre.
+
+    The harmonic of the spokes is taken from image and target on the same circle, and the image's
+    part in phase with the target's is divided by the target's.
+
+    Parameters
+    ----------
+    image, target : array [y, x], real
+        What was reconstructed, and the exact target on the same grid and in the same unit.
+    pixel_um : float
+    centre_y_x_px : (float, float)
+    spokes : int
+        Dark spokes around the circle.
+    radius_um : array [radius]
+
+    Raises
+    ------
+    DataError
+        As `check_pair`; a circle leaves the image; the target has no such spokes.
+    """
+    check_pair(image, target)
+    radius_um = np.asarray(radius_um, dtype=np.float64)
+    room_px = min(
+        *centre_y_x_px, *(n - 1 - c for n, c in zip(image.shape, centre_y_x_px, strict=True))
+    )
+    if not (radius_um > 0).all() or radius_um.max() > room_px * pixel_um:
+        raise DataError(
+            f"reaches {radius_um.max():g} um and the image only {room_px * pixel_um:g} um",
+            "give positive radii inside the image",
+            field="radius",
+        )
+    contrast = []
+    for radius in radius_um / pixel_um:
+        count = max(16 * spokes, int(np.ceil(4 * np.pi * radius)))
+        angle = 2 * np.pi * np.arange(count) / count
+        at = np.stack(
+            [
+                centre_y_x_px[0] + radius * np.sin(angle),
+                centre_y_x_px[1] + radius * np.cos(angle),
+            ]
+        )
+        wave = np.exp(-1j * spokes * angle)
+        of_image, of_target = (
+            np.mean(map_coordinates(one.astype(np.float64), at, order=1) * wave)
+            for one in (image, target)
+        )
+        if abs(of_target) < 1e-9 * np.abs(target).max():
+            raise DataError(
+                f"has no {spokes} spokes at a radius of {radius * pixel_um:g} um",
+                "give radii where the target is drawn",
+                field="target",
+            )
+        contrast.append(float((of_image / of_target).real))
+    return SiemensContrast(spokes / (2 * np.pi * radius_um), np.array(contrast))
+
+
+def usaf_contrast(
+    image: Image,
+    target: Image,
+    elements: Iterable[UsafElement],
+    *,
+    pixel_um: float,
+    centre_y_x_px: tuple[float, float],
+) -> list[ElementContrast]:
+    """Contrast of the elements of a USAF 1951 target.
+
+    Within each group of three bars (and half a bar around) the image is fitted by an offset plus a
+    factor times the target. That factor is the contrast: 1 is perfect, 0 unresolved.
+
+    Parameters
+    ----------
+    image, target : array [y, x], real
+        What was reconstructed, and the exact target on the same grid and in the same unit.
+    elements : iterable of UsafElement
+        Their corners are counted in um from the target's centre.
+    pixel_um : float
+    centre_y_x_px : (float, float)
+        The target's centre.
+
+    Raises
+    ------
+    DataError
+        As `check_pair`; an element leaves the image or is not drawn in the target.
+    """
+    check_pair(image, target)
+    found = []
+    for element in elements:
+        bars = element.bars_x_y_um
+        upright, level = (
+            _fitted(image, target, group, element, pixel_um, centre_y_x_px)
+            for group in (bars[:3], bars[3:])
+        )
+        found.append(
+            ElementContrast(
+                element.group, element.element, element.line_pairs_per_mm, upright, level
+            )
+        )
+    return found
+
+
+def _fitted(
+    image: Image,
+    target: Image,
+    bars: list[tuple[float, float, float, float]],
+    element: UsafElement,
+    pixel_um: float,
+    centre_y_x_px: tuple[float, float],
+) -> float:
+    x_low, _, y_low, _ = np.min(bars, axis=0) - element.bar_um / 2
+    _, x_high, _, y_high = np.max(bars, axis=0) + element.bar_um / 2
+    box = []
+    for low, high, centre, length in zip(
+        (y_low, x_low), (y_high, x_high), centre_y_x_px, image.shape, strict=True
+    ):
+        first = int(np.round(low / pixel_um + centre))
+        last = int(np.round(high / pixel_um + centre)) + 1
+        if first < 0 or last > length:
+            raise DataError(
+                f"{element.group}.{element.element} leaves the image",
+                "leave it out or correct the centre",
+                field="element",
+            )
+        box.append(slice(first, last))
+    seen, drawn = (one[box[0], box[1]].astype(np.float64) for one in (image, target))
+    drawn = drawn - drawn.mean()
+    power = float((drawn**2).sum())
+    if power == 0:
+        raise DataError(
+            f"does not hold element {element.group}.{element.element}",
+            "draw it, or leave the element out",
+            field="target",
+        )
+    return float((seen * drawn).sum() / power)
