@@ -1,0 +1,70 @@
+"""HDF5 files of others: every way in which one can be damaged becomes one DataError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fpm_inr.errors import DataError, InputError
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[h5py.File]:
+    """Open a file to read; whatever goes wrong inside ends in one error that names the file.
+
+    Raises
+    ------
+    InputError
+        What the body raised, located in the file.
+    DataError
+        HDF5 could not read the file, or what was asked for does not fit in memory.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError as error:
+        raise (error if error.source else error.at(path)) from error
+    except MemoryError as error:
+        raise DataError("does not fit in memory", "give a crop", source=path) from error
+    # what h5py raises on damaged files; it has no common base class
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(
+            f"cannot be read as HDF5 ({reason})", "restore the file", source=path
+        ) from error
+
+
+def dataset(file: h5py.Group, name: str, dimensions: int) -> h5py.Dataset:
+    """Find a dataset of real numbers with this many axes, none of them empty."""
+    if name not in file:
+        held = ", ".join(sorted(key for key in file if not key.startswith("#"))[:12]) or "nothing"
+        raise DataError(f"is missing (the file holds {held})", "add it", field=name)
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
+        raise DataError("is not an array of real numbers", "store real numbers", field=name)
+    if found.attrs.get("MATLAB_class") == b"char":
+        raise DataError("is text, not numbers", "store real numbers", field=name)
+    if not found.size or "MATLAB_empty" in found.attrs:
+        raise DataError("is empty", "store at least one value", field=name)
+    if found.ndim != dimensions:
+        raise DataError(f"has shape {found.shape}", f"give it {dimensions} axes", field=name)
+    return found
+
+
+def number(file: h5py.Group, name: str) -> float:
+    """Read one number, stored as a scalar or as an array of one."""
+    ndim = file[name].ndim if isinstance(file.get(name), h5py.Dataset) else 0
+    found = dataset(file, name, ndim)
+    if found.size != 1:
+        raise DataError(f"has shape {found.shape}", "store one number", field=name)
+    return float(np.asarray(found[()]).item())
+
+
+def array(file: h5py.Group, name: str, dimensions: int) -> NDArray[np.float64]:
+    """Read a whole array as float64."""
+    return np.asarray(dataset(file, name, dimensions)[()], dtype=np.float64)
