@@ -107,7 +107,7 @@ def test_single_precision_agrees_with_double() -> None:
 
 
 def test_on_axis_light_refocuses_as_free_space_does() -> None:
-    """A band-limited object on the axis: the frame is the propagated field (analytic for a spot)."""
+    """On the axis the frame is the propagated field, which is known for a Gaussian spot."""
     n = 48
     optics = Optics(0.5, 0.4, 0.3, 1.0)
     model, instrument = make((n, n), np.zeros((1, 2)), 1, optics)

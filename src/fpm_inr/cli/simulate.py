@@ -118,7 +118,8 @@ def _aberrations(
 @click.option("--no-scan", is_flag=True, help="Leave the bright-field scan out.")
 @click.option("--periodic", is_flag=True, help="The frame is the whole, repeating world.")
 @click.option("--seed", type=int, help="Number that decides everything random.")
-def command(output: Path, preset_name: str, **options: Any) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace a simulation that is there already.")
+def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> None:
     """Make an acquisition of a known specimen, with the truth beside it.
 
     Writes acquisition.h5 (what a user would have), truth.h5 (object, heights, pupil, LEDs and a
@@ -131,23 +132,36 @@ def command(output: Path, preset_name: str, **options: Any) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from fpm_inr.errors import InputError, OutputError
+    from fpm_inr.errors import InputError
     from fpm_inr.simulate import preset, simulate
 
     try:
         setup = _setup(preset(preset_name), options)
     except InputError as error:
         raise error.at("", _option(error.field)) from error
+    _prepare(output, overwrite)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Simulating LEDs", total=len(setup.rig.led_xy_mm))
+        made = simulate(setup, lambda done, _: bar.update(task, completed=done))
+    _write(output, made)
+
+
+def _prepare(output: Path, overwrite: bool) -> None:
+    """Make the folder; refuse to write over a simulation that nobody gave up."""
+    from fpm_inr.errors import OutputError
+
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot be made a folder ({error.strerror})", "choose another place", source=output
         ) from error
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Simulating LEDs", total=len(setup.rig.led_xy_mm))
-        made = simulate(setup, lambda done, _: bar.update(task, completed=done))
-    _write(output, made)
+    if (output / "acquisition.h5").exists() and not overwrite:
+        raise OutputError(
+            "holds an acquisition already",
+            "choose another folder or give --overwrite",
+            source=output,
+        )
 
 
 def _write(output: Path, made: Simulation) -> None:

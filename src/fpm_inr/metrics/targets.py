@@ -161,21 +161,23 @@ def _fitted(
     pixel_um: float,
     centre_y_x_px: tuple[float, float],
 ) -> float:
-    x_low, _, y_low, _ = np.min(bars, axis=0) - element.bar_um / 2
-    _, x_high, _, y_high = np.max(bars, axis=0) + element.bar_um / 2
+    x_low, _, y_low, _ = np.min(bars, axis=0)
+    _, x_high, _, y_high = np.max(bars, axis=0)
+    margin_px = element.bar_um / 2 / pixel_um
     box = []
     for low, high, centre, length in zip(
         (y_low, x_low), (y_high, x_high), centre_y_x_px, image.shape, strict=True
     ):
-        first = int(np.round(low / pixel_um + centre))
-        last = int(np.round(high / pixel_um + centre)) + 1
-        if first < 0 or last > length:
+        first_px, last_px = low / pixel_um + centre, high / pixel_um + centre
+        if first_px < -0.5 or last_px > length - 0.5:
             raise DataError(
                 f"{element.group}.{element.element} leaves the image",
                 "leave it out or correct the centre",
                 field="element",
             )
-        box.append(slice(first, last))
+        box.append(
+            slice(max(round(first_px - margin_px), 0), min(round(last_px + margin_px) + 1, length))
+        )
     seen, drawn = (one[box[0], box[1]].astype(np.float64) for one in (image, target))
     drawn = drawn - drawn.mean()
     power = float((drawn**2).sum())
