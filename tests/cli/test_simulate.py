@@ -73,6 +73,13 @@ def test_mistakes_end_in_one_sentence_and_nothing_written(
     assert not folder.exists()
 
 
+def test_a_simulation_is_not_written_over_unasked(tmp_path, capsys) -> None:
+    (tmp_path / "acquisition.h5").write_text("mine")
+    assert run("-o", str(tmp_path), "--preset", "demo") == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "acquisition.h5").read_text() == "mine"
+
+
 def test_help_is_light() -> None:
     check = (
         "import sys, fpm_inr.cli.simulate; "

@@ -48,9 +48,9 @@ def draw_simulation(path: str | Path, simulation: Simulation) -> None:
     leds, believed = panels[-1], acquisition.illumination.na_led_xy
     turn = np.linspace(0, 2 * np.pi, 200)
     radius = acquisition.optics.na
-    leds.plot(radius * np.cos(turn), radius * np.sin(turn), "k-", lw=0.8, label="objective's NA")
-    leds.plot(*believed.T, "o", mfc="none", label="LEDs as stated")
-    leds.plot(*truth.na_led_xy.T, "r.", ms=3, label="LEDs in truth")
+    leds.plot(radius * np.cos(turn), radius * np.sin(turn), "k-", lw=0.8, label="NA")
+    leds.plot(*believed.T, "o", mfc="none", label="stated")
+    leds.plot(*truth.na_led_xy.T, "r.", ms=3, label="true")
     leds.set(title=f"{acquisition.led_count} LEDs", xlabel="NA x", ylabel="NA y", aspect="equal")
     leds.margins(y=0.2)
     leds.invert_yaxis()
