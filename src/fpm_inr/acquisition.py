@@ -43,7 +43,9 @@ class Optics:
         for name in ("wavelength_um", "na", "pixel_um", "medium_index"):
             value = getattr(self, name)
             if not (
-                isinstance(value, int | float | np.number) and np.isfinite(value) and value > 0
+                isinstance(value, int | float | np.integer | np.floating)
+                and np.isfinite(value)
+                and value > 0
             ):
                 raise DataError(
                     f"is {value!r}, not a positive number", "give a positive number", field=name
@@ -118,7 +120,10 @@ class Illumination:
     geometry: LedGeometry | None = None
 
     def __post_init__(self) -> None:
-        na = np.array(self.na_led_xy, dtype=np.float64)
+        na = np.array(self.na_led_xy)
+        if na.dtype.kind not in "iuf":
+            raise DataError(f"has type {na.dtype}", "give real numbers", field="illumination NA")
+        na = na.astype(np.float64)
         if na.ndim != 2 or na.shape[1] != 2 or na.shape[0] == 0:
             raise DataError(
                 f"has shape {na.shape}", "give one (x, y) pair per LED", field="illumination NA"
@@ -219,7 +224,8 @@ class Acquisition:
                 "give frames of at least 8 x 8 pixels",
                 field="frames",
             )
-        frames = np.ascontiguousarray(frames, dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 is found below
+            frames = np.ascontiguousarray(frames, dtype=np.float32)
         for led, frame in enumerate(frames):
             if not np.isfinite(frame).all():
                 raise DataError(

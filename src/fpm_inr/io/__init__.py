@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,31 +98,29 @@ def _recognise(path: Path) -> tuple[str, Path]:
         ) from error
     if header[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):  # version 1, either byte order
         return "paper_matlab", path
-    format_name = _recognise_hdf5(path)
-    if format_name is None:
-        raise DataError("is no acquisition of a known format", _DESCRIBE, source=path)
-    return format_name, path
+    return _recognise_hdf5(path), path
 
 
-def _recognise_hdf5(path: Path) -> str | None:
+def _recognise_hdf5(path: Path) -> str:
     import h5py
 
     from fpm_inr.io import hdf5, native, paper_matlab, ptylab
 
+    known = "is no acquisition of a known format"
     if not h5py.is_hdf5(path):
-        return None
+        raise DataError(known, _DESCRIBE, source=path)
     with hdf5.reading(path) as file:
-        if file.attrs.get("format") == native.KIND:
+        if hdf5.text(file, "format") == native.KIND:
             return "native"
         if ptylab.FRAMES in file:
             return "ptylab"
         if paper_matlab.FRAMES in file:
             return "paper_matlab"
-    return None
+        raise DataError(f"{known} (it holds {hdf5.contents(file)})", _DESCRIBE)
 
 
 def _names(description: Path, name: str) -> bool:
-    """Whether a description is there and one of its values is this file's name."""
+    """Whether a description is there and one of its values is this name, or a pattern for it."""
     if not description.is_file():
         return False
     import yaml
@@ -131,7 +130,7 @@ def _names(description: Path, name: str) -> bool:
             return any(map(holds, value.values()))
         if isinstance(value, list):
             return any(map(holds, value))
-        return value == name
+        return isinstance(value, str) and (value == name or fnmatch(name, value))
 
     try:
         return holds(yaml.safe_load(description.read_text(encoding="utf-8")))

@@ -39,11 +39,21 @@ def reading(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
+def contents(file: h5py.Group) -> str:
+    """Name what a file holds, leaving MATLAB's own entries out."""
+    return ", ".join(sorted(key for key in file if not key.startswith("#"))[:12]) or "nothing"
+
+
+def text(file: h5py.Group, attribute: str) -> str | None:
+    """Read a text attribute; None where it is missing or no text."""
+    value = file.attrs.get(attribute)
+    return value if isinstance(value, str) else None
+
+
 def dataset(file: h5py.Group, name: str, dimensions: int) -> h5py.Dataset:
     """Find a dataset of real numbers with this many axes, none of them empty."""
     if name not in file:
-        held = ", ".join(sorted(key for key in file if not key.startswith("#"))[:12]) or "nothing"
-        raise DataError(f"is missing (the file holds {held})", "add it", field=name)
+        raise DataError(f"is missing (the file holds {contents(file)})", "add it", field=name)
     found = file[name]
     if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iuf":
         raise DataError("is not an array of real numbers", "store real numbers", field=name)

@@ -108,9 +108,10 @@ def _directions(variables: Mapping[str, Any]) -> str:
 
 
 def _matlab_5(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
+        held = [name for name, _, _ in whosmat(path)]
         read: dict[str, Any] = loadmat(path, variable_names=[FRAMES, *DIRECTIONS, *NUMBERS])
     except MemoryError as error:
         raise DataError("does not fit in memory", "save it as MATLAB 7.3 and crop") from error
@@ -118,12 +119,17 @@ def _matlab_5(path: Path) -> dict[str, Any]:
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot be read as MATLAB 5 ({reason})", "restore the file") from error
-    return {name: value for name, value in read.items() if not name.startswith("__")}
+    return {name: read.get(name) for name in held}
 
 
 def _real(variables: Mapping[str, Any], name: str) -> NDArray[Any]:
     if name not in variables:
-        raise DataError("is missing", "add it, in the layout of the FPM-INR paper", field=name)
+        held = ", ".join(sorted(variables)) or "nothing"
+        raise DataError(
+            f"is missing (the file holds {held})",
+            "add it, or describe the file in an acquisition.yaml (`fpm-inr init`)",
+            field=name,
+        )
     value = variables[name]
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
         raise DataError("is not an array of real numbers", "store real numbers", field=name)

@@ -37,6 +37,7 @@ def read_window(
     axis_y_x_px: tuple[float, float] | None = None,
     *,
     order: str = "lyx",
+    flipped: str = "",
 ) -> Acquisition:
     """Make the acquisition of a crop (y, x, height, width); equals a whole read, then its crop.
 
@@ -50,6 +51,8 @@ def read_window(
         Those of the whole frame, as in `Acquisition`.
     order : str
         Order of the stored axes: a permutation of "lyx" (LED, y, x).
+    flipped : str
+        Those of "yx" that are stored from the other end.
 
     Raises
     ------
@@ -61,8 +64,17 @@ def read_window(
     y, x, height, width = crop if crop is not None else (0, 0, rows, columns)
     check_crop((y, x, height, width), (rows, columns))
     _check_memory(leds * height * width)
-    window = {"l": slice(None), "y": slice(y, y + height), "x": slice(x, x + width)}
+    first = {
+        "y": rows - y - height if "y" in flipped else y,
+        "x": columns - x - width if "x" in flipped else x,
+    }
+    window = {
+        "l": slice(None),
+        "y": slice(first["y"], first["y"] + height),
+        "x": slice(first["x"], first["x"] + width),
+    }
     read = np.asarray(frames[tuple(window[axis] for axis in order)]).transpose(places)
+    read = np.flip(read, tuple("lyx".index(axis) for axis in flipped))
     if crop is None:
         return Acquisition(read, optics, illumination, axis_y_x_px)
     middle = axis_y_x_px or ((rows - 1) / 2, (columns - 1) / 2)

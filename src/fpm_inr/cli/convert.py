@@ -1,0 +1,40 @@
+"""``fpm-inr convert``: an acquisition of any known format -> this project's HDF5 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fpm_inr.cli.options import acquisition_options, load_data
+
+
+@click.command("convert")
+@acquisition_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="HDF5 file to write.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file that is there already.")
+def command(data: Path, output: Path, overwrite: bool, **options: Any) -> None:
+    """Write the acquisition DATA as one HDF5 file that needs no options to be read again.
+
+    \b
+    fpm-inr convert algae_r.mat --color r --medium-index 1.33 -o algae.h5
+    fpm-inr convert folder-with-acquisition.yaml -o all.h5 --crop 512 512 256 256
+    """
+    from fpm_inr.errors import OutputError
+
+    if output.exists() and not overwrite:
+        raise OutputError("exists", "choose another name or give --overwrite", source=output)
+    acquisition = load_data(data, **options)
+
+    from fpm_inr.io.native import write_acquisition
+
+    write_acquisition(output, acquisition)
+    height, width = acquisition.shape_y_x
+    click.echo(f"{output}: {acquisition.led_count} frames of {height} x {width}")
