@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--z",
     "z_text",
     metavar="START:STOP:STEP|Z,Z,...",
-    help="Heights in um, STOP included.  [default: 41 over the solved range]",
+    help="Heights in um, STOP included.  [default: 41 over the solved range, or its planes]",
 )
 @click.option(
     "--method",
@@ -90,8 +90,11 @@ def command(
     settings = FocusSettings(method, patch, stride, background_clip)
     _check_output(output, overwrite)
     solution = load_solution(field)
-    z_um = parse_heights(z_text) if z_text else default_heights(solution.z_range_um)
-    z_um = check_heights(z_um, solution.z_range_um)
+    z_um = solution.planes_um
+    if z_text is not None:
+        z_um = check_heights(parse_heights(z_text), solution.z_range_um)
+    elif z_um is None:
+        z_um = default_heights(solution.z_range_um)
     if len(z_um) < 3:
         raise SettingsError(
             f"holds {len(z_um)} of the 3 heights that a peak takes",

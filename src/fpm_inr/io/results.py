@@ -71,7 +71,9 @@ def _solution(path: Path, z_um: float | None) -> Picture:
     from fpm_inr.focus import all_in_focus
     from fpm_inr.heights import default_heights
 
-    heights = default_heights(solution.z_range_um)
+    heights = solution.planes_um
+    if heights is None:
+        heights = default_heights(solution.z_range_um)
     sharp = all_in_focus(solution.slices, heights)
     return Picture(sharp.field_y_x * sharp.amplitude_scale, solution.pixel_um)
 
