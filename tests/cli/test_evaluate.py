@@ -1,0 +1,163 @@
+"""``fpm-inr evaluate`` on every kind of file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+import torch
+from scipy.ndimage import gaussian_filter
+
+from fpm_inr.acquisition import Optics
+from fpm_inr.cli import main
+from fpm_inr.fields.pixel import PixelField
+from fpm_inr.forward import Instrument
+from fpm_inr.io.results import load_picture
+from fpm_inr.solution import Solution
+
+OPTICS = Optics(wavelength_um=0.5, na=0.25, pixel_um=1.0)
+INSTRUMENT = Instrument(
+    torch.zeros(1, 2, dtype=torch.float64),
+    torch.ones(1, dtype=torch.float64),
+    torch.zeros(0, dtype=torch.float64),
+)
+
+
+def smooth(seed: int) -> np.ndarray:
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(80, 96)), 1.5)
+    return noise / noise.std()
+
+
+@pytest.fixture(scope="module")
+def field() -> np.ndarray:
+    return ((1 + 0.1 * smooth(0)) * np.exp(0.4j * smooth(1))).astype(np.complex64)
+
+
+@pytest.fixture(scope="module")
+def solution(field, tmp_path_factory) -> Path:
+    planes = torch.from_numpy(np.stack([field**2, field, field**3]))
+    path = tmp_path_factory.mktemp("solution") / "field.safetensors"
+    place = PixelField(planes, torch.tensor([-5.0, 0.0, 5.0]))
+    Solution(place, OPTICS, INSTRUMENT, 2, 7.0).save(path)
+    return path
+
+
+def run(verb: str, *arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, *map(str, arguments)])
+    return int(stopped.value.code or 0)
+
+
+def numbers(capsys, *arguments: object) -> dict:
+    assert run("evaluate", *arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_solution_against_its_own_field(solution, field, tmp_path, capsys):
+    reference = tmp_path / "truth.npy"
+    np.save(reference, field * 2j)
+    found = numbers(capsys, solution, reference, "--z", 0)
+    assert found["compared"] == "complex field"
+    assert found["relative_l2"] < 1e-3
+    assert found["ncc"] == pytest.approx(1, abs=1e-4)
+    assert found["phase_rmse_rad"] < 1e-3
+    assert found["frc_resolution_half_bit_um"] == pytest.approx(1.0, rel=0.05)
+    assert numbers(capsys, solution, reference, "--z", 5)["relative_l2"] > 0.1
+    assert numbers(capsys, solution, reference)["relative_l2"] > 0  # all-in-focus
+
+
+@pytest.mark.parametrize("name", ["s.npy", "s.ome.tif", "s.ome.zarr"])
+@pytest.mark.parametrize("part", ["complex", "both"])
+def test_rendered_stacks_are_read_back(solution, field, tmp_path, name, part):
+    assert run("render", solution, "-o", tmp_path / name, "--z", "-5:5:5", "--part", part) == 0
+    picture = load_picture(tmp_path / name, 0.0)
+    assert picture.pixel_um == pytest.approx(0.5)
+    np.testing.assert_allclose(picture.image_y_x, 7 * field, rtol=1e-2, atol=1e-2)
+
+
+def test_pictures(field, tmp_path, capsys):
+    amplitude = np.abs(field)
+    iio.imwrite(tmp_path / "a.png", np.clip(amplitude * 120, 0, 255).astype(np.uint8))
+    tifffile.imwrite(tmp_path / "a.tif", amplitude)
+    np.save(tmp_path / "a.npy", field)
+    found = numbers(capsys, tmp_path / "a.png", tmp_path / "a.tif")
+    assert found["compared"] == "amplitude"
+    assert found["relative_l2"] < 0.01
+    assert found["ssim"] > 0.98
+    assert "frc_resolution_half_bit_px" in found
+    assert numbers(capsys, tmp_path / "a.npy", tmp_path / "a.tif")["relative_l2"] < 1e-5
+
+
+def test_table_and_figure(field, tmp_path, capsys):
+    np.save(tmp_path / "a.npy", field)
+    np.save(tmp_path / "b.npy", field * np.exp(0.1j * smooth(5)))
+    figure = tmp_path / "figure.png"
+    assert run("evaluate", tmp_path / "b.npy", tmp_path / "a.npy", "-o", figure) == 0
+    said = capsys.readouterr().out
+    assert "relative_l2" in said
+    assert "phase_rmse_rad" in said
+    assert iio.imread(figure).shape[1] > 1000
+    assert run("evaluate", tmp_path / "b.npy", tmp_path / "a.npy", "-o", "x.gif") == 2
+
+
+def test_simulated_truth(tmp_path, capsys):
+    made = tmp_path / "made"
+    assert run("simulate", "-o", made, "--size", 32, 32, "--scan", -2, 2, 3) == 0
+    truth = load_picture(made / "truth.h5")
+    assert np.iscomplexobj(truth.image_y_x)
+    capsys.readouterr()
+    assert numbers(capsys, made / "truth.h5", made / "truth.h5")["relative_l2"] < 1e-9
+    scan = load_picture(made / "truth.h5", 0.0)
+    assert not np.iscomplexobj(scan.image_y_x)
+
+
+def test_refusals(solution, field, tmp_path, capsys):
+    good = tmp_path / "good.npy"
+    np.save(good, field)
+    np.save(tmp_path / "small.npy", field[:40])
+    np.save(tmp_path / "nan.npy", np.where(np.arange(96) == 3, np.nan, field))
+    np.save(tmp_path / "zero.npy", np.zeros_like(field))
+    np.save(tmp_path / "stack.npy", np.stack([field, field]))
+    np.save(tmp_path / "object.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "broken.npy").write_bytes(b"nothing")
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    (tmp_path / "a.docx").write_bytes(b"")
+    iio.imwrite(
+        tmp_path / "colour.png",
+        np.random.default_rng(0).integers(0, 255, (80, 96, 3), dtype=np.uint8),
+    )
+    for name, says in {
+        "small.npy": "one grid",
+        "nan.npy": "not finite",
+        "zero.npy": "zero",
+        "stack.npy": "--z",
+        "object.npy": "array",
+        "broken.npy": "array",
+        "broken.png": "cannot be read",
+        "a.docx": "no known format",
+        "colour.png": "colours",
+        "missing.npy": "does not exist",
+    }.items():
+        assert run("evaluate", tmp_path / name, good) == 2, name
+        error = capsys.readouterr().err
+        assert says in error, name
+        assert "Traceback" not in error
+    assert run("evaluate", good, tmp_path / "zero.npy") == 2
+    assert "zero" in capsys.readouterr().err
+    assert run("evaluate", tmp_path / "stack.npy", good, "--z", 1) == 2
+    assert "heights" in capsys.readouterr().err
+    assert run("evaluate", solution, good, "--z", 50) == 2
+
+
+def test_pixels_that_differ_are_refused(solution, tmp_path, capsys):
+    assert run("render", solution, "-o", tmp_path / "a.ome.tif", "--z", "0") == 0
+    assert run("render", solution, "-o", tmp_path / "b.npy", "--z", "0") == 0
+    about = json.loads((tmp_path / "b.json").read_text())
+    (tmp_path / "b.json").write_text(json.dumps(about | {"pixel_um": 0.7}))
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "b.npy", tmp_path / "a.ome.tif") == 2
+    assert "0.7 um" in capsys.readouterr().err
