@@ -9,6 +9,7 @@ import click
 
 FILES = (
     "all_in_focus.npy",
+    "all_in_focus.json",
     "all_in_focus.png",
     "depth_um.tif",
     "depth.png",
@@ -69,7 +70,7 @@ def command(
 ) -> None:
     """Join the sharp parts of FIELD, a solution of `fpm-inr reconstruct`.
 
-    Writes all_in_focus.npy (complex), all_in_focus.png, depth_um.tif, depth.png, focus_curve.csv
+    Writes all_in_focus.npy (complex; .json says its pixel), all_in_focus.png, depth_um.tif, depth.png, focus_curve.csv
     and focus_curve.png. Slices are rendered one at a time, twice, so memory does not grow with
     their number.
     """
@@ -146,6 +147,7 @@ def _check_point(point: tuple[float, float] | None, shape_y_x: tuple[int, int]) 
 
 
 def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None:
+    import json
     from contextlib import ExitStack
 
     import numpy as np
@@ -164,10 +166,12 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
             f"cannot be made ({error.strerror})", "choose a place that is writable", source=output
         ) from error
     with ExitStack() as all_written:
-        image, picture, depth, depth_picture, curve, curve_picture = (
+        image, about, picture, depth, depth_picture, curve, curve_picture = (
             all_written.enter_context(replacing(output / name)) for name in FILES
         )
         np.save(image, result.field_y_x * np.float32(result.amplitude_scale))
+        says = {"axes": ["y", "x"], "channels": ["complex"], "pixel_um": scores.pixel_um}
+        about.write_text(json.dumps(says, indent=1) + "\n", encoding="utf-8")
         tifffile.imwrite(
             depth,
             result.depth_um_y_x,

@@ -97,7 +97,8 @@ def _array(path: Path, z_um: float | None) -> Picture:
 def _picture(path: Path, z_um: float | None) -> Picture:
     import imageio.v3 as iio
 
-    values = np.asarray(iio.imread(path))
+    plugin = "tifffile" if path.suffix.lower().startswith(".tif") else "pillow"
+    values = np.asarray(iio.imread(path, plugin=plugin))
     if values.ndim == 3:
         grey = values[..., :3]
         if values.shape[-1] not in (3, 4) or (grey != grey[..., :1]).any():

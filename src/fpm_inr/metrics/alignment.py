@@ -10,6 +10,7 @@ from scipy.ndimage import fourier_shift
 from fpm_inr.metrics.images import Image, check_pair
 
 SHIFT_STEP_PX = 0.01
+LEAST_SHIFT_PX = 0.02  # less is not worth an interpolation and a row of pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,8 @@ def align(result: Image, reference: Image, *, find_shift: bool = True) -> Aligne
     """Move a result by a sub-pixel shift and multiply it by the least-squares factor.
 
     The shift is the peak of the cross-correlation of the two images, mean-subtracted and tapered at
-    the edges, to 0.01 pixel (Guizar-Sicairos et al., Opt. Lett. 33, 156, 2008; scikit-image). No
-    complex factor moves that peak. The factor a minimises ||a result - reference||.
+    the edges, to 0.01 pixel, and none below 0.02 (Guizar-Sicairos et al., Opt. Lett. 33, 156,
+    2008; scikit-image). No complex factor moves that peak. The factor a minimises ||a result - reference||.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def _shift_px(result: Image, reference: Image) -> tuple[float, float]:
     shift, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         fixed, moving, upsample_factor=round(1 / SHIFT_STEP_PX), normalization=None
     )
-    return float(shift[0]), float(shift[1])
+    y, x = (float(by) if abs(by) > LEAST_SHIFT_PX else 0.0 for by in shift)
+    return y, x
 
 
 def _known(shift_px: float, length: int) -> slice:
