@@ -70,9 +70,9 @@ def command(
 ) -> None:
     """Join the sharp parts of FIELD, a solution of `fpm-inr reconstruct`.
 
-    Writes all_in_focus.npy (complex; .json says its pixel), all_in_focus.png, depth_um.tif, depth.png, focus_curve.csv
-    and focus_curve.png. Slices are rendered one at a time, twice, so memory does not grow with
-    their number.
+    Writes all_in_focus.npy (complex; its pixel beside it in .json) and .png, depth_um.tif,
+    depth.png, focus_curve.csv and .png. Slices are rendered one at a time, twice, so memory does
+    not grow with their number.
     """
     from rich.console import Console
     from rich.progress import (

@@ -41,7 +41,8 @@ def align(result: Image, reference: Image, *, find_shift: bool = True) -> Aligne
 
     The shift is the peak of the cross-correlation of the two images, mean-subtracted and tapered at
     the edges, to 0.01 pixel, and none below 0.02 (Guizar-Sicairos et al., Opt. Lett. 33, 156,
-    2008; scikit-image). No complex factor moves that peak. The factor a minimises ||a result - reference||.
+    2008; scikit-image). No complex factor moves that peak.
+    The factor a minimises ||a result - reference||.
 
     Parameters
     ----------
