@@ -10,14 +10,15 @@ touched.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fpm_inr.aberration import zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
-from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc, zernike
+from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
 EDGE_SAMPLES = 1.0
@@ -37,22 +38,30 @@ class Instrument:
         Pupil phase, in radians RMS, by Noll index from 1.
     pupil_y_x : Tensor [y, x], complex, optional
         A free factor of the pupil on the frame's frequency grid (`fftfreq` order).
+    background_led : Tensor [led], optional
+        Intensity that every frame has besides the light through the sample, in units of the squared
+        amplitude scale. None: none.
+    defocus_um : Tensor, scalar, optional
+        Added to every height. None: 0.
     """
 
     na_led_xy: Tensor
     gain_led: Tensor
     zernike_rad: Tensor
     pupil_y_x: Tensor | None = None
+    background_led: Tensor | None = None
+    defocus_um: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Instrument:
-        """Move to a device and a real precision."""
-        pupil = self.pupil_y_x
-        return Instrument(
-            self.na_led_xy.to(device, dtype),
-            self.gain_led.to(device, dtype),
-            self.zernike_rad.to(device, dtype),
-            None if pupil is None else pupil.to(device, dtype.to_complex()),
-        )
+        """Move to a device and a real precision, apart from any gradient."""
+
+        def move(value: Tensor | None) -> Tensor | None:
+            if value is None:
+                return None
+            return value.detach().to(device, dtype.to_complex() if value.is_complex() else dtype)
+
+        moved = {one.name: move(getattr(self, one.name)) for one in fields(self)}
+        return Instrument(**moved)  # type: ignore[arg-type]
 
 
 def nominal_instrument(acquisition: Acquisition) -> Instrument:
@@ -74,16 +83,29 @@ class Aperture:
         Amplitude transmission (real) or complex pupil (complex) of every sample.
     defocus_led_k : Tensor [led, sample]
         Phase per um of defocus, rad/um.
+    background_led : Tensor [led], optional
+        Intensity added to every frame.
+    defocus_um : Tensor, scalar, optional
+        Added to every height.
     """
 
     transmission_led_k: Tensor
     defocus_led_k: Tensor
+    background_led: Tensor | None = None
+    defocus_um: Tensor | None = None
 
     def select(self, leds: Tensor) -> Aperture:
-        return Aperture(self.transmission_led_k[leds], self.defocus_led_k[leds])
+        return Aperture(
+            self.transmission_led_k[leds],
+            self.defocus_led_k[leds],
+            None if self.background_led is None else self.background_led[leds],
+            self.defocus_um,
+        )
 
     def at(self, z_um: Tensor) -> Tensor:
         """Complex transfer [z, led, sample] at heights z [z]."""
+        if self.defocus_um is not None:
+            z_um = z_um + self.defocus_um
         phase = z_um[:, None, None] * self.defocus_led_k
         wave = torch.polar(torch.ones_like(phase), phase)
         return wave * self.transmission_led_k
@@ -153,16 +175,19 @@ class ForwardModel:
         radius = squared.clamp_min((edge / 100) ** 2).sqrt()
         transmission = pupil_disc(radius, cutoff, edge) * gain[:, None]
         if len(instrument.zernike_rad):
-            modes = [
-                zernike(j + 1, ky / cutoff, kx / cutoff) for j in range(len(instrument.zernike_rad))
-            ]
-            phase = sum(c * mode for c, mode in zip(instrument.zernike_rad, modes, strict=True))
-            assert isinstance(phase, Tensor)
+            phase = zernike_phase(
+                instrument.zernike_rad,
+                (samples[0] * step_y / cutoff, samples[1] * step_x / cutoff),
+                (rest_y / cutoff, rest_x / cutoff),
+            )
             transmission = torch.polar(torch.ones_like(phase), phase) * transmission
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self._frame_index()]
         rate = defocus_rate_rad_per_um(squared, wavelength, self.optics.medium_index)
-        return Aperture(transmission, rate)
+        background = instrument.background_led
+        if background is not None and leds is not None:
+            background = background[leds]
+        return Aperture(transmission, rate, background, instrument.defocus_um)
 
     def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
         """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
@@ -189,7 +214,12 @@ class ForwardModel:
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
     ) -> Tensor:
         """Amplitude [z, led, y, x] of the frames of these LEDs."""
-        return self.exit_field(spectrum_z_y_x, z_um, leds, aperture).abs()
+        light = self.exit_field(spectrum_z_y_x, z_um, leds, aperture)
+        if aperture.background_led is None:
+            return light.abs()
+        intensity = light.real**2 + light.imag**2 + aperture.background_led[:, None, None]
+        # where both are 0 the square root has no gradient
+        return intensity.clamp_min(1e-12).sqrt()
 
     def field_index(self, leds: Tensor) -> Tensor:
         """Flat index [led, sample] of the gathered samples in the field's spectrum."""
@@ -208,7 +238,11 @@ class ForwardModel:
 
 
 def compile_forward(
-    acquisition: Acquisition, upsampling: int, *, margin_samples: float = 0.0
+    acquisition: Acquisition,
+    upsampling: int,
+    *,
+    margin_samples: float = 0.0,
+    instrument: Instrument | None = None,
 ) -> ForwardModel:
     """Prepare the forward model of an acquisition.
 
@@ -218,12 +252,16 @@ def compile_forward(
     upsampling : int
         Ratio of the field's sampling to the frames'.
     margin_samples : float
-        How far, in Fourier samples, the LEDs may move from their nominal places.
+        How far, in Fourier samples, the LEDs may move from their places.
+    instrument : Instrument, optional
+        Where the LEDs are; the acquisition's nominal places where left out.
     """
     height, width = acquisition.shape_y_x
     optics = acquisition.optics
     step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
     na_xy = acquisition.illumination.na_led_xy
+    if instrument is not None:
+        na_xy = instrument.na_led_xy.detach().cpu().double().numpy()
     window = np.stack(
         [
             np.rint(na_xy[:, 1] / optics.wavelength_um / step_y),

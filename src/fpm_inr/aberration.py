@@ -1,0 +1,88 @@
+"""Pupil phase in Zernike modes, on one grid that every LED sees shifted by a little.
+
+Polynomials of a degree stay such polynomials when they are shifted, so the phase that every LED
+sees is a product of two small matrices: (coefficients by LED) times (monomials by sample). Exact,
+differentiable in the coefficients and in the shifts, and cheap enough for every step of a solve.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fpm_inr.optics import noll_to_nm, zernike
+
+
+def zernike_phase(
+    zernike_rad: Tensor, sample_y_x: tuple[Tensor, Tensor], shift_y_x: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Phase [led, sample] in rad of an aberration, at pupil coordinates sample + shift.
+
+    Parameters
+    ----------
+    zernike_rad : Tensor [mode]
+        Coefficients in radians RMS, by Noll index from 1.
+    sample_y_x : (Tensor [sample], Tensor [sample])
+        Pupil coordinates of the common grid (1 at the pupil's edge).
+    shift_y_x : (Tensor [led], Tensor [led])
+        What each LED adds to them.
+    """
+    table, powers, factors, rest = _shift_table(len(zernike_rad))
+    device, dtype = zernike_rad.device, zernike_rad.dtype
+    polynomial = zernike_rad @ torch.from_numpy(table).to(device, dtype)
+    degree = int(powers.max())
+    shifted_y, shifted_x = (_powers(value, degree) for value in shift_y_x)
+    # (y + r)^a (x + s)^b = sum over i, j of binomials r^(a-i) s^(b-j) y^i x^j
+    terms = shifted_y[:, rest[0]] * shifted_x[:, rest[1]]
+    by_led = torch.einsum("m,mn,lmn->ln", polynomial, torch.from_numpy(factors).to(terms), terms)
+    sample_y, sample_x = (_powers(value, degree) for value in sample_y_x)
+    monomials = sample_y[:, powers[:, 0]] * sample_x[:, powers[:, 1]]
+    return by_led @ monomials.T
+
+
+def _powers(value: Tensor, degree: int) -> Tensor:
+    """Powers 0 to `degree` along a last axis."""
+    rising = [torch.ones_like(value)]
+    for _ in range(degree):
+        rising.append(rising[-1] * value)
+    return torch.stack(rising, dim=-1)
+
+
+@lru_cache
+def _shift_table(
+    modes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+    """Modes as monomials, and how monomials shift.
+
+    Returns
+    -------
+    table : array [mode, monomial]
+    powers : array [monomial, 2]
+        Powers of y and x of each monomial.
+    factors : array [monomial, monomial]
+        Product of the binomial coefficients (0 where a power would rise).
+    rest : array [2, monomial, monomial]
+        Powers of the shift in y and x (0 where the factor is 0).
+    """
+    degree = max(noll_to_nm(mode)[0] for mode in range(1, modes + 1))
+    powers = np.array([(n - b, b) for n in range(degree + 1) for b in range(n + 1)], dtype=np.intp)
+    point = np.cos(np.pi * (np.arange(2 * degree + 2) + 0.5) / (2 * degree + 2))
+    y, x = (axis.ravel() for axis in np.meshgrid(point, point, indexing="ij"))
+    monomials = y[:, None] ** powers[:, 0] * x[:, None] ** powers[:, 1]
+    values = [
+        zernike(mode, torch.from_numpy(y), torch.from_numpy(x)).numpy()
+        for mode in range(1, modes + 1)
+    ]
+    table = np.linalg.lstsq(monomials, np.stack(values, axis=1), rcond=None)[0].T
+    table[np.abs(table) < 1e-9] = 0.0
+    before, after = powers[:, None, :], powers[None, :, :]
+    falls = (after <= before).all(axis=-1)
+    binomial = np.array([[math.comb(n, k) for k in range(degree + 1)] for n in range(degree + 1)])
+    factors = falls * binomial[before, after].prod(axis=-1).astype(np.float64)
+    rest = np.where(falls[..., None], before - after, 0)
+    return table, powers, factors, np.moveaxis(rest, -1, 0)
