@@ -1,0 +1,184 @@
+"""The keys of ``acquisition.yaml``; docs/formats.md explains them to a person."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
+
+from fpm_inr.errors import DataError
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a number (YAML reads yes, no, on and off as true or false)")
+    return value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_truth_value)]
+Positive = Annotated[Number, Field(gt=0)]
+Count = Annotated[PositiveInt, BeforeValidator(_no_truth_value)]
+Indices = list[Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]]
+Pair = tuple[Number, Number]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FramesPart(_Part):
+    """Where the frames are and what their numbers mean."""
+
+    file: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
+    variable: str | None = None
+    axes: str = "lyx"
+    values: Literal["intensity", "amplitude"] = "intensity"
+    dark_level: Number = 0.0
+    exposure: list[Positive] | None = None
+
+
+class OpticsPart(_Part):
+    """The imaging side."""
+
+    na: Positive
+    wavelength_um: Positive | None = None
+    pixel_um: Positive | None = None
+    camera_pixel_um: Positive | None = None
+    magnification: Positive | None = None
+    medium_index: Positive = 1.0
+    axis_y_x_px: Pair | None = None
+
+
+class SlidePart(_Part):
+    """A slide between the LEDs and the specimen."""
+
+    thickness_mm: Annotated[Number, Field(ge=0)]
+    index: Positive = 1.52
+
+
+class _FlatArray(_Part):
+    distance_mm: Positive
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+    rotation_deg: Number = 0.0
+    offset_x_y_mm: Pair = (0.0, 0.0)
+    slide: SlidePart | None = None
+
+
+class GridPart(_FlatArray):
+    """LEDs at whole steps of one pitch."""
+
+    pitch_mm: Positive
+    order: Literal["raster", "spiral", "listed"] = "raster"
+    rows: Count | None = None
+    columns: Count | None = None
+    steps_x_y: list[Pair] | None = None
+
+
+class RingsPart(_FlatArray):
+    """LEDs on concentric rings."""
+
+    radii_mm: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=1)]
+    counts: list[Count]
+    starts_deg: list[Number] | None = None
+
+
+class DirectionsPart(_Part):
+    """Directions as NA vectors."""
+
+    values: list[Pair] | None = None
+    file: str | None = None
+    sign: Literal[1, -1] = 1
+
+
+class LedsPart(_Part):
+    """One way to say where the light of each frame comes from."""
+
+    grid: GridPart | None = None
+    rings: RingsPart | None = None
+    na_x_y: DirectionsPart | None = None
+    leave_out: Indices = []
+
+
+class Description(_Part):
+    """A whole ``acquisition.yaml``."""
+
+    frames: FramesPart
+    optics: OpticsPart
+    leds: LedsPart
+
+
+def read_description(path: Path) -> Description:
+    """Read and check an ``acquisition.yaml``.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, is no YAML, or a key is unknown, missing or of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"cannot be read ({error.strerror})", "make it readable", source=path
+        ) from error
+    # PyYAML lets other errors through, such as a ValueError of the date 2020-99-99
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"is no YAML text ({reason})", "mend it there", source=path) from error
+    if not isinstance(content, dict):
+        raise DataError("holds no keys", "start it with `fpm-inr init` and fill it in", source=path)
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        raise _in_words(error).at(path) from error
+
+
+def _in_words(error: ValidationError) -> DataError:
+    """The first thing that is wrong: an unknown key before a missing one, which it may explain."""
+    problems = error.errors(include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    place, field = first["loc"], ".".join(str(part) for part in first["loc"])
+    known = _keys_at(place[:-1])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        question = f"did you mean {near[0]}? The keys here are" if near else "the keys here are"
+        return DataError("is no known key", f"{question} {', '.join(known)}", field=field)
+    if first["type"] == "missing":
+        return DataError("is missing", "add this key", field=field)
+    if first["type"] == "model_type":
+        keys = ", ".join(_keys_at(place))
+        return DataError(f"is {_short(first['input'])}", f"give it the keys {keys}", field=field)
+    reason = first["msg"].removeprefix("Value error, ")
+    return DataError(f"is {_short(first['input'])}", reason[:1].lower() + reason[1:], field=field)
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    """Keys that the schema knows under a path of keys."""
+    part: Any = Description
+    for step in place:
+        annotation = part.model_fields[step].annotation
+        options = (annotation, *get_args(annotation))
+        part = next(one for one in options if isinstance(one, type) and issubclass(one, BaseModel))
+    return list(part.model_fields)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
