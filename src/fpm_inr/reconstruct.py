@@ -18,7 +18,7 @@ from fpm_inr.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import Recipe, load_recipe
 from fpm_inr.errors import SettingsError
-from fpm_inr.sampling import check_upsampling, smallest_upsampling
+from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def reconstruct(
         Range of heights to solve; zero width solves a single image.
     upsample : int, optional
         Sampling of the result over that of the frames. Default: the smallest that holds the
-        synthetic aperture.
+        synthetic aperture, at least 2.
     engine : {"inr"}
     recipe : str, Path or Recipe
         A recipe's name, a YAML file, or a recipe.
@@ -95,7 +95,7 @@ def reconstruct(
         raise SettingsError("needs a checkpoint", "name its file", field="resume")
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     upsampling = (
-        smallest_upsampling(acquisition.optics, acquisition.illumination)
+        default_upsampling(acquisition.optics, acquisition.illumination)
         if upsample is None
         else upsample
     )
