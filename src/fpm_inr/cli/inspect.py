@@ -1,0 +1,103 @@
+"""``fpm-inr inspect``: what an acquisition holds, before it is solved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fpm_inr.cli.options import acquisition_options, load_data
+
+PICTURES = (".png", ".pdf", ".svg")
+HEADINGS = {
+    "frames": "Frames",
+    "optics": "Optics",
+    "leds": "LEDs",
+    "reconstruction": "A reconstruction",
+}
+
+
+@click.command("inspect")
+@acquisition_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def command(data: Path, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Say what the acquisition DATA holds and what can be solved from it.
+
+    \b
+    fpm-inr inspect algae_r.mat --color r --medium-index 1.33
+    fpm-inr inspect folder-with-acquisition.yaml -o look.png
+    """
+    import json
+
+    from fpm_inr.errors import OutputError
+
+    if output is not None and output.suffix.lower() not in PICTURES:
+        raise OutputError(
+            "has a suffix of no known figure", f"give {', '.join(PICTURES)}", source=output
+        )
+    acquisition = load_data(data, **options)
+
+    from fpm_inr.inspection import acquisition_figure, summarise
+
+    summary = summarise(acquisition)
+    if output is not None:
+        from fpm_inr.figures import save_figure
+
+        save_figure(acquisition_figure(acquisition, data.resolve().name), output)
+    if as_json:
+        click.echo(json.dumps(summary, indent=1))
+        return
+    _print_tables(summary)
+    if output is not None:
+        click.echo(f"Wrote {output}")
+
+
+def _print_tables(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for heading, title in HEADINGS.items():
+        table.add_row(f"[bold]{title}[/]")
+        for name, value in summary[heading].items():
+            label, unit = _label(name)
+            if value is not None:
+                table.add_row(f"  {label}", f"{_text(name, value)}{unit}")
+    console.print(table)
+    if summary["warnings"]:
+        console.print("[bold]Warnings[/]")
+    for warning in summary["warnings"]:
+        console.print(f"  [yellow]-[/] {escape(warning)}", highlight=False)
+
+
+def _label(name: str) -> tuple[str, str]:
+    """Split a unit off a name: 'size_y_x_um' -> 'size (y, x)', ' um'."""
+    unit = ""
+    for suffix in ("_um", "_px"):
+        if name.endswith(suffix):
+            name, unit = name.removesuffix(suffix), f" {suffix[1:]}"
+    if name.endswith("_y_x"):
+        name = f"{name.removesuffix('_y_x')} (y, x)"
+    words = name.replace("_", " ")
+    return f"{'NA' + words[2:] if words.startswith('na') else words}".replace(" na", " NA"), unit
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.startswith("overlap"):
+        return f"{value:.0%}"
+    if isinstance(value, list):
+        return ", ".join(f"{one:.5g}" for one in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,183 @@
+"""An acquisition at a glance: its numbers and a picture of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.display import length_text, robust_contrast, scale_bar_um
+from fpm_inr.sampling import (
+    depth_of_field_um,
+    overlap_fraction,
+    resolution_um,
+    smallest_upsampling,
+    synthetic_na,
+    warnings,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COVERAGE_PX = 301
+
+
+def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]:
+    """Numbers that describe an acquisition, by heading; units are in the names. Fit for JSON."""
+    optics, illumination = acquisition.optics, acquisition.illumination
+    frames = acquisition.frames_led_y_x
+    height, width = acquisition.shape_y_x
+    bright = acquisition.is_bright_field
+    overlap = overlap_fraction(optics, illumination)
+    upsampling = smallest_upsampling(optics, illumination)
+    dark_mean = float(frames[~bright].mean(dtype=np.float64)) if not bright.all() else None
+    axis = acquisition.axis_y_x_px
+    assert axis is not None
+    return {
+        "frames": {
+            "count": acquisition.led_count,
+            "shape_y_x": [height, width],
+            "size_y_x_um": [height * optics.pixel_um, width * optics.pixel_um],
+            "axis_y_x_px": list(axis),
+            "largest_intensity": float(frames.max()),
+            "mean_bright_field": float(frames[bright].mean(dtype=np.float64))
+            if bright.any()
+            else None,
+            "mean_dark_field": dark_mean,
+        },
+        "optics": {
+            "wavelength_um": optics.wavelength_um,
+            "na": optics.na,
+            "pixel_um": optics.pixel_um,
+            "medium_index": optics.medium_index,
+            "depth_of_field_um": depth_of_field_um(optics),
+        },
+        "leds": {
+            "bright_field": int(bright.sum()),
+            "dark_field": int((~bright).sum()),
+            "na_smallest": float(illumination.na_led.min()),
+            "na_largest": float(illumination.na_led.max()),
+            "overlap_median": float(np.median(overlap)),
+            "overlap_smallest": float(overlap.min()),
+            "positions_known": illumination.geometry is not None,
+        },
+        "reconstruction": {
+            "synthetic_na": synthetic_na(optics, illumination),
+            "resolution_um": resolution_um(optics, illumination),
+            "upsampling": upsampling,
+            "pixel_um": optics.pixel_um / upsampling,
+            "shape_y_x": [height * upsampling, width * upsampling],
+        },
+        "warnings": list(warnings(acquisition)),
+    }
+
+
+def acquisition_figure(acquisition: Acquisition, title: str = "") -> Figure:
+    """Draw the most central frame, a dark-field frame, the LEDs' brightness, Fourier coverage.
+
+    Directions are drawn as the frame lies: x to the right, y downward.
+    """
+    na_led = acquisition.illumination.na_led
+    figure = Figure(figsize=(17, 4.6), layout="constrained")
+    panels = figure.subplots(1, 4)
+    central, oblique = int(na_led.argmin()), _oblique_led(acquisition)
+    kind = "bright" if acquisition.is_bright_field[oblique] else "dark"
+    _draw_frame(panels[0], acquisition, central, f"LED {central}, NA {na_led[central]:.3f}")
+    caption = f"LED {oblique}, NA {na_led[oblique]:.3f} ({kind} field)"
+    _draw_frame(panels[1], acquisition, oblique, caption)
+    _draw_leds(panels[2], acquisition)
+    _draw_coverage(panels[3], acquisition.optics, acquisition.illumination)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def coverage(optics: Optics, illumination: Illumination, side_px: int) -> NDArray[np.int64]:
+    """How many LEDs' pupil discs cover each point [y, x] of the square around the synthetic NA."""
+    reach = synthetic_na(optics, illumination)
+    at = np.linspace(-reach, reach, side_px)
+    count = np.zeros((side_px, side_px), dtype=np.int64)
+    for x, y in illumination.na_led_xy:
+        count += (at[None, :] - x) ** 2 + (at[:, None] - y) ** 2 <= optics.na**2
+    return count
+
+
+def _oblique_led(acquisition: Acquisition) -> int:
+    """The dark-field LED of middling NA; the outermost where none is dark-field."""
+    na_led = acquisition.illumination.na_led
+    dark = np.flatnonzero(~acquisition.is_bright_field)
+    if not len(dark):
+        return int(na_led.argmax())
+    return int(dark[np.argsort(na_led[dark], kind="stable")[len(dark) // 2]])
+
+
+def _draw_frame(axes: Axes, acquisition: Acquisition, led: int, title: str) -> None:
+    frame = acquisition.frames_led_y_x[led]
+    contrast = robust_contrast([frame])
+    shown = axes.imshow(
+        frame, cmap="gray", vmin=contrast.black, vmax=contrast.white, interpolation="nearest"
+    )
+    axes.figure.colorbar(shown, ax=axes, shrink=0.7, label="intensity")
+    pixel_um = acquisition.optics.pixel_um
+    length_um = scale_bar_um(frame.shape[1] * pixel_um)
+    axes.set(title=title, xticks=[], yticks=[], xlabel=_bar_text(length_um))
+    # the bar lies under the frame, so that it hides nothing and needs no contrast
+    right = frame.shape[1] - 0.5
+    below = -0.02
+    axes.plot(
+        [right - length_um / pixel_um, right],
+        [below, below],
+        color="black",
+        linewidth=4,
+        solid_capstyle="butt",
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+    )
+
+
+def _bar_text(length_um: float) -> str:
+    return f"bar: {length_text(length_um)}"
+
+
+def _draw_leds(axes: Axes, acquisition: Acquisition) -> None:
+    from matplotlib.colors import LogNorm
+
+    mean = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+    lit = mean[mean > 0]
+    x, y = acquisition.illumination.na_led_xy.T
+    colours = axes.scatter(
+        x,
+        y,
+        c=np.maximum(mean, lit.min()),
+        norm=LogNorm(lit.min(), lit.max()) if lit.max() > lit.min() else None,
+        s=float(np.clip(4000 / len(x), 6, 60)),
+        cmap="viridis",
+    )
+    axes.figure.colorbar(colours, ax=axes, shrink=0.7, label="mean intensity")
+    _draw_circle(axes, acquisition.optics.na, "NA of the objective")
+    axes.set(title=f"{len(x)} LEDs", xlabel="NA x", ylabel="NA y", aspect="equal")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False)
+    axes.invert_yaxis()
+
+
+def _draw_coverage(axes: Axes, optics: Optics, illumination: Illumination) -> None:
+    reach = synthetic_na(optics, illumination)
+    count = coverage(optics, illumination, COVERAGE_PX)
+    shown = axes.imshow(
+        np.where(count > 0, count, np.nan),
+        extent=(-reach, reach, reach, -reach),
+        cmap="viridis",
+        interpolation="nearest",
+    )
+    axes.figure.colorbar(shown, ax=axes, shrink=0.7, label="LEDs")
+    _draw_circle(axes, reach, f"synthetic NA {reach:.3f}")
+    axes.set(title="Fourier coverage", xlabel="NA x", ylabel="NA y", aspect="equal")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False)
+
+
+def _draw_circle(axes: Axes, radius: float, label: str) -> None:
+    turn = np.linspace(0, 2 * np.pi, 200)
+    axes.plot(radius * np.cos(turn), radius * np.sin(turn), color="tab:red", lw=1, label=label)
