@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--upsample",
     type=int,
     metavar="K",
-    help="Sampling over that of the frames.  [default: smallest that holds the synthetic aperture, from 2]",
+    help="Sampling over that of the frames.  [default: what the synthetic aperture takes, from 2]",
 )
 @click.option("--engine", type=click.Choice(["inr"]), help="How to solve.  [default: inr]")
 @click.option("--recipe", metavar="NAME|YAML", help="default, paper, or a file.")
