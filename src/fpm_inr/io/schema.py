@@ -162,9 +162,11 @@ def _in_words(error: ValidationError) -> DataError:
         return DataError("is no known key", f"{question} {', '.join(known)}", field=field)
     if first["type"] == "missing":
         return DataError("is missing", "add this key", field=field)
-    if first["type"] == "model_type":
+    if first["type"] == "model_type" and first["input"] is not None:
         keys = ", ".join(_keys_at(place))
         return DataError(f"is {_short(first['input'])}", f"give it the keys {keys}", field=field)
+    if first["input"] is None:
+        return DataError("is empty", "fill it in", field=field)
     reason = first["msg"].removeprefix("Value error, ")
     return DataError(f"is {_short(first['input'])}", reason[:1].lower() + reason[1:], field=field)
 

@@ -1,9 +1,10 @@
-"""One array in a file of arrays (.mat, .npy, .npz, .h5), read when it is sliced where it can be."""
+"""Arrays in .mat, .npy, .npz and .h5 files, read when they are sliced where that can be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fpm_inr.errors import DataError
 from fpm_inr.io.window import Frames
 
+_FIELD = "frames.variable"
 SUFFIXES = (".mat", ".npy", ".npz", ".h5", ".hdf5")
 
 
@@ -51,6 +53,54 @@ def opened_variable(path: Path, variable: str | None, axes: str) -> Iterator[tup
     yield array, axes
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An array of three axes in a file, as the program that wrote it shows it."""
+
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+
+
+def list_arrays(path: Path) -> list[Stored]:
+    """Arrays of three axes in a file; the name is empty in a .npy file.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    import h5py
+    from scipy.io import whosmat
+
+    if h5py.is_hdf5(path):
+        from fpm_inr.io import hdf5
+
+        found: list[Stored] = []
+
+        def note(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                shape = item.shape[::-1] if "MATLAB_class" in item.attrs else item.shape
+                found.append(Stored(name, shape, str(item.dtype)))
+
+        with hdf5.reading(path) as file:
+            file.visititems(note)
+    else:
+        try:
+            if path.suffix.lower() == ".npy":
+                arrays = {"": np.load(path, mmap_mode="r", allow_pickle=False)}
+            elif path.suffix.lower() == ".npz":
+                arrays = dict(np.load(path, allow_pickle=False))
+            else:
+                arrays, found = {}, [Stored(*one) for one in whosmat(path)]
+        # as in `_load`
+        except Exception as error:
+            raise _unreadable(error).at(path) from error
+        if arrays:
+            found = [Stored(name, one.shape, str(one.dtype)) for name, one in arrays.items()]
+    return [one for one in found if len(one.shape) == 3]
+
+
 def _load(path: Path, variable: str | None) -> tuple[str, Any]:
     from scipy.io import loadmat, whosmat
 
@@ -70,8 +120,12 @@ def _load(path: Path, variable: str | None) -> tuple[str, Any]:
         raise DataError("does not fit in memory", "save it as HDF5 and give a crop") from error
     # neither SciPy nor NumPy has a base class for what damaged files make them raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"cannot be read ({reason})", "restore the file") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:160]
+    return DataError(f"cannot be read ({reason})", "restore the file")
 
 
 def _choose(variable: str | None, held: list[str], container: Any) -> str:
@@ -85,9 +139,6 @@ def _choose(variable: str | None, held: list[str], container: Any) -> str:
             f"is {variable!r} and the file holds {names}", "name one of these", field=_FIELD
         )
     return variable
-
-
-_FIELD = "frames.variable"
 
 
 def _real(name: str, array: Any) -> NDArray[Any]:
