@@ -20,6 +20,7 @@ from fpm_inr.solution import ImageStack
 PIXEL_UM, WAVELENGTH_UM, NA = 0.1725, 0.5226, 0.6
 Z_UM = np.arange(-7.0, 7.01, 0.5)
 N = 256
+VARIANCE = focus.FocusSettings("normal-variance")
 
 
 def specimen(phase: float = 0.0) -> np.ndarray:
@@ -115,9 +116,10 @@ def test_a_tilt_is_recovered_and_the_image_is_sharp(tilted, method):
     assert result.depth_um_y_x.shape == truth.shape
 
 
-def test_flat_specimen_between_two_slices():
+@pytest.mark.parametrize("method", focus.METHODS)
+def test_flat_specimen_between_two_slices(method):
     stack = flat(specimen(), 1.2)
-    scores = focus.score_slices(stack)
+    scores = focus.score_slices(stack, focus.FocusSettings(method))
     result = focus.depth_map(scores)
     assert np.median(result.depth_um_y_x) == pytest.approx(1.2, abs=0.15)
     found = focus.autofocus(scores, 128, 100)
@@ -125,6 +127,18 @@ def test_flat_specimen_between_two_slices():
     assert 0 < found.confidence <= 1
     assert not found.is_at_end
     assert Z_UM[np.argmax(scores.whole_z)] == pytest.approx(1.2, abs=0.5)
+
+
+@pytest.mark.parametrize("absorbs", [True, False])
+@pytest.mark.parametrize("phase", [0.5, 2.0])
+def test_edges_are_in_focus_whether_they_absorb_or_refract(absorbs, phase):
+    sheet = specimen(phase)
+    if not absorbs:
+        sheet /= np.abs(sheet)
+    scores = focus.score_slices(flat(sheet, 1.2), focus.FocusSettings("edges"))
+    depth = focus.depth_map(scores).depth_um_y_x
+    assert np.median(depth) == pytest.approx(1.2, abs=0.15)
+    assert np.percentile(np.abs(depth - 1.2), 90) < 0.3
 
 
 def test_focus_beyond_the_range_is_said():
@@ -145,17 +159,19 @@ def test_patches_without_contrast_take_their_neighbours_depth():
         )
         for s in flat(sheet, -2.0)
     ]
-    scores = focus.score_slices(stack)
+    scores = focus.score_slices(stack, VARIANCE)
     own = peak_um(Z_UM, scores.score_z_y_x)
     assert np.abs(own[:, -3:] + 2).max() > 3  # noise has its peaks anywhere
     result = focus.depth_map(scores)
     assert not result.is_trusted_y_x[:, -3:].any()
     assert np.abs(result.depth_um_y_x + 2).max() < 1.0
+    by_edges = focus.depth_map(focus.score_slices(stack)).depth_um_y_x
+    assert np.abs(by_edges + 2).max() < 1.0
 
 
 def test_scores_are_those_of_the_definition(tilted):
     _, stack = tilted
-    scores = focus.score_slices(stack[:3])
+    scores = focus.score_slices(stack[:3], VARIANCE)
     amplitude = stack[1].amplitude_z_y_x[0].astype(np.float64)
     row, column = 5, 9  # inner patches, centred at 16 times their number
     patch = amplitude[16 * row - 32 : 16 * row + 32, 16 * column - 32 : 16 * column + 32]
@@ -180,8 +196,10 @@ def test_background_clip_silences_fringes_only():
     dark = 1 - 0.5 * random.random((64, 64))
     for image, kept in ((fringes, 0.0), (dark, 1.0)):
         stack = [ImageStack(image[None], [0.0], 1.0)]
-        plain = focus.score_slices(stack).score_z_y_x
-        clipped = focus.score_slices(stack, focus.FocusSettings(background_clip=1.0)).score_z_y_x
+        plain = focus.score_slices(stack, VARIANCE).score_z_y_x
+        clipped = focus.score_slices(
+            stack, focus.FocusSettings("normal-variance", background_clip=1.0)
+        ).score_z_y_x
         np.testing.assert_allclose(clipped, kept * plain, atol=1e-6)
 
 
@@ -227,8 +245,9 @@ def test_refusals(tilted):
         {"patch_px": 2},
         {"stride_px": 0},
         {"stride_px": 65},
-        {"background_clip": -1.0},
-        {"background_clip": float("nan")},
+        {"method": "normal-variance", "background_clip": -1.0},
+        {"method": "normal-variance", "background_clip": float("nan")},
+        {"method": "edges", "background_clip": 1.0},
     ):
         with pytest.raises(SettingsError):
             focus.FocusSettings(**wrong)

@@ -48,7 +48,7 @@ def run(*arguments: object) -> int:
     return int(stopped.value.code or 0)
 
 
-@pytest.mark.parametrize("method", ["normal-variance", "light-field"])
+@pytest.mark.parametrize("method", ["edges", "normal-variance", "light-field"])
 def test_everything_is_written_and_right(solution, tmp_path, capsys, method):
     out = tmp_path / "out"
     assert run(solution, "-o", out, "--method", method, "--patch", 32, "--point", 48, 60) == 0
@@ -95,6 +95,7 @@ def test_focus_at_the_end_of_the_range_is_a_warning(solution, tmp_path, capsys):
         (["--patch", 500], "larger than the image"),
         (["--stride", 65], "stride"),
         (["--background-clip", -1], "positive amplitude"),
+        (["--background-clip", 1], "no use to the method"),
         (["--point", 96, 0], "outside the image"),
         (["--z", "0:90:1"], "outside the solved range"),
         (["--z", "0,2"], "3 heights"),

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--method",
-    type=click.Choice(["normal-variance", "light-field"]),
-    default="normal-variance",
+    type=click.Choice(["edges", "normal-variance", "light-field"]),
+    default="edges",
     show_default=True,
-    help="How focus is judged and slices are joined.",
+    help="How focus is judged and slices are joined; normal-variance and light-field are the "
+    "FPM-INR paper's, for specimens that absorb and hardly refract.",
 )
 @click.option("--patch", default=64, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")

@@ -58,9 +58,9 @@ def all_in_focus(
 ) -> AllInFocus:
     """Join the sharp parts of a stack that is rendered twice: once to judge, once to blend.
 
-    "normal-variance": each pixel is taken at its depth, by linear interpolation between the two
-    nearest slices. "light-field": each pixel is the mean of all slices, weighted by the energy of
-    their fine detail around it.
+    "edges", "normal-variance": each pixel is taken at its depth, by linear interpolation between
+    the two nearest slices. "light-field": each pixel is the mean of all slices, weighted by the
+    energy of their fine detail around it.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def all_in_focus(
     scores = score_slices(slices(z_um), settings, on_slice)
     depth = depth_map(scores)
     pixels_um = depth.depth_of_pixels_um()
-    blend = _at_depth if settings.method == "normal-variance" else _weighted
+    blend = _weighted if settings.method == "light-field" else _at_depth
     amplitude, field, scale = blend(slices, depth, pixels_um, on_slice)
     magnitude = np.abs(field)
     sharp: NDArray[np.complex64] = np.ones_like(field)

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.solution import ImageStack
 
-Method = Literal["normal-variance", "light-field"]
+Method = Literal["edges", "normal-variance", "light-field"]
 METHODS: tuple[str, ...] = get_args(Method)
 HIGH_PASS_SIGMA_PX = 2.0  # of the light-field method: what a Gaussian of this width leaves over
 
@@ -27,14 +27,15 @@ class FocusSettings:
 
     Parameters
     ----------
-    method : {"normal-variance", "light-field"}
+    method : {"edges", "normal-variance", "light-field"}
     patch_px : int
         Side of a patch, in pixels.
     stride_px : int
         Largest step between patches, in pixels.
     background_clip : float, optional
         Amplitudes above it count as equal to it (1 is the mean bright-field amplitude), so that
-        bright fringes around a dark specimen score nothing. Only the scores are clipped.
+        bright fringes around a dark specimen score nothing. Only the scores are clipped. Not for
+        "edges", which judges more than amplitudes.
 
     Raises
     ------
@@ -42,7 +43,7 @@ class FocusSettings:
         A number or the method is out of range.
     """
 
-    method: Method = "normal-variance"
+    method: Method = "edges"
     patch_px: int = 64
     stride_px: int = 16
     background_clip: float | None = None
@@ -67,6 +68,12 @@ class FocusSettings:
         ):
             raise SettingsError(
                 f"is {self.background_clip}", "give a positive amplitude", field="background clip"
+            )
+        if self.background_clip is not None and self.method == "edges":
+            raise SettingsError(
+                "is of no use to the method 'edges'",
+                "leave it out or choose normal-variance or light-field",
+                field="background clip",
             )
 
 
@@ -131,6 +138,10 @@ def score_slices(
     smallest; that is in focus for amplitude objects, out of focus for pure phase objects (Dubois et
     al., Opt. Express 14, 5895, 2006).
 
+    The edge score is the normal variance of the modulus of the complex field's gradient. The
+    gradient's energy is kept as well, and in focus it is gathered at edges, of absorption and of
+    refraction alike (edge sparsity: Zhang et al., Opt. Lett. 42, 3824, 2017).
+
     The light-field score is the energy of the amplitude's fine detail under a Gaussian window as
     wide as a patch.
 
@@ -165,15 +176,13 @@ def score_slices(
         if len(stack.z_um) == 1 and z_um and stack.z_um[0] == z_um[-1]:
             continue
         _check_slice(stack, first, z_um)
-        amplitude = np.abs(stack.field_z_y_x[0])
-        if not np.isfinite(amplitude).all():
+        judged = _judged(stack.field_z_y_x[0], settings)
+        if not np.isfinite(judged).all():
             raise DataError(
                 f"is not finite at z = {stack.z_um[0]:g} um", "repair the stack", field="slice"
             )
-        if settings.background_clip is not None:
-            np.minimum(amplitude, np.float32(settings.background_clip), out=amplitude)
-        measure = _normal_variance if settings.method == "normal-variance" else _fine_energy
-        patches, of_whole = measure(amplitude, y_windows, x_windows)
+        measure = _fine_energy if settings.method == "light-field" else _normal_variance
+        patches, of_whole = measure(judged, y_windows, x_windows)
         scores.append(patches)
         whole.append(of_whole)
         z_um.append(float(stack.z_um[0]))
@@ -228,7 +237,7 @@ def _windows(length: int, settings: FocusSettings) -> Float32Array:
     count = int(np.ceil(length / settings.stride_px)) + 1
     pixel = np.arange(length) + 0.5
     from_centre = pixel - np.linspace(0, length, count).round()[:, None]
-    if settings.method == "normal-variance":
+    if settings.method != "light-field":
         weights = (np.abs(from_centre) <= patch / 2).astype(np.float64)
     else:  # the standard deviation of a box of the patch's width
         weights = np.exp(-6 * (from_centre / patch) ** 2)
@@ -240,11 +249,28 @@ def _centres(windows: Float32Array) -> FloatArray:
     return centres
 
 
+def _judged(field: NDArray[np.complex64], settings: FocusSettings) -> Float32Array:
+    """Take the real image [y, x] that is judged: the amplitude, or the modulus of the gradient."""
+    if settings.method != "edges":
+        amplitude = np.abs(field)
+        if settings.background_clip is not None:
+            np.minimum(amplitude, np.float32(settings.background_clip), out=amplitude)
+        return amplitude
+    squared = np.zeros(field.shape, np.float32)  # forward differences; none beyond the last pixel
+    for there, here, place in (
+        (field[1:], field[:-1], squared[:-1]),
+        (field[:, 1:], field[:, :-1], squared[:, :-1]),
+    ):
+        step = there - here
+        place += step.real**2 + step.imag**2
+    return np.sqrt(squared)
+
+
 def _normal_variance(
-    amplitude: Float32Array, y_windows: Float32Array, x_windows: Float32Array
+    image: Float32Array, y_windows: Float32Array, x_windows: Float32Array
 ) -> tuple[Float32Array, float]:
-    mean_of_all = float(amplitude.mean(dtype=np.float64))
-    rest = amplitude - np.float32(mean_of_all)  # so that squares keep their digits
+    mean_of_all = float(image.mean(dtype=np.float64))
+    rest = image - np.float32(mean_of_all)  # so that squares keep their digits
     of_rest = y_windows @ rest @ x_windows.T
     np.square(rest, out=rest)
     variance = np.maximum(y_windows @ rest @ x_windows.T - of_rest**2, 0)
@@ -255,10 +281,10 @@ def _normal_variance(
 
 
 def _fine_energy(
-    amplitude: Float32Array, y_windows: Float32Array, x_windows: Float32Array
+    image: Float32Array, y_windows: Float32Array, x_windows: Float32Array
 ) -> tuple[Float32Array, float]:
-    coarse = gaussian_filter(amplitude, HIGH_PASS_SIGMA_PX, mode="nearest", truncate=3)
-    fine = amplitude - np.asarray(coarse, dtype=np.float32)
+    coarse = gaussian_filter(image, HIGH_PASS_SIGMA_PX, mode="nearest", truncate=3)
+    fine = image - np.asarray(coarse, dtype=np.float32)
     np.square(fine, out=fine)
     whole = float(fine.mean(dtype=np.float64))
     return np.asarray(y_windows @ fine @ x_windows.T, dtype=np.float32), whole
