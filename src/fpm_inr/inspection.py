@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.display import length_text, robust_contrast, scale_bar_um
 from fpm_inr.sampling import (
+    default_upsampling,
     depth_of_field_um,
     overlap_fraction,
     resolution_um,
-    smallest_upsampling,
     synthetic_na,
     warnings,
 )
@@ -32,7 +32,7 @@ def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]
     height, width = acquisition.shape_y_x
     bright = acquisition.is_bright_field
     overlap = overlap_fraction(optics, illumination)
-    upsampling = smallest_upsampling(optics, illumination)
+    upsampling = default_upsampling(optics, illumination)
     dark_mean = float(frames[~bright].mean(dtype=np.float64)) if not bright.all() else None
     axis = acquisition.axis_y_x_px
     assert axis is not None

@@ -18,7 +18,7 @@ LEAST_OVERLAP = (
 )
 EDGE_NA_FRACTION = 0.01
 LARGEST_NA_CHANGE = 0.05  # of the objective's NA, from the centre of the frame to a corner
-SATURATED_FRACTION = 1e-3
+SATURATED_FRACTION, SATURATED_PIXELS = 1e-3, 10
 FLOOR_FRACTION = 0.5  # of a dark-field frame's mean that its darkest percent reaches
 ROUNDING = 1e-9
 
@@ -150,8 +150,9 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
                 "dark-field LEDs may be swapped; check the order, turn and flips of the LED array."
             )
     top = frames.max()
-    at_top = (frames == top).mean(axis=(1, 2))
-    saturated = at_top > SATURATED_FRACTION
+    pixels_at_top = (frames == top).sum(axis=(1, 2))
+    at_top = pixels_at_top / frames[0].size
+    saturated = (at_top > SATURATED_FRACTION) & (pixels_at_top >= SATURATED_PIXELS)
     if saturated.any():
         yield (
             f"{_some('frame', saturated)} at the top value in up to {at_top.max():.1%} of the "
