@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fpm_inr.errors import InputError as InputError
     from fpm_inr.illumination import LedGeometry as LedGeometry
     from fpm_inr.io import load as load
-    from fpm_inr.reconstruct import reconstruct as reconstruct
+    from fpm_inr.reconstruction import reconstruct as reconstruct
     from fpm_inr.solution import ImageStack as ImageStack
     from fpm_inr.solution import Solution as Solution
     from fpm_inr.solution import load_solution as load_solution
@@ -34,7 +34,7 @@ _HOME = {
     "Solution": "fpm_inr.solution",
     "load": "fpm_inr.io",
     "load_solution": "fpm_inr.solution",
-    "reconstruct": "fpm_inr.reconstruct",
+    "reconstruct": "fpm_inr.reconstruction",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -13,7 +13,7 @@ import numpy as np
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.io.replacing import replacing
-from fpm_inr.reconstruct import data_residual
+from fpm_inr.reconstruction import data_residual
 from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9

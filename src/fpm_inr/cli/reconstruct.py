@@ -84,7 +84,7 @@ def command(
 
     with console.status("Reading the acquisition"):
         from fpm_inr.io import load
-        from fpm_inr.reconstruct import reconstruct
+        from fpm_inr.reconstruction import reconstruct
         from fpm_inr.sampling import warnings
 
         acquisition = load(
