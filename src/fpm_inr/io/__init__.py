@@ -89,6 +89,8 @@ def _recognise(path: Path) -> tuple[str, Path]:
         return "described", path
     if path.suffix.lower() in _DESCRIBABLE and _names(path.with_name(DESCRIPTION), path.name):
         return "described", path.with_name(DESCRIPTION)
+    from fpm_inr.io.matlab5 import is_matlab_5
+
     try:
         with path.open("rb") as file:
             header = file.read(128)
@@ -96,7 +98,7 @@ def _recognise(path: Path) -> tuple[str, Path]:
         raise DataError(
             f"cannot be opened ({error.strerror})", "make it readable", source=path
         ) from error
-    if header[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):  # version 1, either byte order
+    if is_matlab_5(header):
         return "paper_matlab", path
     return _recognise_hdf5(path), path
 

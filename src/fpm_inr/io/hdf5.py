@@ -33,7 +33,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
         raise DataError("does not fit in memory", "give a crop", source=path) from error
     # what h5py raises on damaged files; it has no common base class
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = " ".join(str(error.args[0] if error.args else error).split())[:160]
         raise DataError(
             f"cannot be read as HDF5 ({reason})", "restore the file", source=path
         ) from error

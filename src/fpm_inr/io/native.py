@@ -44,7 +44,6 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             compression="gzip",
             compression_opts=4,
             shuffle=True,
-            fletcher32=True,
         )
         for name in OPTICS:
             file[f"optics/{name}"] = getattr(acquisition.optics, name)

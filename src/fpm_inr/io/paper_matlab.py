@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.io.matlab5 import read_variables
 from fpm_inr.io.window import Crop, Frames, read_window
 
 FRAMES, DIRECTIONS = "I_low", ("na_calib", "na_design")
@@ -52,13 +53,13 @@ def read(
             numbers = {name: hdf5.number(file, name) for name in NUMBERS}
             return _assemble(frames, "lxy", na, numbers, crop, wavelength_um, medium_index)
     try:
-        variables = _matlab_5(path)
+        variables = read_variables(path, (FRAMES, *DIRECTIONS, *NUMBERS))
         frames = _real(variables, FRAMES)
         na = _real(variables, _directions(variables))
         numbers = {name: _number(variables, name) for name in NUMBERS}
         return _assemble(frames, "yxl", na, numbers, crop, wavelength_um, medium_index)
     except InputError as error:
-        raise error.at(path) from error
+        raise (error if error.source else error.at(path)) from error
 
 
 def _assemble(
@@ -105,21 +106,6 @@ def _assemble(
 def _directions(variables: Mapping[str, Any]) -> str:
     """Name of the variable with LED directions: the calibrated ones where there are any."""
     return next((name for name in DIRECTIONS if name in variables), DIRECTIONS[0])
-
-
-def _matlab_5(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat, whosmat
-
-    try:
-        held = [name for name, _, _ in whosmat(path)]
-        read: dict[str, Any] = loadmat(path, variable_names=[FRAMES, *DIRECTIONS, *NUMBERS])
-    except MemoryError as error:
-        raise DataError("does not fit in memory", "save it as MATLAB 7.3 and crop") from error
-    # SciPy has no base class for what a damaged file makes it raise (zlib, struct, index errors...)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"cannot be read as MATLAB 5 ({reason})", "restore the file") from error
-    return {name: read.get(name) for name in held}
 
 
 def _real(variables: Mapping[str, Any], name: str) -> NDArray[Any]:
