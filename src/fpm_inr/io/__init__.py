@@ -116,7 +116,7 @@ def _recognise_hdf5(path: Path) -> str:
             return "native"
         if ptylab.FRAMES in file:
             return "ptylab"
-        if paper_matlab.FRAMES in file:
+        if any(name in file for name in (paper_matlab.FRAMES, *paper_matlab.DIRECTIONS)):
             return "paper_matlab"
         raise DataError(f"{known} (it holds {hdf5.contents(file)})", _DESCRIBE)
 
