@@ -97,7 +97,7 @@ def _page(path: Path, page: int) -> NDArray[Any]:
     import tifffile
 
     if path.suffix.lower() in PNG:
-        image = _reading(path, lambda: iio.imread(path))
+        image = _reading(path, lambda: iio.imread(path, plugin="pillow"))
     else:
         image = _reading(path, lambda: tifffile.imread(path, key=page))
     image = np.asarray(image)

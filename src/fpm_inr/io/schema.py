@@ -155,8 +155,8 @@ def _in_words(error: ValidationError) -> DataError:
     problems = error.errors(include_url=False)
     first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     place, field = first["loc"], ".".join(str(part) for part in first["loc"])
-    known = _keys_at(place[:-1])
     if first["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
         question = f"did you mean {near[0]}? The keys here are" if near else "the keys here are"
         return DataError("is no known key", f"{question} {', '.join(known)}", field=field)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
+from fpm_inr.io import matlab5
 from fpm_inr.io.window import Frames
 
 _FIELD = "frames.variable"
@@ -71,39 +72,48 @@ def list_arrays(path: Path) -> list[Stored]:
         The file cannot be read.
     """
     import h5py
-    from scipy.io import whosmat
 
-    if h5py.is_hdf5(path):
-        from fpm_inr.io import hdf5
-
-        found: list[Stored] = []
-
-        def note(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                shape = item.shape[::-1] if "MATLAB_class" in item.attrs else item.shape
-                found.append(Stored(name, shape, str(item.dtype)))
-
-        with hdf5.reading(path) as file:
-            file.visititems(note)
-    else:
-        try:
-            if path.suffix.lower() == ".npy":
-                arrays = {"": np.load(path, mmap_mode="r", allow_pickle=False)}
-            elif path.suffix.lower() == ".npz":
-                arrays = dict(np.load(path, allow_pickle=False))
-            else:
-                arrays, found = {}, [Stored(*one) for one in whosmat(path)]
-        # as in `_load`
-        except Exception as error:
-            raise _unreadable(error).at(path) from error
-        if arrays:
-            found = [Stored(name, one.shape, str(one.dtype)) for name, one in arrays.items()]
+    try:
+        found = _list_hdf5(path) if h5py.is_hdf5(path) else _list_others(path)
+    except DataError:
+        raise
+    # as in `_load`
+    except Exception as error:
+        raise _unreadable(error).at(path) from error
     return [one for one in found if len(one.shape) == 3]
 
 
-def _load(path: Path, variable: str | None) -> tuple[str, Any]:
-    from scipy.io import loadmat, whosmat
+def _list_hdf5(path: Path) -> list[Stored]:
+    import h5py
 
+    from fpm_inr.io import hdf5
+
+    found: list[Stored] = []
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            shape = item.shape[::-1] if "MATLAB_class" in item.attrs else item.shape
+            found.append(Stored(name, shape, str(item.dtype)))
+
+    with hdf5.reading(path) as file:
+        file.visititems(note)
+    return found
+
+
+def _list_others(path: Path) -> list[Stored]:
+    from scipy.io import whosmat
+
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return [Stored("", array.shape, str(array.dtype))]
+    if path.suffix.lower() == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return [Stored(name, file[name].shape, str(file[name].dtype)) for name in file]
+    matlab5.read_variables(path, [])  # refuses what SciPy does not survive
+    return [Stored(*one) for one in whosmat(path)]
+
+
+def _load(path: Path, variable: str | None) -> tuple[str, Any]:
     try:
         if path.suffix.lower() == ".npy":
             return "", np.load(path, mmap_mode="r", allow_pickle=False)
@@ -111,14 +121,14 @@ def _load(path: Path, variable: str | None) -> tuple[str, Any]:
             with np.load(path, allow_pickle=False) as file:
                 name = _choose(variable, list(file), file)
                 return name, file[name]
-        held = [name for name, _, _ in whosmat(path)]
-        name = _choose(variable, held, held)
-        return name, loadmat(path, variable_names=[name])[name]
+        held = matlab5.read_variables(path, [])
+        name = _choose(variable, list(held), held)
+        return name, matlab5.read_variables(path, [name])[name]
     except DataError:
         raise
     except MemoryError as error:
         raise DataError("does not fit in memory", "save it as HDF5 and give a crop") from error
-    # neither SciPy nor NumPy has a base class for what damaged files make them raise
+    # NumPy has no base class for what damaged files make it raise (zlib, zip, value errors...)
     except Exception as error:
         raise _unreadable(error) from error
 
