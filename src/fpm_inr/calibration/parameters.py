@@ -1,0 +1,302 @@
+"""What may be learned of an instrument, and what no data can fix about it.
+
+The gauges (changes of instrument and object that leave every frame as it is) and how they are
+pinned:
+
+- global phase: no piston (Noll 1) in the pupil.
+- pupil tip and tilt only move every frame: no Noll 2 and 3.
+- defocus of the pupil is the height of the sample: no Noll 4 where the height is free, that is
+  where a range is solved or the defocus is learned.
+- total gain against the object's amplitude: the mean logarithm of the gains is 0.
+- a shift of all LED directions is a ramp of the object's phase: solves begin with a clear object,
+  whose light lies at zero frequency and stays there.
+- array pitch against distance: only their ratio is learned.
+- per-LED shifts against the pose: the shifts are drawn towards 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import Tensor, nn
+
+from fpm_inr.acquisition import Optics
+from fpm_inr.errors import SettingsError
+from fpm_inr.forward import Instrument
+
+FIRST_MODE = 4
+POSE = ("shift_x", "shift_y", "rotation", "scale", "tilt_x", "tilt_y")
+
+
+class Learning(BaseModel):
+    """How fast a parameter is learned, and in which share of the steps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float = Field(gt=0)
+    start: float = Field(0.0, ge=0, lt=1)
+    stop: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Learning:
+        if self.start >= self.stop:
+            raise ValueError("start must lie before stop")
+        return self
+
+    def rate(self, done: float, envelope: float) -> float:
+        """Learning rate after this share of the steps."""
+        return self.learning_rate * envelope if self.start <= done < self.stop else 0.0
+
+
+class Gains(Learning):
+    """Amplitude gains; each visit moves a gain by this share of its least-squares value."""
+
+    learning_rate: float = Field(0.3, gt=0, le=1)
+
+
+class Pupil(Learning):
+    """Pupil phase; rates in radians."""
+
+    learning_rate: float = Field(0.02, gt=0)
+    modes: int = Field(11, ge=4, le=36, description="highest Noll index")
+
+
+class Pose(Learning):
+    """Shift, rotation, scale and tilt of the LED array; rates in Fourier samples."""
+
+    learning_rate: float = Field(0.05, gt=0)
+    start: float = Field(0.1, ge=0, lt=1)
+
+
+class Shifts(Learning):
+    """A shift of every LED; rates in Fourier samples."""
+
+    learning_rate: float = Field(0.02, gt=0)
+    start: float = Field(0.2, ge=0, lt=1)
+    spread_samples: float = Field(0.5, gt=0, description="expected size, in Fourier samples")
+
+
+class Background(Learning):
+    """Light of every frame that did not pass the sample coherently, as an amplitude."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+
+
+class Defocus(Learning):
+    """An offset of all heights; rates in units of lambda / NA^2."""
+
+    learning_rate: float = Field(0.02, gt=0)
+
+
+class Free(BaseModel):
+    """What is learned; everything else stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gains: Gains | None = None
+    pupil: Pupil | None = None
+    pose: Pose | None = None
+    shifts: Shifts | None = None
+    background: Background | None = None
+    defocus: Defocus | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in type(self).model_fields if getattr(self, name) is not None]
+
+    @property
+    def moves_leds(self) -> bool:
+        return self.pose is not None or self.shifts is not None
+
+
+def parse_free(content: Any, *, field: str = "calibrate") -> Free:
+    """Read what to learn from names ("gains,pupil") or from a mapping of names to settings.
+
+    Raises
+    ------
+    SettingsError
+        A name or a setting is unknown or out of range.
+    """
+    names = list(Free.model_fields)
+    if isinstance(content, Free):
+        return content
+    if isinstance(content, str):
+        content = [name.strip() for name in content.split(",") if name.strip()]
+    if isinstance(content, list | tuple):
+        content = dict.fromkeys(content, True)
+    if not isinstance(content, dict) or not content:
+        raise SettingsError(
+            f"is {content!r}", f"give one or more of {', '.join(names)}", field=field
+        )
+    unknown = [name for name in content if name not in names]
+    if unknown:
+        raise SettingsError(
+            f"names {unknown[0]!r}", f"give one or more of {', '.join(names)}", field=field
+        )
+    # True or an empty mapping stands for the defaults, False for a fixed parameter
+    chosen = {name: {} if value in (True, None) else value for name, value in content.items()}
+    try:
+        return Free.model_validate({n: v for n, v in chosen.items() if v is not False})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(
+            first["msg"][:1].lower() + first["msg"][1:],
+            "correct it or leave it out",
+            field=".".join((field, *(str(part) for part in first["loc"]))),
+        ) from error
+
+
+class Calibration(nn.Module):
+    """An instrument with some of its parameters free.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Where to start, and what the fixed parameters keep.
+    free : Free
+    optics : Optics
+    shape_y_x : (int, int)
+        Of a frame: sets the Fourier sample, in which LED moves are counted.
+    height_is_free : bool
+        Whether a range of heights is solved, so that the pupil's defocus is no parameter.
+    """
+
+    start_na_led_xy: Tensor
+    log_gain_led: Tensor
+    start_zernike_rad: Tensor
+    zernike_mask: Tensor
+    start_pupil_y_x: Tensor | None
+    start_background_led: Tensor | None
+    start_defocus_um: Tensor | None
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        free: Free,
+        optics: Optics,
+        shape_y_x: tuple[int, int],
+        *,
+        height_is_free: bool,
+    ) -> None:
+        super().__init__()
+        self.free = free
+        start = instrument.to("cpu")
+        na = start.na_led_xy
+        leds = len(na)
+        self.sample_na = optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
+        self.depth_of_field_um = optics.wavelength_um / optics.na**2
+        self._largest_na = max(float(na.norm(dim=1).max()), self.sample_na)
+        # beyond a right angle (immersion) there is no tangent: directions move as they are
+        self._has_tangent = self._largest_na < 0.99
+        self.register_buffer("start_na_led_xy", na)
+        self.register_buffer("log_gain_led", start.gain_led.log())
+        modes = len(start.zernike_rad)
+        if free.pupil is not None:
+            modes = max(modes, free.pupil.modes)
+        zernike = torch.zeros(modes)
+        zernike[: len(start.zernike_rad)] = start.zernike_rad
+        mask = torch.zeros(modes)
+        if free.pupil is not None:
+            mask[FIRST_MODE - 1 : free.pupil.modes] = 1
+            if height_is_free or free.defocus is not None:
+                mask[3:4] = 0
+        self.register_buffer("start_zernike_rad", zernike)
+        self.register_buffer("zernike_mask", mask)
+        self.register_buffer("start_pupil_y_x", start.pupil_y_x)
+        self.register_buffer("start_background_led", start.background_led)
+        self.register_buffer("start_defocus_um", start.defocus_um)
+        # each counts in its own unit, so that one step of Adam has a known size
+        if free.pupil is not None:
+            self.zernike_step = nn.Parameter(torch.zeros(modes))
+        if free.pose is not None:
+            self.pose = nn.Parameter(torch.zeros(len(POSE)))
+        if free.shifts is not None:
+            self.shift_led_xy = nn.Parameter(torch.zeros(leds, 2))
+        if free.background is not None:
+            base = start.background_led
+            root = torch.full((leds,), 0.02) if base is None else base.sqrt().clamp_min(0.02)
+            self.background_root_led = nn.Parameter(root)
+        if free.defocus is not None:
+            self.defocus = nn.Parameter(torch.zeros(()))
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameter groups for an optimiser, each with its `learning`."""
+        owners = {
+            "pupil": "zernike_step",
+            "pose": "pose",
+            "shifts": "shift_led_xy",
+            "background": "background_root_led",
+            "defocus": "defocus",
+        }
+        return [
+            {"params": [getattr(self, owner)], "learning": getattr(self.free, name)}
+            for name, owner in owners.items()
+            if getattr(self.free, name) is not None
+        ]
+
+    def instrument(self) -> Instrument:
+        """Return the instrument as believed now, differentiable in the free parameters."""
+        zernike = self.start_zernike_rad
+        if self.free.pupil is not None:
+            zernike = zernike + self.zernike_step * self.zernike_mask
+        background, defocus = self.start_background_led, self.start_defocus_um
+        if self.free.background is not None:
+            background = self.background_root_led**2
+        if self.free.defocus is not None:
+            moved = self.defocus * self.depth_of_field_um
+            defocus = moved if defocus is None else defocus + moved
+        return Instrument(
+            self.na_led_xy(),
+            (self.log_gain_led - self.log_gain_led.mean()).exp(),
+            zernike,
+            self.start_pupil_y_x,
+            background,
+            defocus,
+        )
+
+    def na_led_xy(self) -> Tensor:
+        """LED directions [led, 2] as believed now."""
+        na = self.start_na_led_xy
+        if self.free.pose is not None:
+            na = self._posed(na)
+        if self.free.shifts is not None:
+            na = na + self.shift_led_xy * self.sample_na
+        return na
+
+    def penalty(self) -> Tensor:
+        """Half the mean square of the per-LED shifts over their spread: 0 where they are 0."""
+        if self.free.shifts is None:
+            return torch.zeros((), device=self.log_gain_led.device)
+        return (self.shift_led_xy / self.free.shifts.spread_samples).square().mean() / 2
+
+    @torch.no_grad()
+    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
+        """Move the gains of these LEDs towards the best fit of prediction [led, y, x] to data.
+
+        The least-squares gain has a closed form, which spares the gains a learning rate.
+        """
+        if self.free.gains is None:
+            return
+        rate = self.free.gains.rate(done, 1.0)
+        if rate == 0.0:
+            return
+        fit = (predicted * measured).sum(dim=(1, 2)) / predicted.square().sum(dim=(1, 2))
+        # a frame without light or without prediction says nothing; one visit moves by 2 at most
+        step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
+        self.log_gain_led[leds] += rate * step
+
+    def _posed(self, na: Tensor) -> Tensor:
+        unit = self.pose * self.sample_na
+        turn, grow = unit[2] / self._largest_na, (unit[3] / self._largest_na).exp()
+        tilt = unit[4:6] / self._largest_na**2
+        slope = na / (1 - na.square().sum(dim=1, keepdim=True)).sqrt() if self._has_tangent else na
+        cosine, sine = torch.cos(turn) * grow, torch.sin(turn) * grow
+        x, y = slope[:, 0], slope[:, 1]
+        turned = torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=1)
+        slope = turned / (1 + slope @ tilt)[:, None] + unit[:2]
+        if not self._has_tangent:
+            return slope
+        return slope / (1 + slope.square().sum(dim=1, keepdim=True)).sqrt()
