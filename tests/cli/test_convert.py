@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,23 @@ def test_missing_data_and_bad_places(
     assert convert(data, "--color", "g", "-o", data) == 2
     assert "give --overwrite" in capsys.readouterr().err
     assert load(data, color="g").led_count == 3
+
+
+def test_a_full_disk_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    script = (
+        "import resource, signal, sys; from fpm_inr.cli import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "main(sys.argv[1:])"
+    )
+    made = tmp_path / "a.h5"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "convert", data, "--color", "g", "-o", made],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert f"{made}: cannot be written (File too large)" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mat"]

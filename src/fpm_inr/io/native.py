@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -33,7 +34,9 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     OutputError
         The file cannot be written.
     """
-    with replacing(path) as beside, h5py.File(beside, "w") as file:
+    # made in memory first: HDF5 crashes when it is closed on a disk that is full
+    image = BytesIO()
+    with h5py.File(image, "w") as file:
         file.attrs["format"] = KIND
         file.attrs["version"] = VERSION
         _, height, width = acquisition.frames_led_y_x.shape
@@ -54,6 +57,8 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             file["illumination/position_led_xyz_mm"] = geometry.position_led_xyz_mm
             file["illumination/slide_mm"] = float(geometry.slide_mm)
             file["illumination/slide_index"] = float(geometry.slide_index)
+    with replacing(path) as beside:
+        beside.write_bytes(image.getbuffer())
 
 
 def read(
