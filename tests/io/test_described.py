@@ -1,10 +1,11 @@
-"""An acquisition.yaml means what docs/formats.md says, over every kind of file."""
+"""An acquisition.yaml means what docs/acquisition-yaml.md says, over every kind of file."""
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import imageio.v3 as iio
@@ -13,11 +14,13 @@ import pytest
 import scipy.io
 import tifffile
 import yaml
+from pydantic import BaseModel
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, FpmInrError, SettingsError
 from fpm_inr.illumination import flat_array, raster_steps, ring_places
 from fpm_inr.io import load
+from fpm_inr.io.schema import Description
 from tests.io.acquisition_files import write_matlab
 
 LEDS, HEIGHT, WIDTH = 6, 12, 9
@@ -288,3 +291,17 @@ def test_pictures_that_do_not_fit_are_named(tmp_path: Path) -> None:
     (tmp_path / "led_3.png").write_bytes(b"nonsense")
     with pytest.raises(DataError, match=r"led_3\.png: cannot be read as a picture"):
         load(tmp_path)
+
+
+def test_the_guide_names_every_key() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "acquisition-yaml.md").read_text(encoding="utf-8")
+
+    def keys(part: type[BaseModel]) -> set[str]:
+        found = set(part.model_fields)
+        for field in part.model_fields.values():
+            for kind in (field.annotation, *get_args(field.annotation)):
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    found |= keys(kind)
+        return found
+
+    assert {key for key in keys(Description) if not re.search(rf"`[^`]*\b{key}\b", guide)} == set()

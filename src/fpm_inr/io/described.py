@@ -43,7 +43,7 @@ def read(
     wavelength_um: float | None = None,
     medium_index: float | None = None,
 ) -> Acquisition:
-    """Read the frames that an ``acquisition.yaml`` describes (docs/formats.md has its keys).
+    """Read what an ``acquisition.yaml`` describes (docs/acquisition-yaml.md explains its keys).
 
     Parameters
     ----------

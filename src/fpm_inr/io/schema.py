@@ -1,4 +1,4 @@
-"""The keys of ``acquisition.yaml``; docs/formats.md explains them to a person."""
+"""The keys of ``acquisition.yaml``; docs/acquisition-yaml.md explains them to a person."""
 
 from __future__ import annotations
 

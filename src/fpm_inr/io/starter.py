@@ -67,7 +67,8 @@ def starter_text(found: Found) -> str:
     side = math.isqrt(found.count)
     rows, columns = (side, side) if side * side == found.count else ("", "")
     return f"""\
-# Describes these frames to fpm-inr. Fill in what is empty; docs/formats.md explains every key.
+# Describes these frames to fpm-inr. Fill in what is empty.
+# docs/acquisition-yaml.md explains every key; `fpm-inr inspect` shows what comes out.
 frames:
   # {found.note}
   file: {json.dumps(found.file, ensure_ascii=False)}
