@@ -175,3 +175,21 @@ def test_algae() -> None:
     assert whole.optics.pixel_um == pytest.approx(6.5 / 10.07)
     part = load(ALGAE, wavelength_um=0.63, crop=(17, 101, 64, 80))
     assert np.array_equal(part.frames_led_y_x, whole.frames_led_y_x[:, 17:81, 101:181])
+
+
+def test_a_description_that_names_the_file_wins(tmp_path: Path, version: str) -> None:
+    path = write_matlab(tmp_path / "a.mat", matlab_variables(), version)
+    description = """
+    frames: {file: %s, variable: I_low, axes: yxl, values: amplitude}
+    optics: {wavelength_um: 0.5, na: 0.25, pixel_um: 0.65}
+    leds: {na_x_y: {values: [[0, 0], [0.1, 0], [0, 0.1], [-0.1, 0], [0, -0.1]]}}
+    """
+    (tmp_path / "acquisition.yaml").write_text(description % "a.mat")
+    described = load(path)
+    assert described.illumination.na_led_xy[1].tolist() == [0.1, 0]
+    expected = matlab_variables()["I_low"].transpose(2, 0, 1).astype(np.float32) ** 2
+    assert np.array_equal(described.frames_led_y_x, expected)
+    (tmp_path / "acquisition.yaml").write_text(description % "another.mat")
+    assert load(path, color="g").illumination.na_led_xy[1, 0] != 0.1
+    (tmp_path / "acquisition.yaml").write_text("{ no yaml")
+    assert load(path, color="g").led_count == LEDS
