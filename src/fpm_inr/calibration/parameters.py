@@ -27,7 +27,8 @@ from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument
 
-FIRST_MODE = 4
+FIRST_MODE = 4  # those below are gauges
+SHIFT_WEIGHT = 0.02  # of the penalty on per-LED shifts, relative to the misfit
 POSE = ("shift_x", "shift_y", "rotation", "scale", "tilt_x", "tilt_y")
 
 
@@ -266,11 +267,18 @@ class Calibration(nn.Module):
             na = na + self.shift_led_xy * self.sample_na
         return na
 
+    @property
+    def has_penalty(self) -> bool:
+        return self.free.shifts is not None
+
     def penalty(self) -> Tensor:
-        """Half the mean square of the per-LED shifts over their spread: 0 where they are 0."""
-        if self.free.shifts is None:
-            return torch.zeros((), device=self.log_gain_led.device)
-        return (self.shift_led_xy / self.free.shifts.spread_samples).square().mean() / 2
+        """What draws per-LED shifts to 0: weight * mean square of the shifts over their spread.
+
+        Relative to the misfit, which it multiplies.
+        """
+        shifts = self.free.shifts
+        assert shifts is not None
+        return SHIFT_WEIGHT * (self.shift_led_xy / shifts.spread_samples).square().mean()
 
     @torch.no_grad()
     def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:

@@ -34,8 +34,6 @@ FINAL_RATE = 0.05
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
-# of the penalty on per-LED shifts, relative to the misfit
-SHIFT_WEIGHT = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +133,9 @@ def fit_plane(
         spectrum = model.spectrum(torch.view_as_complex(flat))[None]
         predicted = model.amplitude(spectrum, heights, leds, aperture)[0]
         misfit = F.mse_loss(predicted, measured)
-        loss = misfit + SHIFT_WEIGHT * misfit.detach() * calibration.penalty()
+        loss = misfit
+        if calibration.has_penalty:
+            loss = misfit + misfit.detach() * calibration.penalty()
         loss.backward()
         optimiser.step()
         calibration.observe(leds, predicted.detach(), measured, done)
