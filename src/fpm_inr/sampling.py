@@ -150,7 +150,7 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
                 "dark-field LEDs may be swapped; check the order, turn and flips of the LED array."
             )
     top = frames.max()
-    pixels_at_top = (frames == top).sum(axis=(1, 2))
+    pixels_at_top = np.array([np.count_nonzero(frame == top) for frame in frames])
     at_top = pixels_at_top / frames[0].size
     saturated = (at_top > SATURATED_FRACTION) & (pixels_at_top >= SATURATED_PIXELS)
     if saturated.any():
@@ -160,10 +160,11 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
         )
     lit = outside & (mean > 0)
     if lit.any():
-        floor = np.percentile(frames[lit], 1, axis=(1, 2)) / mean[lit]
-        if np.median(floor) > FLOOR_FRACTION:
+        darkest = [np.percentile(frames[led], 1) for led in np.flatnonzero(lit)]
+        floor = float(np.median(darkest / mean[lit]))
+        if floor > FLOOR_FRACTION:
             yield (
-                f"Dark-field frames hardly fall below {np.median(floor):.0%} of their mean: "
+                f"Dark-field frames hardly fall below {floor:.0%} of their mean: "
                 "a dark level may be left in them; subtract it."
             )
 

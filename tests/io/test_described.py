@@ -126,11 +126,13 @@ def test_a_tiff_of_many_pages(tmp_path: Path) -> None:
     assert np.array_equal(load(tmp_path).frames_led_y_x, FRAMES)
 
 
-def test_dark_level_amplitudes_and_exposure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("values", ["amplitude", "intensity"])
+def test_dark_level_adds_to_intensity(tmp_path: Path, values: str) -> None:
     times = [1.0, 2.0, 4.0, 1.0, 1.0, 0.5]
-    frames = {"file": "frames.npy", "dark_level": 50, "values": "amplitude", "exposure": times}
+    frames = {"file": "frames.npy", "dark_level": 50, "values": values, "exposure": times}
     describe(tmp_path, description(frames=frames))
-    light = np.maximum(FRAMES.astype(np.float64) - 50, 0) ** 2
+    power = 2 if values == "amplitude" else 1
+    light = np.maximum(FRAMES.astype(np.float64) ** power - 50.0**power, 0)
     expected = light / np.array(times)[:, None, None]
     np.testing.assert_allclose(load(tmp_path).frames_led_y_x, expected, rtol=1e-6)
 

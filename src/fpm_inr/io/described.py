@@ -264,7 +264,10 @@ def _illumination(
 
 @dataclass(frozen=True, eq=False)
 class _Corrected:
-    """Stored frames as intensities: dark level off, amplitudes squared, per unit of exposure."""
+    """Stored frames as intensities: amplitudes squared, dark level off, per unit of exposure.
+
+    Dark signal adds to intensity: of an amplitude it is taken off after squaring.
+    """
 
     stored: Frames
     order: str
@@ -283,10 +286,11 @@ class _Corrected:
         if len(self.kept) < self.stored.shape[led_axis]:
             wanted[led_axis] = self.kept
         frames = np.asarray(self.stored[tuple(wanted)]).astype(np.float32)
-        if self.part.dark_level:
-            frames = np.maximum(frames - np.float32(self.part.dark_level), 0)
+        dark = np.float32(self.part.dark_level)
         if self.part.values == "amplitude":
-            frames = frames**2
+            frames, dark = frames**2, dark**2
+        if dark:
+            frames = np.maximum(frames - dark, 0)
         if self.part.exposure is not None:
             times = np.array(self.part.exposure, dtype=np.float32)[self.kept]
             frames /= times.reshape([-1 if axis == "l" else 1 for axis in self.order])

@@ -74,7 +74,7 @@ frames:
   file: {json.dumps(found.file, ensure_ascii=False)}
 {variable}{axes}\
   values: intensity          # or amplitude: the files hold square roots of intensity
-  dark_level: 0              # offset of the camera, in the numbers of the files
+  dark_level: 0              # what a pixel reads without light, in the files' numbers
   # exposure: [1, 1, 4]      # relative times, one a frame, where they differ
 optics:
   wavelength_um:             # in vacuum, as 0.532
