@@ -182,7 +182,7 @@ class ForwardModel:
             )
             transmission = torch.polar(torch.ones_like(phase), phase) * transmission
         if instrument.pupil_y_x is not None:
-            transmission = transmission * instrument.pupil_y_x.flatten()[self._frame_index()]
+            transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
         rate = defocus_rate_rad_per_um(squared, wavelength, self.optics.medium_index)
         background = instrument.background_led
         if background is not None and leds is not None:
@@ -197,7 +197,7 @@ class ForwardModel:
         """Place pupil samples on the frame's frequency grid: [z, led, y, x]."""
         height, width = self.shape_y_x
         grid = samples_z_led_k.new_zeros(*samples_z_led_k.shape[:-1], height * width)
-        grid = grid.index_copy(-1, self._frame_index(), samples_z_led_k)
+        grid = grid.index_copy(-1, self.frame_index(), samples_z_led_k)
         return grid.unflatten(-1, (height, width))
 
     def exit_field(
@@ -228,7 +228,8 @@ class ForwardModel:
         x = (self.sample_yx[1] + self.window_led_yx[leds, 1:2]) % width
         return y * width + x
 
-    def _frame_index(self) -> Tensor:
+    def frame_index(self) -> Tensor:
+        """Flat index [sample] of the gathered samples on the frame's frequency grid."""
         height, width = self.shape_y_x
         return (self.sample_yx[0] % height) * width + self.sample_yx[1] % width
 
