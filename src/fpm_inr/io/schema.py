@@ -32,6 +32,7 @@ def _as_list(value: Any) -> Any:
 
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_truth_value)]
 Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
 Count = Annotated[PositiveInt, BeforeValidator(_no_truth_value)]
 Indices = list[Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]]
 Pair = tuple[Number, Number]
@@ -48,7 +49,7 @@ class FramesPart(_Part):
     variable: str | None = None
     axes: str = "lyx"
     values: Literal["intensity", "amplitude"] = "intensity"
-    dark_level: Number = 0.0
+    dark_level: NotNegative = 0.0
     exposure: list[Positive] | None = None
 
 
@@ -67,7 +68,7 @@ class OpticsPart(_Part):
 class SlidePart(_Part):
     """A slide between the LEDs and the specimen."""
 
-    thickness_mm: Annotated[Number, Field(ge=0)]
+    thickness_mm: NotNegative
     index: Positive = 1.52
 
 
@@ -94,7 +95,7 @@ class GridPart(_FlatArray):
 class RingsPart(_FlatArray):
     """LEDs on concentric rings."""
 
-    radii_mm: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=1)]
+    radii_mm: Annotated[list[NotNegative], Field(min_length=1)]
     counts: list[Count]
     starts_deg: list[Number] | None = None
 
