@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,9 @@ from fpm_inr.solution import Solution
 if TYPE_CHECKING:
     import torch
 
+    from fpm_inr.calibration.parameters import Free
+    from fpm_inr.forward import Instrument
+
 CHECKPOINT_SECONDS = 60.0
 
 
@@ -40,6 +43,8 @@ def reconstruct(
     listen: Listener = ignore,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    calibration: str | Path | Instrument | None = None,
+    calibrate: str | Mapping[str, Any] | Free | None = None,
 ) -> Solution:
     """Solve an acquisition for a focus stack.
 
@@ -69,6 +74,11 @@ def reconstruct(
         File that is written every minute and on interruption, and removed at the end.
     resume : bool
         Go on from `checkpoint`.
+    calibration : str, Path or Instrument, optional
+        A calibration.json, or an instrument, to use instead of the acquisition's nominal one.
+    calibrate : str, mapping or Free, optional
+        What to learn of the instrument together with the field ("gains,pupil,pose"); see
+        docs/calibration.md.
 
     Returns
     -------
@@ -81,10 +91,10 @@ def reconstruct(
     """
     import torch
 
+    from fpm_inr.calibration.joint import joint_start
     from fpm_inr.engines import inr
     from fpm_inr.engines.plan import make_plan
     from fpm_inr.fields.neural import NeuralField
-    from fpm_inr.forward import compile_forward, nominal_instrument
 
     if engine != "inr":
         raise SettingsError(f"is {engine!r}", "give 'inr'", field="engine")
@@ -102,6 +112,9 @@ def reconstruct(
     check_upsampling(acquisition, upsampling)
     on = pick_device(device)
 
+    begin = joint_start(
+        acquisition, calibration=calibration, calibrate=calibrate, height_is_free=low < high
+    )
     settings: dict[str, Any] = {
         "z_range_um": [low, high],
         "upsampling": upsampling,
@@ -110,9 +123,10 @@ def reconstruct(
         "steps": steps,
         "seed": seed,
         "version": __version__,
+        **begin.settings,
     }
     torch.manual_seed(seed)
-    model = compile_forward(acquisition, upsampling)
+    model = begin.compile(acquisition, upsampling)
     field = NeuralField(model.field_shape_y_x, (low, high), **chosen.field_settings(low == high))
     plan = make_plan(
         chosen.order_for(low == high),
@@ -122,7 +136,8 @@ def reconstruct(
         seed=seed,
         steps=steps,
     )
-    state = inr.start(field.to(on), plan)
+    learned = None if begin.calibration is None else begin.calibration.to(on)
+    state = inr.start(field.to(on), plan, learned)
     digest = fingerprint(acquisition, settings)
     if resume:
         assert checkpoint is not None
@@ -149,7 +164,7 @@ def reconstruct(
             write_checkpoint(Path(checkpoint), state.tensors(), header)
 
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
-    instrument = nominal_instrument(acquisition).to(on)
+    instrument = begin.instrument.to(on)
     status = "done"
     try:
         with stop_between_steps(listen) as listener:
@@ -168,6 +183,8 @@ def reconstruct(
     except KeyboardInterrupt:
         status = "interrupted"
         keep(state)
+    if learned is not None:
+        instrument = learned.instrument()
     return Solution(
         state.field.cpu().requires_grad_(False),
         acquisition.optics,
@@ -205,7 +222,7 @@ def data_residual(
     from fpm_inr.forward import compile_forward, residual_by_led
 
     on = pick_device(device)
-    model = compile_forward(acquisition, solution.upsampling).to(on)
+    model = compile_forward(acquisition, solution.upsampling, instrument=solution.instrument).to(on)
     aperture = model.aperture(solution.instrument.to(on))
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale).to(on)
     residuals = []

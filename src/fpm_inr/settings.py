@@ -27,6 +27,8 @@ class ReconstructSettings(BaseModel):
     steps: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
+    calibration: Path | None = None
+    calibrate: str | dict[str, Any] | None = None
 
 
 def gather_settings(config: Path | None, options: dict[str, Any]) -> ReconstructSettings:

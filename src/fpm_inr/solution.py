@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fpm_inr.forward import Instrument
 
 FORMAT = "fpm-inr field 1"
+_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +197,11 @@ class Solution:
             if precision == "half" and name == "plane":
                 stored = stored.to(torch.float16)
             tensors[f"field.{name}"] = stored
-        for name in ("na_led_xy", "gain_led", "zernike_rad"):
-            value = getattr(self.instrument, name).detach().cpu().to(torch.float64)
-            tensors[f"instrument.{name}"] = value.contiguous()
+        for name in _INSTRUMENT:
+            value = getattr(self.instrument, name)
+            if value is not None:
+                stored = value.detach().cpu().to(torch.float64)
+                tensors[f"instrument.{name}"] = stored.contiguous()
         if self.instrument.pupil_y_x is not None:
             pupil = torch.view_as_real(self.instrument.pupil_y_x.detach().cpu())
             tensors["instrument.pupil_y_x"] = pupil.to(torch.float32).contiguous()
@@ -288,6 +291,8 @@ def load_solution(path: str | Path) -> Solution:
                 tensors["instrument.gain_led"],
                 tensors["instrument.zernike_rad"],
                 None if pupil is None else torch.view_as_complex(pupil),
+                tensors.get("instrument.background_led"),
+                tensors.get("instrument.defocus_um"),
             ),
             int(header["upsampling"]),
             float(header["amplitude_scale"]),

@@ -46,6 +46,16 @@ if TYPE_CHECKING:
 @click.option("--recipe", metavar="NAME|YAML", help="default, paper, or a file.")
 @click.option("--steps", type=int, help="Number of steps instead of the recipe's.")
 @click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="calibration.json of `fpm-inr calibrate` to start from.",
+)
+@click.option(
+    "--calibrate",
+    metavar="NAMES",
+    help="Learn with the field: gains, pupil, pose, shifts, background (comma-separated).",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Where to compute.  [default: auto]",
@@ -111,6 +121,8 @@ def command(
             listen=progress,
             checkpoint=output / "checkpoint.safetensors",
             resume=resume,
+            calibration=settings.calibration,
+            calibrate=settings.calibrate,
         )
 
     with console.status("Writing the results"):

@@ -1,0 +1,169 @@
+"""Calibrate an acquisition: solve a plane without and with a free instrument, and judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.file import CalibrationFile
+from fpm_inr.calibration.parameters import Free, parse_free
+from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
+from fpm_inr.errors import SettingsError
+from fpm_inr.forward import Instrument, nominal_instrument
+
+DEFAULT_FREE = "gains,pupil,pose"
+# LEDs that move further than this, in units of the objective's NA, are not believed
+MOST_MOVE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationResult:
+    """What a calibration found.
+
+    Parameters
+    ----------
+    accepted : bool
+    reason : str
+        Why it was refused.
+    nominal, found : Instrument
+        As the acquisition states it, and as solved (also where refused).
+    before, after : PlaneFit
+        The plane with each of them.
+    free : Free
+    """
+
+    accepted: bool
+    reason: str
+    nominal: Instrument
+    found: Instrument
+    before: PlaneFit
+    after: PlaneFit
+    free: Free
+
+    @property
+    def instrument(self) -> Instrument:
+        """What to use: the nominal instrument where the calibration was refused."""
+        return self.found if self.accepted else self.nominal
+
+    def file(self, acquisition: Acquisition) -> CalibrationFile:
+        """Content of calibration.json."""
+        used = self.instrument
+        background = used.background_led
+        counts = None
+        if background is not None:
+            counts = (background * acquisition.amplitude_scale**2).tolist()
+        return CalibrationFile(
+            status="accepted" if self.accepted else "refused",
+            reason=self.reason,
+            z_um=self.before.z_um,
+            residual_before=self.before.residual,
+            residual_after=self.after.residual,
+            na=acquisition.optics.na,
+            wavelength_um=acquisition.optics.wavelength_um,
+            free=self.free.model_dump(mode="json", exclude_none=True),
+            nominal_na_led_xy=self.nominal.na_led_xy.tolist(),
+            na_led_xy=used.na_led_xy.tolist(),
+            gain_led=used.gain_led.tolist(),
+            zernike_rad=used.zernike_rad.tolist(),
+            background_led=counts,
+            defocus_um=0.0 if used.defocus_um is None else float(used.defocus_um),
+        )
+
+
+def calibrate(
+    acquisition: Acquisition,
+    *,
+    z_um: float = 0.0,
+    free: str | Free = DEFAULT_FREE,
+    start: Instrument | None = None,
+    upsample: int | None = None,
+    height_is_free: bool = False,
+    steps: int = STEPS,
+    most_move: float = MOST_MOVE,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    listen: Callable[[int, int, float], None] | None = None,
+) -> CalibrationResult:
+    """Find the instrument from the frames, with a plane of the sample.
+
+    A calibration is refused where it diverged, does not lower the residual, or moved an LED beyond
+    a bound: the nominal instrument then stands.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    z_um : float
+        Height of the sample.
+    free : str or Free
+        What is learned.
+    start : Instrument, optional
+        Where the search begins, for instance a bright-field fit; judged against the nominal one.
+    upsample : int, optional
+    height_is_free : bool
+        Leave the pupil's defocus (Noll 4) alone: z_um is an estimate, or a range is solved later.
+    steps : int
+    most_move : float
+        Largest believable move of an LED, in units of the objective's NA.
+    seed : int
+    device : torch.device or str
+    listen : callable, optional
+        Told step, steps and residual; steps count both solves.
+
+    Raises
+    ------
+    SettingsError
+        A setting is out of range.
+    """
+    chosen = parse_free(free, field="free")
+    if not np.isfinite(z_um):
+        raise SettingsError(f"is {z_um}", "give a height in um", field="z")
+    if steps < 1:
+        raise SettingsError(f"is {steps}", "give at least 1", field="steps")
+    if not most_move > 0:
+        raise SettingsError(
+            f"is {most_move:g}", "give a positive share of the NA", field="most move"
+        )
+    nominal = nominal_instrument(acquisition)
+    count = iter(range(1, 2 * steps + 1))
+
+    def told(step: int, _steps: int, residual: float) -> None:
+        if listen is not None:
+            listen(next(count), 2 * steps, residual)
+
+    def fit(what: Free, where: Instrument) -> PlaneFit:
+        return fit_plane(
+            acquisition,
+            z_um,
+            what,
+            start=where,
+            upsampling=upsample,
+            height_is_free=height_is_free,
+            steps=steps,
+            seed=seed,
+            device=device,
+            listen=told,
+        )
+
+    before = fit(Free(), nominal)
+    try:
+        after = fit(chosen, nominal if start is None else start)
+    except FloatingPointError as error:
+        return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
+    reason = _objection(nominal, before, after, most_move * acquisition.optics.na)
+    return CalibrationResult(not reason, reason, nominal, after.instrument, before, after, chosen)
+
+
+def _objection(nominal: Instrument, before: PlaneFit, after: PlaneFit, most_na: float) -> str:
+    if not after.residual < before.residual:
+        return f"the residual rose from {before.residual:.4f} to {after.residual:.4f}"
+    moved = (after.instrument.na_led_xy - nominal.na_led_xy).norm(dim=1)
+    if not float(moved.max()) <= most_na:
+        return (
+            f"LED {int(moved.argmax())} (counted from 0) moved by {float(moved.max()):.3g} in NA, "
+            f"more than {most_na:.3g}"
+        )
+    return ""

@@ -1,0 +1,81 @@
+"""The picture of a calibration: LED map with arrows, pupil phase, gains."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from fpm_inr.aberration import zernike_phase
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.calibrate import CalibrationResult
+from fpm_inr.display import PHASE_COLOURS
+
+# arrows are drawn so that the longest is about as long as the LEDs are apart
+SIDE = 129
+
+
+def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> Figure:
+    """Draw what was found: nominal LEDs with (lengthened) arrows, pupil phase, gains."""
+    found = result.found
+    figure = Figure(figsize=(16, 5.2), layout="constrained")
+    leds, pupil, gains = figure.subplots(1, 3)
+    before = result.nominal.na_led_xy.numpy()
+    moved = found.na_led_xy.numpy() - before
+    longest = float(np.hypot(*moved.T).max())
+    spacing = 2 * float(np.hypot(*before.T).max()) / max(1.0, np.sqrt(len(before)))
+    factor = max(1.0, spacing / longest) if longest > 0 else 1.0
+    factor = float(f"{factor:.1g}")
+    leds.scatter(*before.T, s=9, color="0.6", label="nominal")
+    leds.quiver(
+        *before.T,
+        *(factor * moved.T),
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.003,
+        color="C3",
+    )
+    leds.add_patch(Circle((0, 0), acquisition.optics.na, fill=False, ls="--", color="C0"))
+    leds.set_aspect("equal")
+    leds.invert_yaxis()
+    leds.set(xlabel="NA x", ylabel="NA y")
+    leds.set_title(f"LED moves x {factor:g} (longest {longest:.2g} NA); dashed: objective")
+
+    axis = torch.linspace(-1, 1, SIDE, dtype=torch.float64)
+    inside = (axis[:, None] ** 2 + axis**2 <= 1).numpy()
+    phase = np.full((SIDE, SIDE), np.nan)
+    if len(found.zernike_rad):
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        zero = torch.zeros(1, dtype=torch.float64)
+        flat = zernike_phase(found.zernike_rad, (y.flatten(), x.flatten()), (zero, zero))
+        phase[inside] = flat[0].reshape(SIDE, SIDE).numpy()[inside]
+    else:
+        phase[inside] = 0.0
+    limit = max(float(np.nanmax(np.abs(phase))), 0.1)
+    wraps = limit > np.pi
+    shown = pupil.imshow(
+        np.angle(np.exp(1j * phase)) if wraps else phase,
+        cmap=PHASE_COLOURS if wraps else "RdBu",
+        vmin=-min(limit, np.pi),
+        vmax=min(limit, np.pi),
+        extent=(-1, 1, 1, -1),
+    )
+    figure.colorbar(shown, ax=pupil, label="rad")
+    rms = float(found.zernike_rad.norm()) / (2 * np.pi)
+    pupil.set_title(f"pupil phase, {rms:.3f} waves RMS")
+    pupil.set(xlabel="kx / edge", ylabel="ky / edge")
+
+    drawn = gains.scatter(*found.na_led_xy.numpy().T, c=found.gain_led.numpy(), s=40)
+    figure.colorbar(drawn, ax=gains, label="amplitude gain")
+    gains.set_aspect("equal")
+    gains.invert_yaxis()
+    gains.set(xlabel="NA x", ylabel="NA y")
+    gains.set_title("LED gains")
+    verdict = "" if result.accepted else f"REFUSED ({result.reason}); "
+    figure.suptitle(
+        f"{verdict}z = {result.before.z_um:g} µm, data residual "
+        f"{result.before.residual:.4f} before, {result.after.residual:.4f} after"
+    )
+    return figure

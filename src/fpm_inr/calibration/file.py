@@ -1,0 +1,169 @@
+"""A calibration as one JSON file: what was found of an instrument, and how much it helped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.errors import DataError
+from fpm_inr.forward import Instrument
+from fpm_inr.io.replacing import replacing
+
+FORMAT = "fpm-inr calibration 1"
+# how far two files' nominal LED directions may differ (a crop elsewhere sees other angles)
+SAME_DIRECTION_NA = 0.05
+
+
+class CalibrationFile(BaseModel):
+    """Content of calibration.json.
+
+    Parameters
+    ----------
+    status : {"accepted", "refused"}
+        Refused: the instrument below is the nominal one, for the reason given.
+    z_um : float
+        Height of the plane that was solved.
+    residual_before, residual_after : float
+        Of that plane with the nominal instrument and with the calibrated one that was found.
+    na, wavelength_um : float
+        Of the acquisition.
+    free : dict
+        What was learned, and how.
+    nominal_na_led_xy, na_led_xy : [led][x, y]
+        Illumination directions as the file states them, and as found, in NA.
+    gain_led : [led]
+        Factors of the amplitudes; their logarithms have mean 0.
+    zernike_rad : [mode]
+        Pupil phase, rad RMS, by Noll index from 1.
+    background_led : [led], optional
+        Intensity of every frame besides the light through the sample, in counts.
+    defocus_um : float
+        To be added to every height.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    format: Literal["fpm-inr calibration 1"] = "fpm-inr calibration 1"
+    status: Literal["accepted", "refused"]
+    reason: str = ""
+    z_um: float
+    residual_before: float = Field(ge=0)
+    residual_after: float = Field(ge=0)
+    na: float = Field(gt=0)
+    wavelength_um: float = Field(gt=0)
+    free: dict[str, Any] = Field(default_factory=dict)
+    nominal_na_led_xy: list[tuple[float, float]]
+    na_led_xy: list[tuple[float, float]]
+    gain_led: list[float]
+    zernike_rad: list[float]
+    background_led: list[float] | None = None
+    defocus_um: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CalibrationFile:
+        leds = len(self.nominal_na_led_xy)
+        for name in ("na_led_xy", "gain_led", "background_led"):
+            values = getattr(self, name)
+            if values is not None and len(values) != leds:
+                raise ValueError(f"{name} has {len(values)} values for {leds} LEDs")
+        if leds == 0 or min(self.gain_led) <= 0:
+            raise ValueError("gain_led must be positive, one per LED")
+        if self.background_led is not None and min(self.background_led) < 0:
+            raise ValueError("background_led must not be negative")
+        return self
+
+    def instrument_for(self, acquisition: Acquisition) -> Instrument:
+        """Return this instrument for an acquisition of the same microscope.
+
+        LED moves are added to the acquisition's own directions, so that they serve another crop.
+
+        Raises
+        ------
+        DataError
+            The acquisition has other LEDs or another objective.
+        """
+        if acquisition.led_count != len(self.gain_led):
+            raise DataError(
+                f"is of {len(self.gain_led)} LEDs, the acquisition has {acquisition.led_count}",
+                "calibrate this acquisition",
+                field="calibration",
+            )
+        optics = acquisition.optics
+        nominal = np.array(self.nominal_na_led_xy)
+        same = np.abs(acquisition.illumination.na_led_xy - nominal).max() <= SAME_DIRECTION_NA
+        if not (
+            same
+            and np.isclose(optics.na, self.na, rtol=1e-3)
+            and np.isclose(optics.wavelength_um, self.wavelength_um, rtol=1e-2)
+        ):
+            raise DataError(
+                "is of another objective, wavelength or LED array",
+                "calibrate this acquisition",
+                field="calibration",
+            )
+        moved = np.array(self.na_led_xy) - nominal
+        background = None
+        if self.background_led is not None:
+            background = torch.tensor(self.background_led) / acquisition.amplitude_scale**2
+        return Instrument(
+            torch.tensor(acquisition.illumination.na_led_xy + moved),
+            torch.tensor(self.gain_led, dtype=torch.float64),
+            torch.tensor(self.zernike_rad, dtype=torch.float64),
+            None,
+            None if background is None else background.double(),
+            torch.tensor(self.defocus_um, dtype=torch.float64) if self.defocus_um else None,
+        )
+
+
+def write_calibration(path: Path, content: CalibrationFile) -> None:
+    """Write calibration.json.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    with replacing(path) as beside:
+        beside.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_calibration(path: str | Path) -> CalibrationFile:
+    """Read a calibration.json.
+
+    Raises
+    ------
+    DataError
+        The file is missing, no JSON, or holds missing, unknown or impossible values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(
+            "is not a file", "give the calibration.json of `fpm-inr calibrate`", source=path
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"cannot be read as JSON ({reason})", "calibrate again", source=path) from (
+            error
+        )
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise DataError(
+            "is no calibration of this program", f"give a file of format {FORMAT!r}", source=path
+        )
+    try:
+        return CalibrationFile.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            first["msg"][:1].lower() + first["msg"][1:],
+            "correct it or calibrate again",
+            field=".".join(str(part) for part in first["loc"]),
+            source=path,
+        ) from error

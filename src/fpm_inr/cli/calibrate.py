@@ -1,0 +1,148 @@
+"""``fpm-inr calibrate``: find pupil, LED positions and gains from the frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fpm_inr.cli.options import acquisition_options, load_data
+
+
+@click.command("calibrate")
+@acquisition_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for calibration.json and calibration.png; made where it is missing.",
+)
+@click.option(
+    "--z",
+    "z_um",
+    type=float,
+    metavar="UM",
+    help="Height of the sample.  [default: found by autofocus]",
+)
+@click.option(
+    "--free",
+    default="gains,pupil,pose",
+    show_default=True,
+    metavar="NAMES",
+    help="What to find: gains, pupil, pose, shifts, background, defocus.",
+)
+@click.option(
+    "--start",
+    type=click.Choice(["nominal", "brightfield"]),
+    default="nominal",
+    show_default=True,
+    help="Begin at the stated LED positions, or at those of a circle fit (for large errors).",
+)
+@click.option("--upsample", type=int, metavar="K", help="Sampling over that of the frames.")
+@click.option("--steps", type=int, default=150, show_default=True, help="Steps of each solve.")
+@click.option(
+    "--max-move",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="Refuse a calibration that moves an LED further than this share of the objective's NA.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to compute.  [default: auto]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of LEDs.")
+@click.option("--overwrite", is_flag=True, help="Replace a calibration that is there already.")
+def command(
+    output: Path,
+    z_um: float | None,
+    free: str,
+    start: str,
+    upsample: int | None,
+    steps: int,
+    max_move: float,
+    device: str,
+    seed: int,
+    overwrite: bool,
+    **source: Any,
+) -> None:
+    """Find the instrument of DATA from its frames and write it as calibration.json.
+
+    Solves one plane of the sample, first with the instrument as stated and then with what is free
+    of it; `fpm-inr reconstruct --calibration` takes the result. A calibration that diverged, did
+    not lower the residual or moved LEDs too far is refused: the file then holds the stated
+    instrument.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from fpm_inr.errors import OutputError
+
+    console = Console(stderr=True)
+    if (output / "calibration.json").exists() and not overwrite:
+        raise OutputError(
+            "holds a calibration already",
+            "choose another folder or give --overwrite",
+            source=output,
+        )
+    acquisition = load_data(**source)
+    from fpm_inr.calibration.calibrate import calibrate
+    from fpm_inr.calibration.figures import calibration_figure
+    from fpm_inr.calibration.file import write_calibration
+    from fpm_inr.calibration.parameters import parse_free
+    from fpm_inr.figures import save_figure
+    from fpm_inr.reconstruction import pick_device
+
+    chosen = parse_free(free, field="free")
+    on = pick_device(device)
+    begin = None
+    if start == "brightfield":
+        from fpm_inr.calibration.brightfield import fit_brightfield
+
+        begin = fit_brightfield(acquisition).instrument
+    found_z = z_um is None
+    if z_um is None:
+        from fpm_inr.calibration.autofocus import autofocus
+
+        with console.status("Finding the height of the sample"):
+            focus = autofocus(acquisition, device=on, seed=seed)
+        z_um = focus.z_um
+        console.print(f"Autofocus: z = {z_um:.1f} um.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
+        ) from error
+    with Progress(console=console) as bar:
+        task = bar.add_task("Solving", total=None)
+        result = calibrate(
+            acquisition,
+            z_um=z_um,
+            free=chosen,
+            start=begin,
+            upsample=upsample,
+            height_is_free=found_z,
+            steps=steps,
+            most_move=max_move,
+            seed=seed,
+            device=on,
+            listen=lambda step, total, _: bar.update(task, completed=step, total=total),
+        )
+    write_calibration(output / "calibration.json", result.file(acquisition))
+    save_figure(calibration_figure(acquisition, result), output / "calibration.png")
+    console.print(
+        f"Data residual at z = {z_um:g} um: {result.before.residual:.4f} as stated, "
+        f"{result.after.residual:.4f} with {', '.join(chosen.names)} found."
+    )
+    if not result.accepted:
+        console.print(
+            f"[yellow]Warning:[/] refused, {result.reason}; the stated instrument is kept."
+        )
+    for name in ("calibration.json", "calibration.png"):
+        click.echo(output / name)
