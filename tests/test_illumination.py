@@ -143,6 +143,7 @@ def test_rings_have_their_radii_counts_and_starts() -> None:
         (np.zeros((3, 2)), 0, 1.5, "LED positions"),
         (np.array([[0, 0, np.nan]]), 0, 1.5, "LED positions"),
         (np.array([[0, 0, 0.0]]), 0, 1.5, "distance"),
+        (np.array([[0, 0, 1e9]]), 0, 1.5, "LED positions"),
         (np.array([[0, 0, 5.0]]), 5, 1.5, "slide_mm"),
         (np.array([[0, 0, 5.0]]), -1, 1.5, "slide_mm"),
         (np.array([[0, 0, 5.0]]), math.nan, 1.5, "slide_mm"),

@@ -17,6 +17,7 @@ from fpm_inr.errors import DataError
 
 FloatArray = NDArray[np.float64]
 MOST_NEWTON_STEPS = 50
+NEAREST_MM, FARTHEST_MM = 1e-3, 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,11 @@ class LedGeometry:
                 "give finite (x, y, z) in mm for every LED",
                 field="LED positions",
             )
-        if len(position) and position[:, 2].min() <= 0:
+        if len(position) and np.abs(position).max() > FARTHEST_MM:
+            raise DataError(
+                f"reach {np.abs(position).max():.3g} mm", "give millimetres", field="LED positions"
+            )
+        if len(position) and position[:, 2].min() < NEAREST_MM:
             raise DataError(
                 "puts LEDs at or behind the sample", "give a positive distance", field="distance"
             )
