@@ -86,9 +86,14 @@ def _page_count(path: Path) -> int:
         return 1
     if path.suffix.lower() not in TIFF:
         raise DataError("is no picture (TIFF, PNG)", "name only pictures", source=path)
+    return int(_reading(path, lambda: _tiff_page_count(path)))
+
+
+def _tiff_page_count(path: Path) -> int:
     import tifffile
 
-    return int(_reading(path, lambda: len(tifffile.TiffFile(path).pages)))
+    with tifffile.TiffFile(path) as tiff:
+        return len(tiff.pages)
 
 
 def _page(path: Path, page: int) -> NDArray[Any]:
