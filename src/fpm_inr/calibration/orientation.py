@@ -1,0 +1,188 @@
+"""Whether the LED map is turned or mirrored against the frames, and what the frames hold.
+
+A map turned by 180 degrees fits the same frames with the height's sign and the object's phase
+reversed (amplitudes cannot tell an object from its twin), so the eight orientations fall into four
+pairs; within a pair only a known height tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from fpm_inr.acquisition import Acquisition, Illumination, offset_from_axis_um
+from fpm_inr.calibration.autofocus import focus_curve
+from fpm_inr.calibration.parameters import parse_free
+from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.errors import DataError
+from fpm_inr.illumination import arrange
+
+CROP_PX = 64
+STEPS = 40
+LEDS = 81
+# another orientation must fit better than the stated one by this factor to be preferred
+CLEAR_FACTOR = 0.9
+Scale = Literal["intensity", "amplitude", "squared"]
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Changes of an LED map, in this order: swap x and y, reverse x, reverse y."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    def __str__(self) -> str:
+        parts = [name for name in ("transpose", "flip_x", "flip_y") if getattr(self, name)]
+        return " + ".join(parts) or "as stated"
+
+    @property
+    def twin(self) -> Orientation:
+        """The orientation that fits as well with height and phase reversed."""
+        return Orientation(self.transpose, not self.flip_x, not self.flip_y)
+
+
+# one of each pair of twins
+PAIRS = tuple(Orientation(t, x, False) for t, x in product((False, True), repeat=2))
+
+
+@dataclass(frozen=True, eq=False)
+class OrientationCheck:
+    """How well the orientations fit.
+
+    Parameters
+    ----------
+    residual : dict
+        Data residual of a quick solve of a crop, by orientation; a twin fits like its partner.
+    z_um : dict
+        Height at which each was solved.
+    best : Orientation
+        The stated one (no change), unless another fits clearly better.
+    scale_residual : dict
+        Share of the frames' variation that is left unexplained, where the frames hold intensities
+        (as stated), amplitudes, or squared intensities.
+    best_scale : str
+        "intensity", unless another fits clearly better.
+    """
+
+    residual: dict[Orientation, float]
+    z_um: dict[Orientation, float]
+    best: Orientation
+    scale_residual: dict[Scale, float]
+    best_scale: Scale
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for a person; none where all is well."""
+        told = []
+        if self.best != Orientation():
+            told.append(
+                f"the LED map fits better changed ({self.best}; residual "
+                f"{self.residual[self.best]:.4f} against {self.residual[Orientation()]:.4f}); "
+                "--orient auto applies it."
+            )
+        if self.best_scale != "intensity":
+            told.append(f"the frames look like {self.best_scale} values, not intensities.")
+        return told
+
+
+def oriented(acquisition: Acquisition, orientation: Orientation) -> Acquisition:
+    """Return the acquisition with its LED map changed."""
+    keys = {
+        "transpose": orientation.transpose,
+        "flip_x": orientation.flip_x,
+        "flip_y": orientation.flip_y,
+    }
+    geometry = acquisition.illumination.geometry
+    if geometry is None:
+        na_xy = arrange(acquisition.illumination.na_led_xy, **keys)
+        return replace(acquisition, illumination=Illumination(na_xy))
+    places = geometry.position_led_xyz_mm
+    turned = replace(
+        geometry, position_led_xyz_mm=np.hstack([arrange(places[:, :2], **keys), places[:, 2:]])
+    )
+    assert acquisition.axis_y_x_px is not None
+    offset = offset_from_axis_um(acquisition.axis_y_x_px, acquisition.shape_y_x, acquisition.optics)
+    return replace(acquisition, illumination=Illumination(turned.na_at(*offset), turned))
+
+
+def check_orientation(
+    acquisition: Acquisition, *, z_um: float | None = None, seed: int = 0
+) -> OrientationCheck:
+    """Try the LED map's eight orientations, and amplitude against intensity, on a small crop.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    z_um : float, optional
+        Known height of the sample: decides between twins. Default: each orientation is tried at the
+        height that the parallax of its bright field tells.
+    seed : int
+    """
+    small = _crop(acquisition)
+    residual: dict[Orientation, float] = {}
+    heights: dict[Orientation, float] = {}
+    for one in PAIRS:
+        for candidate in (one, one.twin):
+            turned = oriented(small, candidate)
+            if z_um is not None:
+                heights[candidate] = z_um
+            elif candidate == one:
+                heights[candidate] = _height(turned)
+            else:
+                heights[candidate] = -heights[one]
+            is_twin = candidate != one and (z_um is None or z_um == 0)
+            residual[candidate] = (
+                residual[one] if is_twin else _residual(turned, heights[candidate], seed)
+            )
+    lowest = min(residual, key=residual.__getitem__)
+    stated = Orientation()
+    best = lowest if residual[lowest] < CLEAR_FACTOR * residual[stated] else stated
+    turned = oriented(small, best)
+    scales: dict[Scale, float] = {}
+    powers: dict[Scale, float] = {"intensity": 1.0, "amplitude": 2.0, "squared": 0.5}
+    for scale, power in powers.items():
+        changed = replace(turned, frames_led_y_x=turned.frames_led_y_x**power)
+        misfit = residual[best] if power == 1 else _residual(changed, heights[best], seed)
+        scales[scale] = misfit / _variation(changed)
+    finest = min(scales, key=scales.__getitem__)
+    best_scale = finest if scales[finest] < CLEAR_FACTOR * scales["intensity"] else "intensity"
+    return OrientationCheck(residual, heights, best, scales, best_scale)
+
+
+def _crop(acquisition: Acquisition) -> Acquisition:
+    """The middle of the frames, and the LEDs of smallest NA."""
+    height, width = (min(CROP_PX, side) for side in acquisition.shape_y_x)
+    y, x = (
+        (side - part) // 2
+        for side, part in zip(acquisition.shape_y_x, (height, width), strict=True)
+    )
+    cut = acquisition.crop(y, x, height, width)
+    chosen = np.argsort(cut.illumination.na_led, kind="stable")[:LEDS]
+    return cut.select(np.sort(chosen))
+
+
+def _height(acquisition: Acquisition) -> float:
+    try:
+        return focus_curve(acquisition).best_um
+    except DataError:
+        return 0.0
+
+
+def _residual(acquisition: Acquisition, z_um: float, seed: int) -> float:
+    try:
+        fit = fit_plane(acquisition, z_um, parse_free("gains"), steps=STEPS, seed=seed)
+    except FloatingPointError:
+        return float("inf")
+    return fit.residual
+
+
+def _variation(acquisition: Acquisition) -> float:
+    """Share of the amplitudes' energy that varies within frames."""
+    amplitude = acquisition.amplitude_led_y_x.astype(np.float64)
+    varying = amplitude - amplitude.mean(axis=(1, 2), keepdims=True)
+    return max(float((varying**2).sum() / (amplitude**2).sum()), 1e-12)
