@@ -13,11 +13,14 @@ from fpm_inr.errors import FpmInrError
 # verb -> one line of help; kept here so that `fpm-inr --help` need not import the verbs.
 VERBS = {
     "inspect": "Say what an acquisition holds: optics, LEDs, sampling, overlap, warnings.",
+    "calibrate": "Find pupil, LED positions and gains of an acquisition from its frames.",
     "reconstruct": "Solve an acquisition for a focus stack.",
     "render": "Render a solution at any z into images, stacks or movies.",
     "focus": "All-in-focus image, depth map and focus curves of a solution.",
     "evaluate": "Compare a result with a reference.",
     "simulate": "Make an acquisition of a known specimen.",
+    "view": "Look at a solution in the browser, at any z.",
+    "export": "Write a solution as one HTML file that focuses in any browser.",
     "convert": "Write an acquisition as this project's HDF5 file.",
     "init": "Write a commented acquisition.yaml to describe a folder of frames.",
 }

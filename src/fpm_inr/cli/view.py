@@ -1,0 +1,39 @@
+"""``fpm-inr view``: look at a field in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("view")
+@click.argument("field", type=click.Path(path_type=Path))
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    help="A second result, shown on the other side of a divider.",
+)
+@click.option(
+    "--raw", is_flag=True, help="Show the raw frame that the field was made from on the other side."
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> None:
+    """Look at FIELD at any height, in the browser.
+
+    FIELD is a field file, or the folder that `fpm-inr reconstruct` wrote. The page is served to
+    this machine only, until Ctrl-C; the browser's graphics card decodes the field.
+    """
+    import webbrowser
+
+    from fpm_inr.viewer.server import ViewServer
+    from fpm_inr.viewer.sources import gather
+
+    with ViewServer(gather(field, beside, raw)) as server:
+        click.echo(f"{server.address}\nCtrl-C ends.", err=False)
+        if not no_browser:
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("Ended.", err=True)

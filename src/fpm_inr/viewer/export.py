@@ -1,0 +1,31 @@
+"""One file to hand on: the page with the fields in it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from fpm_inr.io.replacing import replacing
+from fpm_inr.viewer.page import page_html
+from fpm_inr.viewer.sources import Source
+
+
+def export_page(sources: list[Source], path: str | Path) -> int:
+    """Write a page that opens from disk and works offline; return its size in bytes.
+
+    Raises
+    ------
+    DataError
+        A field cannot be read.
+    OutputError
+        The file cannot be written.
+    """
+    named, payloads = [], {}
+    for number, source in enumerate(sources):
+        element = f"field-{number}"
+        payloads[element] = gzip.compress(source.read(), compresslevel=6, mtime=0)
+        named.append({"name": source.name, "element": element})
+    page = page_html(sources[0].name, named, payloads)
+    with replacing(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+    return Path(path).stat().st_size

@@ -1,0 +1,360 @@
+// The viewer: what is shown, and how it comes to be shown. Controls change it; it tells `onChange`.
+
+import * as cameras from "./camera.js";
+import { FieldError } from "./container.js";
+import { Display } from "./display.js";
+import { startGl } from "./gl.js";
+import { drawOverlay } from "./overlay.js";
+import { Pace } from "./pace.js";
+import { Pane } from "./pane.js";
+import { Probe } from "./probe.js";
+import { focusAt, scanDepth, scanHeights } from "./scan.js";
+import { gridOf, makeSource } from "./source.js";
+import { wrapped } from "./statistics.js";
+
+export const VIEWS = ["amplitude", "phase", "focus", "depth"];
+const LARGEST_TARGET = 8192;
+
+export class App {
+  #scheduled = false;
+  #isDirty = true;
+  #scanning = null;
+
+  /**
+   * @param {HTMLCanvasElement} image
+   * @param {HTMLCanvasElement} overlay
+   * @param {{name: string, field: Object}[]} files one or two
+   */
+  constructor(image, overlay, files, { shaders, tables }) {
+    const gl = startGl(image);
+    this.gl = gl;
+    this.image = image;
+    this.overlay = overlay.getContext("2d");
+    this.pace = new Pace(gl);
+    this.probe = new Probe(gl);
+    this.panes = files.map(({ name, field }) => {
+      if (Math.max(field.width, field.height) > LARGEST_TARGET) {
+        throw new FieldError(`This page shows images of at most ${LARGEST_TARGET} pixels a side.`);
+      }
+      return new Pane(gl, makeSource(gl, field, shaders), this.probe, this.pace, name);
+    });
+    this.display = new Display(gl, shaders, tables);
+    this.tables = tables;
+    this.main = this.panes[0];
+    this.field = this.main.field;
+    this.z = (this.field.zRange[0] + this.field.zRange[1]) / 2;
+    this.view = "amplitude";
+    this.divider = this.panes.length > 1 ? 0.5 : null;
+    this.percent = 0.5;
+    this.manual = { amplitude: null, phase: null }; // [low, high] in shown units
+    this.point = null;
+    this.line = null;
+    this.focus = null;
+    this.profile = null;
+    this.onChange = () => {};
+    image.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.onLost?.();
+    });
+    this.resize();
+    this.fit();
+  }
+
+  get canFocus() {
+    return scanHeights(this.field).length >= 3;
+  }
+
+  get canScan() {
+    return this.canFocus && this.field.kind === "neural";
+  }
+
+  get isSettled() {
+    return !this.#scheduled && !this.#scanning;
+  }
+
+  /** Show a height; leaves the views that show all heights at once. */
+  setZ(z) {
+    if (!Number.isFinite(z)) return;
+    this.z = this.main.heightFor(z);
+    if (this.view === "focus" || this.view === "depth") this.view = "amplitude";
+    if (this.line) this.#readProfile();
+    this.#changed();
+  }
+
+  setView(view) {
+    if (!VIEWS.includes(view) || (view === "phase" && !this.field.hasPhase)) return;
+    if ((view === "focus" || view === "depth") && !this.main.depth) {
+      if (this.canScan) this.#scan(view);
+      return;
+    }
+    this.view = view;
+    if (this.line) this.#readProfile();
+    this.#changed();
+  }
+
+  setDivider(share) {
+    if (this.panes.length < 2) return;
+    this.divider = Math.min(Math.max(share, 0), 1);
+    this.#changed();
+  }
+
+  setPercent(percent) {
+    this.percent = Math.min(Math.max(percent, 0), 25);
+    this.manual[this.#scale] = null;
+    this.#changed();
+  }
+
+  /** Show these values as the ends of the scale; null: by percentile. */
+  setRange(range) {
+    if (range && !(range[1] > range[0])) return;
+    this.manual[this.#scale] = range;
+    this.#changed();
+  }
+
+  /** Ends of the scale in shown units: sqrt(counts), rad, or um. */
+  get range() {
+    if (this.view === "depth") return this.main.depth.range;
+    const range = this.#rangeOf(this.main, this.#scale);
+    return this.#scale === "phase" ? range : range.map((v) => v * this.field.amplitudeScale);
+  }
+
+  get #scale() {
+    return this.view === "phase" ? "phase" : "amplitude";
+  }
+
+  fit() {
+    const turns = this.camera?.turns ?? 0;
+    this.camera = cameras.fitted(this.field.width, this.field.height, this.image, turns);
+    this.#changed();
+  }
+
+  rotate() {
+    this.camera = { ...this.camera, turns: (this.camera.turns + 1) % 4 };
+    this.fit();
+  }
+
+  zoom(factor, at = [this.image.width / 2, this.image.height / 2]) {
+    this.camera = cameras.zoomed(this.camera, this.image, this.field, factor, at);
+    this.#changed();
+  }
+
+  pan(moved) {
+    this.camera = cameras.panned(this.camera, this.field, moved);
+    this.#changed();
+  }
+
+  /** Canvas pixels -> continuous image position; pixel (0, 0) has its centre at (0.5, 0.5). */
+  placeAt(canvasPoint) {
+    return cameras.imagePoint(this.camera, this.image, canvasPoint);
+  }
+
+  isInside([x, y]) {
+    return x >= 0 && y >= 0 && x < this.field.width && y < this.field.height;
+  }
+
+  /** Go to the sharpest height at an image position. */
+  focusOn([x, y]) {
+    if (!this.canFocus || !this.isInside([x, y])) return null;
+    this.point = [x, y];
+    this.focus = focusAt(this.main.source, this.probe, Math.floor(x), Math.floor(y));
+    this.setZ(this.focus.best);
+    return this.focus;
+  }
+
+  /** Values along a line between two image positions; null takes it away. */
+  setLine(line) {
+    this.line = line;
+    this.profile = null;
+    if (line) this.#readProfile();
+    this.#changed();
+  }
+
+  /** What is under an image position, in shown units. */
+  valueAt(place) {
+    if (!this.isInside(place)) return null;
+    const [x, y] = place.map(Math.floor);
+    const { amplitude, phase } = this.probe.pixel(this.main.source, this.#height, x, y);
+    return {
+      x,
+      y,
+      amplitude: amplitude * this.field.amplitudeScale,
+      phase: this.field.hasPhase ? wrapped(phase - this.#reference(this.main)) : null,
+      depth: this.main.depth?.depthAt(x, y) ?? null,
+    };
+  }
+
+  /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
+  read(x, y, width, height) {
+    return this.probe.read(this.main.source, this.#height, gridOf(x, y, width, height));
+  }
+
+  resize() {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const { clientWidth, clientHeight } = this.image;
+    const size = [clientWidth, clientHeight].map((n) => Math.max(1, Math.round(n * ratio)));
+    if (this.image.width === size[0] && this.image.height === size[1]) return;
+    const before = this.camera && cameras.fitted(
+      this.field.width, this.field.height, this.image, this.camera.turns).scale;
+    this.ratio = ratio;
+    for (const canvas of [this.image, this.overlay.canvas]) {
+      [canvas.width, canvas.height] = size;
+    }
+    if (!this.camera) return;
+    const fit = cameras.fitted(this.field.width, this.field.height, this.image, this.camera.turns);
+    if (Math.abs(this.camera.scale - before) < 1e-9) this.camera = fit;
+    this.#changed();
+  }
+
+  /** A PNG of what is shown, scale bar and marks included. */
+  async png() {
+    this.#draw();
+    const copy = document.createElement("canvas");
+    [copy.width, copy.height] = [this.image.width, this.image.height];
+    const context = copy.getContext("2d");
+    context.drawImage(this.image, 0, 0);
+    context.drawImage(this.overlay.canvas, 0, 0);
+    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+  }
+
+  get #height() {
+    if (this.view === "focus") return { depth: this.main.depth.texture };
+    return { z: this.z };
+  }
+
+  #reference(pane) {
+    if (pane === this.main && this.view === "focus") return pane.referenceAt(pane.heights[0]);
+    return pane.referenceAt(pane.heightFor(this.z));
+  }
+
+  /** Depths that colours span, as shares of the z range: what the texture holds. */
+  get #depthRange() {
+    const [low, high] = this.field.zRange;
+    return this.main.depth.range.map((z) => (z - low) / (high - low));
+  }
+
+  #rangeOf(pane, scale) {
+    const manual = this.manual[scale];
+    if (scale === "phase") return manual ?? [-pane.phaseLimit, pane.phaseLimit];
+    if (manual) return manual.map((value) => value / pane.field.amplitudeScale);
+    return pane.amplitudeRange(this.percent);
+  }
+
+  async #scan(view) {
+    if (this.#scanning) {
+      this.#scanning = view;
+      return;
+    }
+    this.#scanning = view;
+    const { gl, main } = this;
+    main.depth = await scanDepth(gl, main.source, this.probe, async (share) => {
+      this.onProgress?.(share);
+      await new Promise((resolve) => setTimeout(resolve));
+      return !gl.isContextLost();
+    });
+    this.onProgress?.(null);
+    const last = this.#scanning;
+    this.#scanning = null;
+    this.setView(last);
+  }
+
+  #readProfile() {
+    const [from, to] = this.line;
+    const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
+    const count = Math.min(Math.max(Math.round(length), 2), 1024);
+    const step = [(to[0] - from[0]) / count, (to[1] - from[1]) / count];
+    const grid = { ...gridOf(...from, count, 1), stepX: step, stepY: [0, 0] };
+    const pairs = this.probe.read(this.main.source, this.#height, grid);
+    const isPhase = this.view === "phase";
+    const reference = this.#reference(this.main);
+    this.profile = {
+      um: Array.from({ length: count }, (_, n) => ((n + 0.5) / count) * length * this.field.pixelUm),
+      values: Array.from({ length: count }, (_, n) =>
+        isPhase
+          ? wrapped(pairs[2 * n + 1] - reference)
+          : pairs[2 * n] * this.field.amplitudeScale),
+    };
+  }
+
+  #changed() {
+    this.#isDirty = true;
+    this.onChange();
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      this.#frame();
+    });
+  }
+
+  /** Start the next batch of decoding when the last is done; draw when anything is new. */
+  #frame() {
+    if (this.gl.isContextLost()) return;
+    let isBusy = this.pace.isBusy();
+    if (!isBusy) {
+      for (const pane of this.panes) {
+        const isMain = pane === this.main;
+        pane.layer.want(isMain ? this.#height : { z: pane.heightFor(this.z) });
+        const map = this.#mapOf(pane);
+        if (pane.layer.step(this.#visible(map))) {
+          isBusy = true;
+          this.#isDirty = true;
+          break;
+        }
+      }
+    }
+    if (this.#isDirty) this.#draw();
+    this.#isDirty = false;
+    if (isBusy) this.#schedule();
+    else performance.mark("fpm-inr: sharp");
+  }
+
+  #mapOf(pane) {
+    const map = cameras.toImage(this.camera, this.image);
+    if (pane === this.main) return map;
+    const offset = pane.field.originUm.map((um) => um / pane.field.pixelUm);
+    return cameras.seenBy(map, this.field.pixelUm / pane.field.pixelUm, offset);
+  }
+
+  #visible({ origin, toX, toY }) {
+    const { width, height } = this.image;
+    const far = [0, 1].map((axis) => origin[axis] + toX[axis] * width + toY[axis] * height);
+    return [
+      Math.min(origin[0], far[0]), Math.min(origin[1], far[1]),
+      Math.max(origin[0], far[0]), Math.max(origin[1], far[1]),
+    ];
+  }
+
+  #draw() {
+    const { width } = this.image;
+    const divider = this.divider === null ? null : Math.round(this.divider * width);
+    this.panes.forEach((pane, side) => {
+      const isMain = pane === this.main;
+      let view = this.view === "focus" ? "amplitude" : this.view;
+      if (!isMain && (view === "depth" || !pane.field.hasPhase)) view = "amplitude";
+      const range = view === "depth" ? this.#depthRange : this.#rangeOf(pane, view);
+      this.display.draw(pane.layer, {
+        map: this.#mapOf(pane),
+        view,
+        range,
+        cyclic: view === "phase" && range[1] - range[0] > 2 * Math.PI - 1e-6,
+        reference: this.#reference(pane),
+        depth: view === "depth" ? pane.depth.texture : null,
+        left: side === 0 ? 0 : divider,
+        right: side === 0 && divider !== null ? divider : width,
+      });
+    });
+    const onCanvas = (place) => place && cameras.canvasPoint(this.camera, this.image, place);
+    drawOverlay(this.overlay, {
+      ratio: this.ratio,
+      umPerPx: this.field.pixelUm / this.camera.scale,
+      divider,
+      names: this.panes.map((pane) => pane.name),
+      point: onCanvas(this.point),
+      line: this.line?.map(onCanvas),
+    });
+  }
+}

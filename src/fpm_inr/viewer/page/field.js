@@ -1,0 +1,110 @@
+// A field file as plain values, checked: what the shaders need and what the page shows.
+
+import { FieldError, readContainer } from "./container.js";
+
+const FORMAT = "fpm-inr field 1";
+const LARGEST_SIDE = 65536;
+
+/**
+ * Read a field file, the planes of a conventional solution, or a raw frame.
+ * @param {ArrayBuffer} buffer
+ * @returns {Object} kind "neural" or "planes", width, height, zRange, pixelUm, amplitudeScale,
+ *   originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
+ */
+export function readField(buffer) {
+  const { metadata, tensors } = readContainer(buffer);
+  if (metadata.format !== FORMAT) {
+    throw new FieldError("The field file has a format that this page does not know.");
+  }
+  const [height, width] = numbers(metadata.shape_y_x, 2, "shape_y_x");
+  for (const side of [height, width]) {
+    if (!Number.isInteger(side) || side < 1 || side > LARGEST_SIDE) throw bad("shape_y_x");
+  }
+  const zRange = numbers(metadata.z_range_um, 2, "z_range_um");
+  if (zRange[0] > zRange[1]) throw bad("z_range_um");
+  const common = {
+    height,
+    width,
+    zRange,
+    pixelUm: positive(metadata.optics?.pixel_um, "pixel_um") /
+      positive(metadata.upsampling, "upsampling"),
+    amplitudeScale: positive(metadata.amplitude_scale, "amplitude_scale"),
+    originUm: metadata.origin_x_y_um ? numbers(metadata.origin_x_y_um, 2, "origin") : [0, 0],
+  };
+  if (metadata.kind === "neural") return { ...common, ...neural(metadata.field, tensors) };
+  if (metadata.kind === "pixel") return { ...common, ...planes(tensors, height, width) };
+  throw bad("kind");
+}
+
+function neural(settings, tensors) {
+  const plane = tensor(tensors, "plane", 4);
+  const [sets, planeHeight, planeWidth, channels] = plane.shape;
+  const line = floats(tensors, "line", [sets, null, channels]);
+  const bias = floats(tensors, "bias_1", [2, null]);
+  const hidden = bias.shape[1];
+  if (![1, 2].includes(sets) || Math.min(...plane.shape, hidden, line.shape[1]) < 1) {
+    throw bad("plane");
+  }
+  return {
+    kind: "neural",
+    hasPhase: true,
+    sets,
+    channels,
+    hidden,
+    nodes: line.shape[1],
+    layerNorm: settings?.layer_norm === true,
+    plane: { ...plane, height: planeHeight, width: planeWidth },
+    // stored bytes mean low + step * byte
+    scale: plane.dtype === "U8" && {
+      low: floats(tensors, "plane_low", [sets, channels]).data,
+      step: floats(tensors, "plane_step", [sets, channels]).data,
+    },
+    line: line.data,
+    weight1: floats(tensors, "weight_1", [2, hidden, channels]).data,
+    bias1: bias.data,
+    weight2: floats(tensors, "weight_2", [2, hidden, hidden]).data,
+    bias2: floats(tensors, "bias_2", [2, hidden]).data,
+    weight3: floats(tensors, "weight_3", [2, hidden]).data,
+    bias3: floats(tensors, "bias_3", [2]).data,
+  };
+}
+
+function planes(tensors, height, width) {
+  const image = floats(tensors, "image", [null, height, width, null]);
+  const parts = image.shape[3]; // 2: complex; 1: an amplitude, as of a raw frame
+  if (image.shape[0] < 1 || (parts !== 1 && parts !== 2)) throw bad("image");
+  const z = floats(tensors, "z_um", [image.shape[0]]);
+  return { kind: "planes", hasPhase: parts === 2, parts, image: image.data, planesUm: z.data };
+}
+
+function tensor(tensors, name, dimensions) {
+  const found = tensors.get(`field.${name}`);
+  if (!found) throw new FieldError(`The field file is damaged: ${name} is missing.`);
+  if (found.shape.length !== dimensions) throw bad(name);
+  return found;
+}
+
+/** A tensor of this shape (null: any length) as finite numbers. */
+function floats(tensors, name, shape) {
+  const found = tensor(tensors, name, shape.length);
+  if (!found.shape.every((n, axis) => shape[axis] === null || n === shape[axis])) throw bad(name);
+  if (found.dtype !== "F32" && found.dtype !== "F64") throw bad(name);
+  if (!found.data.every(Number.isFinite)) throw bad(name);
+  return { shape: found.shape, data: Float32Array.from(found.data) };
+}
+
+function numbers(value, count, name) {
+  if (!Array.isArray(value) || value.length !== count || !value.every(Number.isFinite)) {
+    throw bad(name);
+  }
+  return value;
+}
+
+function positive(value, name) {
+  if (!Number.isFinite(value) || value <= 0) throw bad(name);
+  return value;
+}
+
+function bad(name) {
+  return new FieldError(`The field file is damaged: ${name} is invalid.`);
+}

@@ -1,0 +1,37 @@
+// Start: read what the page was given, show it, or say why not.
+
+import { App } from "./app.js";
+import { FieldError } from "./container.js";
+import { connect } from "./controls.js";
+import { readField } from "./field.js";
+import { fromBase64, readSource } from "./payload.js";
+
+async function start() {
+  const config = JSON.parse(document.getElementById("config").textContent);
+  const message = document.getElementById("message");
+  try {
+    const files = [];
+    for (const source of config.sources) {
+      files.push({ name: source.name, field: readField(await readSource(source)) });
+    }
+    message.textContent = "";
+    const app = new App(
+      document.getElementById("image"),
+      document.getElementById("overlay"),
+      files,
+      {
+        shaders: config.shaders,
+        tables: { cyclic: fromBase64(config.cyclic), depth: fromBase64(config.depth) },
+      },
+    );
+    connect(app, config);
+    window.fpmInr = app;
+    performance.mark("fpm-inr: interactive");
+  } catch (error) {
+    message.textContent =
+      error instanceof FieldError ? error.message : "The field cannot be shown in this browser.";
+    if (!(error instanceof FieldError)) console.error(error);
+  }
+}
+
+start();

@@ -1,0 +1,59 @@
+// One side of the view: a source with its layer, its own contrast and its phase reference.
+
+import { between } from "./focus.js";
+import { Layer } from "./layer.js";
+import { gridOf } from "./source.js";
+import {
+  amplitudesOf, greyRange, meanPhase, percentiles, phaseLimit, phasesOf, wrapped,
+} from "./statistics.js";
+
+const HEIGHTS = 17; // that contrast and phase reference are taken from
+const SAMPLES = 64; // a side
+
+export class Pane {
+  constructor(gl, source, probe, pace, name) {
+    this.source = source;
+    this.field = source.field;
+    this.name = name;
+    this.layer = new Layer(gl, source, pace);
+    this.depth = null; // of scanDepth
+    this.#survey(probe);
+  }
+
+  /** The nearest height that this pane has. */
+  heightFor(z) {
+    return Math.min(Math.max(z, this.field.zRange[0]), this.field.zRange[1]);
+  }
+
+  /** Amplitudes (of fields scaled to 1) shown as black and white. */
+  amplitudeRange(percent) {
+    return greyRange(...percentiles(this.amplitudes, [percent, 100 - percent]));
+  }
+
+  /** Phase of the mean field, which is shown as zero. */
+  referenceAt(z) {
+    const { low, high, share } = between(this.heights, z);
+    return this.references[low] + share * (this.references[high] - this.references[low]);
+  }
+
+  #survey(probe) {
+    const { field } = this;
+    const [low, high] = field.zRange;
+    const spread = Array.from({ length: HEIGHTS }, (_, n) => low + ((high - low) * n) / (HEIGHTS - 1));
+    this.heights = field.kind === "planes" ? [...field.planesUm] : low < high ? spread : [low];
+    const step = Math.max(1, Math.ceil(Math.max(field.width, field.height) / SAMPLES));
+    const grid = {
+      ...gridOf(0, 0, field.width, field.height, step),
+      origin: [0.5 - step / 2, 0.5 - step / 2],
+    };
+    const slices = probe.readMany(this.source, this.heights.map((z) => ({ z })), grid);
+    this.amplitudes = Float32Array.from(slices.flatMap((pairs) => [...amplitudesOf(pairs)]));
+    this.references = [];
+    for (const pairs of slices) {
+      const before = this.references.at(-1) ?? 0;
+      this.references.push(before + wrapped(meanPhase(pairs) - before));
+    }
+    this.phaseLimit = phaseLimit(
+      Float32Array.from(slices.flatMap((pairs, n) => [...phasesOf(pairs, this.references[n])])));
+  }
+}

@@ -1,0 +1,36 @@
+// Where the bytes of a field come from: an address of this page's server, or the page itself.
+
+import { FieldError } from "./container.js";
+
+/** @param {{address?: string, element?: string}} source @returns {Promise<ArrayBuffer>} */
+export async function readSource({ address, element }) {
+  if (element) return readElement(document.getElementById(element));
+  try {
+    const response = await fetch(address);
+    if (response.ok) return await response.arrayBuffer();
+  } catch {
+    // as when the server has ended: told below
+  }
+  throw new FieldError("The field could not be fetched. Is `fpm-inr view` still running?");
+}
+
+async function readElement(element) {
+  if (typeof DecompressionStream === "undefined") {
+    throw new FieldError("This browser cannot unpack the field. Use a version from 2023 or later.");
+  }
+  try {
+    const packed = new Blob([fromBase64(element.textContent)]).stream();
+    element.remove(); // tens of megabytes of text
+    return await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  } catch {
+    throw new FieldError("The field in this page is damaged: it cannot be unpacked.");
+  }
+}
+
+export function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}

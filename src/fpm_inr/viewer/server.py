@@ -1,0 +1,101 @@
+"""A server of one page and the fields it shows, for this machine's own browser only."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import shutil
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from fpm_inr.viewer.page import page_html
+from fpm_inr.viewer.sources import Source
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class ViewServer(ThreadingHTTPServer):
+    """Serves on a free port of the loopback address, under an address that cannot be guessed.
+
+    Reachable are the page and the sources, nothing else. A request must name this server as its
+    host, so that no other name can be pointed here (DNS rebinding), and must not come from a page
+    of another origin.
+
+    Parameters
+    ----------
+    sources : list of Source
+        The main field first.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, sources: list[Source]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
+        self.root = f"/{secrets.token_urlsafe(16)}/"
+        named = [
+            {"name": source.name, "address": f"field-{number}"}
+            for number, source in enumerate(sources)
+        ]
+        page = page_html(sources[0].name, named).encode()
+        self.routes = {self.root: Source("page", page)} | {
+            self.root + entry["address"]: source
+            for entry, source in zip(named, sources, strict=True)
+        }
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser."""
+        return f"http://127.0.0.1:{self.server_port}{self.root}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ViewServer
+    server_version = "fpm-inr"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        if host not in self.server.hosts or origin not in (None, f"http://{host}"):
+            self._refuse(403)
+            return
+        source = self.server.routes.get(self.path)
+        if source is None:
+            self._refuse(404)
+            return
+        try:
+            self._send(source, "text/html; charset=utf-8" if source.name == "page" else None)
+        except BrokenPipeError:
+            self.close_connection = True  # the browser went away
+
+    def _send(self, source: Source, kind: str | None) -> None:
+        content = source.content
+        try:
+            body = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+        except OSError:
+            self._refuse(404)
+            return
+        with body:
+            length = body.seek(0, io.SEEK_END)
+            body.seek(0)
+            self.send_response(200)
+            self.send_header("Content-Type", kind or "application/octet-stream")
+            self.send_header("Content-Length", str(length))
+            for name, value in _HEADERS.items():
+                self.send_header(name, value)
+            self.end_headers()
+            shutil.copyfileobj(body, self.wfile, 1 << 20)
+
+    def _refuse(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the terminal belongs to the command."""

@@ -1,0 +1,205 @@
+"""What the viewer shows: field files as they are, and raw frames in the same form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fpm_inr.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fpm_inr.acquisition import Acquisition
+
+FORMAT = "fpm-inr field 1"
+FIELD_FILE = "field.safetensors"
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A name for the person, and the bytes of a field file, in a file or in memory."""
+
+    name: str
+    content: Path | bytes
+
+    def read(self) -> bytes:
+        """All bytes.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read.
+        """
+        if isinstance(self.content, bytes):
+            return self.content
+        try:
+            return self.content.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"cannot be read ({error.strerror})", "make it readable", source=self.content
+            ) from error
+
+
+def field_source(path: str | Path) -> Source:
+    """A field file, or the one in a folder of `fpm-inr reconstruct`.
+
+    Only its header is looked at: the page checks the rest, and says what is wrong.
+
+    Raises
+    ------
+    DataError
+        There is no field, or the file is not one.
+    """
+    field = field_file(Path(path))
+    read_header(field)
+    name = field.resolve().parent.name if field.name == FIELD_FILE else field.stem
+    return Source(name, field)
+
+
+def field_file(path: Path) -> Path:
+    """The field file that a path means.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    field = path / FIELD_FILE if path.is_dir() else path
+    if not field.is_file():
+        raise DataError(
+            f"holds no {FIELD_FILE}" if path.is_dir() else "is not a file",
+            "give a field file or the folder of a reconstruction",
+            source=path,
+        )
+    return field
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What a field file says of itself.
+
+    Raises
+    ------
+    DataError
+        The file is damaged or no field file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("fpm-inr", "null"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(
+            f"cannot be read as a field ({' '.join(str(error).split())[:120]})",
+            "give the field.safetensors of a reconstruction",
+            source=path,
+        ) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise DataError(
+            "is not a field of this program",
+            "give the field.safetensors of a reconstruction",
+            source=path,
+        )
+    return header
+
+
+def raw_source(path: str | Path) -> Source:
+    """The most central raw frame of the acquisition that a reconstruction was made from.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder of `fpm-inr reconstruct`, or the field file in it: run.json names the data.
+
+    Raises
+    ------
+    DataError
+        There is no run.json, or the data cannot be read.
+    """
+    from fpm_inr.io import load
+
+    path = Path(path)
+    run_path = (path if path.is_dir() else path.parent) / RUN_FILE
+    try:
+        settings = json.loads(run_path.read_text(encoding="utf-8"))["settings"]
+        data = Path(settings["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "does not say which data the field was made from",
+            "give the folder that `fpm-inr reconstruct` wrote, with its run.json",
+            source=run_path,
+        ) from error
+    known = {
+        name: settings.get(name) for name in ("crop", "wavelength_um", "color", "medium_index")
+    }
+    crop = known.pop("crop")
+    acquisition = load(data, crop=None if crop is None else tuple(crop), **known)
+    upsampling = int(read_header(field_file(path))["upsampling"])
+    return Source("raw frame", frame_bytes(acquisition, upsampling))
+
+
+def frame_bytes(acquisition: Acquisition, upsampling: int) -> bytes:
+    """The amplitude of the most central frame, as a field file of one plane.
+
+    The first pixel of a result has its centre where the frame's first pixel has it. The page places
+    images by their corners, and the frame's, with its larger pixels, lies further out.
+    """
+    centre = int(acquisition.illumination.na_led.argmin())
+    corner_um = acquisition.optics.pixel_um * (1 / upsampling - 1) / 2
+    return planes_bytes(
+        acquisition.amplitude_led_y_x[centre][None, :, :, None],
+        np.zeros(1),
+        {
+            "optics": asdict(acquisition.optics),
+            "upsampling": 1,
+            "amplitude_scale": 1.0,
+            "origin_x_y_um": [corner_um, corner_um],
+        },
+    )
+
+
+def planes_bytes(
+    image_z_y_x_part: NDArray[np.float32], z_um: NDArray[np.float64], header: dict[str, Any]
+) -> bytes:
+    """Planes [z, y, x, part] (an amplitude, or real and imaginary part) as a field file."""
+    from safetensors.numpy import save
+
+    description = {
+        "format": FORMAT,
+        "kind": "pixel",
+        "shape_y_x": list(image_z_y_x_part.shape[1:3]),
+        "z_range_um": [float(z_um.min()), float(z_um.max())],
+        **header,
+    }
+    tensors: dict[str, NDArray[Any]] = {
+        "field.image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
+        "field.z_um": np.asarray(z_um, dtype=np.float64),
+    }
+    return save(tensors, metadata={"fpm-inr": json.dumps(description)})
+
+
+def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:
+    """The sources of one view: a field, and at most one other beside it.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be used.
+    SettingsError
+        Both a second field and a raw frame are asked for.
+    """
+    if beside is not None and raw:
+        raise SettingsError(
+            "is given with --beside", "leave one of them out: there are two sides", field="--raw"
+        )
+    sources = [field_source(field)]
+    if beside is not None:
+        sources.append(field_source(beside))
+    if raw:
+        sources.append(raw_source(field))
+    return sources
