@@ -19,6 +19,7 @@ FILES = (
 
 if TYPE_CHECKING:
     from fpm_inr.focus import AllInFocus, Autofocus
+    from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
 
 
@@ -39,11 +40,19 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--method",
-    type=click.Choice(["edges", "normal-variance", "light-field"]),
-    default="edges",
-    show_default=True,
-    help="How focus is judged and slices are joined; normal-variance and light-field are the "
+    type=click.Choice(["edges", "normal-variance", "light-field", "residual"]),
+    help="How focus is judged and slices are joined.  [default: residual with --data, else edges] "
+    "residual asks where the frames are explained best; normal-variance and light-field are the "
     "FPM-INR paper's, for specimens that absorb and hardly refract.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The acquisition that FIELD was solved from: depth by the frames themselves, the most "
+    "trustworthy way.",
+)
+@click.option(
+    "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="The crop that was solved."
 )
 @click.option("--patch", default=64, show_default=True, help="Side of a patch, in pixels.")
 @click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")
@@ -62,7 +71,9 @@ def command(
     field: Path,
     output: Path,
     z_text: str | None,
-    method: Method,
+    method: Method | None,
+    data: Path | None,
+    crop: tuple[int, int, int, int] | None,
     patch: int,
     stride: int,
     background_clip: float | None,
@@ -85,10 +96,18 @@ def command(
     )
 
     from fpm_inr.errors import SettingsError
-    from fpm_inr.focus import FocusSettings, all_in_focus, autofocus
+    from fpm_inr.focus import FocusSettings, all_in_focus, autofocus, score_slices
     from fpm_inr.heights import check_heights, default_heights, parse_heights
     from fpm_inr.solution import load_solution
 
+    if method is None:
+        method = "edges" if data is None else "residual"
+    if (data is None) == (method == "residual") or (crop is not None and data is None):
+        raise SettingsError(
+            "residual needs --data, and --data and --crop serve no other method",
+            "give --data with --method residual, or neither",
+            field="method",
+        )
     settings = FocusSettings(method, patch, stride, background_clip)
     _check_output(output, overwrite)
     solution = load_solution(field)
@@ -104,13 +123,27 @@ def command(
             field="z",
         )
     _check_point(point, solution.shape_y_x)
+    judge: Judge = score_slices
+    if data is not None:
+        from fpm_inr.focus.residual import score_against_frames
+        from fpm_inr.io import load
+
+        acquisition = load(
+            data,
+            crop=crop,
+            wavelength_um=solution.optics.wavelength_um,
+            medium_index=solution.optics.medium_index,
+        )
+        judge = score_against_frames(acquisition, solution)
     console = Console(stderr=True)
     columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task("slices", total=2 * len(z_um))
-        result = all_in_focus(solution.slices, z_um, settings, lambda: progress.advance(task))
+        result = all_in_focus(
+            solution.slices, z_um, settings, lambda: progress.advance(task), judge
+        )
     at_point = None if point is None else autofocus(result.depth.scores, *point)
     _write(output, result, at_point)
     _say(result, at_point)

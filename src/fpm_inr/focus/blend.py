@@ -20,6 +20,7 @@ from fpm_inr.focus.scores import (
 from fpm_inr.solution import ImageStack
 
 Slices = Callable[[FloatArray], Iterable[ImageStack]]
+Judge = Callable[[Iterable[ImageStack], FocusSettings, Callable[[], None]], FocusScores]
 
 # Light-field weights are scores raised to this power. With the plain score (power 1) every slice
 # takes part nearly equally, and the blend is as soft as the mean of the stack.
@@ -55,12 +56,13 @@ def all_in_focus(
     z_um: FloatArray,
     settings: FocusSettings | None = None,
     on_slice: Callable[[], None] = lambda: None,
+    judge: Judge = score_slices,
 ) -> AllInFocus:
     """Join the sharp parts of a stack that is rendered twice: once to judge, once to blend.
 
-    "edges", "normal-variance": each pixel is taken at its depth, by linear interpolation between
-    the two nearest slices. "light-field": each pixel is the mean of all slices, weighted by the
-    energy of their fine detail around it.
+    "light-field": each pixel is the mean of all slices, weighted by the energy of their fine detail
+    around it. Other methods: each pixel is taken at its depth, by linear interpolation between the
+    two nearest slices.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def all_in_focus(
     settings : FocusSettings, optional
     on_slice : callable
         Called after each slice: twice per height at most.
+    judge : callable
+        Gives the scores: `score_slices`, or what `score_against_frames` makes.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def all_in_focus(
         As `score_slices`.
     """
     settings = settings or FocusSettings()
-    scores = score_slices(slices(z_um), settings, on_slice)
+    scores = judge(slices(z_um), settings, on_slice)
     depth = depth_map(scores)
     pixels_um = depth.depth_of_pixels_um()
     blend = _weighted if settings.method == "light-field" else _at_depth

@@ -13,12 +13,13 @@ from scipy.ndimage import gaussian_filter
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.solution import ImageStack
 
-Method = Literal["edges", "normal-variance", "light-field"]
+Method = Literal["edges", "normal-variance", "light-field", "residual"]
 METHODS: tuple[str, ...] = get_args(Method)
 HIGH_PASS_SIGMA_PX = 2.0  # of the light-field method: what a Gaussian of this width leaves over
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
+Measure = Callable[[ImageStack, Float32Array, Float32Array], tuple[Float32Array, float]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class FocusSettings:
 
     Parameters
     ----------
-    method : {"edges", "normal-variance", "light-field"}
+    method : {"edges", "normal-variance", "light-field", "residual"}
+        "residual" judges by the frames; see `score_against_frames`.
     patch_px : int
         Side of a patch, in pixels.
     stride_px : int
@@ -69,9 +71,9 @@ class FocusSettings:
             raise SettingsError(
                 f"is {self.background_clip}", "give a positive amplitude", field="background clip"
             )
-        if self.background_clip is not None and self.method == "edges":
+        if self.background_clip is not None and self.method in ("edges", "residual"):
             raise SettingsError(
-                "is of no use to the method 'edges'",
+                f"is of no use to the method {self.method!r}",
                 "leave it out or choose normal-variance or light-field",
                 field="background clip",
             )
@@ -164,6 +166,47 @@ def score_slices(
         Patches are larger than the image.
     """
     settings = settings or FocusSettings()
+    if settings.method == "residual":
+        raise SettingsError(
+            "residual needs the frames", "give the acquisition as well (--data)", field="method"
+        )
+
+    def measure(
+        stack: ImageStack, y_windows: Float32Array, x_windows: Float32Array
+    ) -> tuple[Float32Array, float]:
+        judged = _judged(stack.field_z_y_x[0], settings)
+        if not np.isfinite(judged).all():
+            raise DataError(
+                f"is not finite at z = {stack.z_um[0]:g} um", "repair the stack", field="slice"
+            )
+        of_patches = _fine_energy if settings.method == "light-field" else _normal_variance
+        return of_patches(judged, y_windows, x_windows)
+
+    return collect_scores(slices, settings, measure, on_slice)
+
+
+def collect_scores(
+    slices: Iterable[ImageStack],
+    settings: FocusSettings,
+    measure: Measure,
+    on_slice: Callable[[], None] = lambda: None,
+) -> FocusScores:
+    """Judge slices one by one with a measure of one's own.
+
+    Parameters
+    ----------
+    slices : iterable of one-slice ImageStack, z ascending
+    settings : FocusSettings
+    measure : callable
+        (slice, weights [patch row, y], weights [patch column, x]) -> (score [patch row, patch
+        column], score of the whole image); rows of weights sum to 1.
+    on_slice : callable
+
+    Raises
+    ------
+    DataError, SettingsError
+        As `score_slices`.
+    """
     scores: list[Float32Array] = []
     whole: list[float] = []
     z_um: list[float] = []
@@ -176,13 +219,7 @@ def score_slices(
         if len(stack.z_um) == 1 and z_um and stack.z_um[0] == z_um[-1]:
             continue
         _check_slice(stack, first, z_um)
-        judged = _judged(stack.field_z_y_x[0], settings)
-        if not np.isfinite(judged).all():
-            raise DataError(
-                f"is not finite at z = {stack.z_um[0]:g} um", "repair the stack", field="slice"
-            )
-        measure = _fine_energy if settings.method == "light-field" else _normal_variance
-        patches, of_whole = measure(judged, y_windows, x_windows)
+        patches, of_whole = measure(stack, y_windows, x_windows)
         scores.append(patches)
         whole.append(of_whole)
         z_um.append(float(stack.z_um[0]))
