@@ -16,7 +16,7 @@ from fpm_inr import __version__
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from fpm_inr.engines.progress import Listener, StepReport, ignore
-from fpm_inr.engines.recipe import Recipe, load_recipe
+from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
@@ -29,15 +29,32 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 
+# By engine: options of the other one, and what to do instead.
+FOREIGN_OPTIONS = {
+    "inr": {
+        "passes": "give --steps, or choose --engine conventional",
+        "planes": "leave it out (any z can be rendered), or choose --engine conventional",
+        "z_step_um": "leave it out (any z can be rendered), or choose --engine conventional",
+    },
+    "conventional": {
+        "steps": "give --passes, or choose --engine inr",
+        "seed": "leave it out (no numbers are drawn), or choose --engine inr",
+        "calibrate": "run fpm-inr calibrate and give its file as --calibration",
+    },
+}
+
 
 def reconstruct(
     acquisition: Acquisition,
     *,
     z_range_um: Sequence[float] = (0.0, 0.0),
     upsample: int | None = None,
-    engine: Literal["inr"] = "inr",
-    recipe: str | Path | Recipe = "default",
+    engine: Literal["inr", "conventional"] = "inr",
+    recipe: str | Path | Recipe | ConventionalRecipe = "default",
     steps: int | None = None,
+    passes: int | None = None,
+    planes: int | None = None,
+    z_step_um: float | None = None,
     device: str = "auto",
     seed: int = 0,
     listen: Listener = ignore,
@@ -59,15 +76,21 @@ def reconstruct(
     upsample : int, optional
         Sampling of the result over that of the frames. Default: the smallest that holds the
         synthetic aperture, at least 2.
-    engine : {"inr"}
-    recipe : str, Path or Recipe
-        A recipe's name, a YAML file, or a recipe.
+    engine : {"inr", "conventional"}
+        A neural field over the whole range, or a stack of planes solved one by one.
+    recipe : str, Path, Recipe or ConventionalRecipe
+        A recipe's name, a YAML file, or a recipe of the engine.
     steps : int, optional
-        Number of steps instead of the recipe's.
+        inr: number of steps instead of the recipe's.
+    passes : int, optional
+        conventional: most passes over the LEDs instead of the recipe's.
+    planes, z_step_um : int or float, optional
+        conventional: number of planes, or their largest distance; see
+        `fpm_inr.solving.plane_heights_um`.
     device : str
         "auto" (a GPU where there is one), "cpu" or "cuda".
     seed : int
-        On a CPU, equal seeds give equal results.
+        On a CPU, equal seeds give equal results. The conventional engine draws no numbers.
     listen : callable
         Receives a `StepReport` after every step.
     checkpoint : str or Path, optional
@@ -77,7 +100,7 @@ def reconstruct(
     calibration : str, Path or Instrument, optional
         A calibration.json, or an instrument, to use instead of the acquisition's nominal one.
     calibrate : str, mapping or Free, optional
-        What to learn of the instrument together with the field ("gains,pupil,pose"); see
+        inr: what to learn of the instrument together with the field ("gains,pupil,pose"); see
         docs/calibration.md.
 
     Returns
@@ -92,18 +115,25 @@ def reconstruct(
     import torch
 
     from fpm_inr.calibration.joint import joint_start
-    from fpm_inr.engines import inr
-    from fpm_inr.engines.plan import make_plan
-    from fpm_inr.fields.neural import NeuralField
+    from fpm_inr.solving import conventional_task, inr_task, plane_heights_um
 
-    if engine != "inr":
-        raise SettingsError(f"is {engine!r}", "give 'inr'", field="engine")
+    check_options(
+        engine,
+        {
+            "steps": steps,
+            "calibrate": calibrate,
+            "passes": passes,
+            "planes": planes,
+            "z_step_um": z_step_um,
+        },
+    )
+    _check_recipe(engine, recipe)
     low, high = check_z_range(z_range_um)
-    if steps is not None and steps < 1:
-        raise SettingsError(f"is {steps}", "give at least 1", field="steps")
+    for name, count in (("steps", steps), ("passes", passes)):
+        if count is not None and count < 1:
+            raise SettingsError(f"is {count}", "give at least 1", field=name)
     if resume and checkpoint is None:
         raise SettingsError("needs a checkpoint", "name its file", field="resume")
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     upsampling = (
         default_upsampling(acquisition.optics, acquisition.illumination)
         if upsample is None
@@ -115,29 +145,31 @@ def reconstruct(
     begin = joint_start(
         acquisition, calibration=calibration, calibrate=calibrate, height_is_free=low < high
     )
+    model = begin.compile(acquisition, upsampling).to(on)
+    if engine == "conventional":
+        heights = plane_heights_um(
+            (low, high),
+            acquisition.optics,
+            acquisition.illumination,
+            planes=planes,
+            z_step_um=z_step_um,
+        )
+        assert not isinstance(recipe, Recipe)
+        task = conventional_task(acquisition, begin, model, recipe, z_um=heights, passes=passes)
+    else:
+        assert not isinstance(recipe, ConventionalRecipe)
+        task = inr_task(
+            acquisition, begin, model, recipe, z_range_um=(low, high), steps=steps, seed=seed
+        )
+    state = task.state
     settings: dict[str, Any] = {
         "z_range_um": [low, high],
         "upsampling": upsampling,
         "engine": engine,
-        "recipe": chosen.model_dump(mode="json"),
-        "steps": steps,
-        "seed": seed,
+        **task.settings,
         "version": __version__,
         **begin.settings,
     }
-    torch.manual_seed(seed)
-    model = begin.compile(acquisition, upsampling)
-    field = NeuralField(model.field_shape_y_x, (low, high), **chosen.field_settings(low == high))
-    plan = make_plan(
-        chosen.order_for(low == high),
-        na_led=acquisition.illumination.na_led,
-        na_objective=acquisition.optics.na,
-        z_range_um=(low, high),
-        seed=seed,
-        steps=steps,
-    )
-    learned = None if begin.calibration is None else begin.calibration.to(on)
-    state = inr.start(field.to(on), plan, learned)
     digest = fingerprint(acquisition, settings)
     if resume:
         assert checkpoint is not None
@@ -153,7 +185,7 @@ def reconstruct(
         state.step, state.seconds = int(header["step"]), float(header["seconds"])
         state.history = [StepReport(**row) for row in header["history"]]
 
-    def keep(state: inr.InrState) -> None:
+    def keep(_: object = None) -> None:
         if checkpoint is not None:
             header = {
                 "fingerprint": digest,
@@ -164,31 +196,19 @@ def reconstruct(
             write_checkpoint(Path(checkpoint), state.tensors(), header)
 
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
-    instrument = begin.instrument.to(on)
     status = "done"
     try:
         with stop_between_steps(listen) as listener:
-            inr.solve(
-                state,
-                model.to(on),
-                instrument,
-                amplitude.to(on),
-                plan,
-                listen=listener,
-                checkpoint=keep,
-                checkpoint_seconds=CHECKPOINT_SECONDS,
-            )
+            task.solve(amplitude.to(on), listener, keep, CHECKPOINT_SECONDS)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
     except KeyboardInterrupt:
         status = "interrupted"
-        keep(state)
-    if learned is not None:
-        instrument = learned.instrument()
+        keep()
     return Solution(
-        state.field.cpu().requires_grad_(False),
+        task.field(),
         acquisition.optics,
-        instrument.to("cpu", torch.float64),
+        task.instrument().to("cpu", torch.float64),
         upsampling,
         acquisition.amplitude_scale,
         {
@@ -231,6 +251,30 @@ def data_residual(
         error, power = residual_by_led(model, aperture, amplitude, image, float(stack.z_um[0]))
         residuals.append(float(error.sum() / power.sum()))
     return residuals
+
+
+def check_options(engine: str, given: Mapping[str, Any]) -> None:
+    """Refuse an unknown engine, and options (not None) that mean nothing to this one.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if engine not in FOREIGN_OPTIONS:
+        raise SettingsError(
+            f"is {engine!r}", f"give one of {', '.join(FOREIGN_OPTIONS)}", field="engine"
+        )
+    for name, mend in FOREIGN_OPTIONS[engine].items():
+        if given.get(name) is not None:
+            raise SettingsError(f"means nothing to the engine {engine}", mend, field=name)
+
+
+def _check_recipe(engine: str, recipe: object) -> None:
+    of_other = ConventionalRecipe if engine == "inr" else Recipe
+    if isinstance(recipe, of_other):
+        raise SettingsError(
+            f"is a {of_other.__name__}", f"give one of the engine {engine}", field="recipe"
+        )
 
 
 def check_z_range(z_range_um: Sequence[float]) -> tuple[float, float]:

@@ -43,13 +43,12 @@ def write_results(
     field_path = folder / "field.safetensors"
     solution.save(field_path, precision=precision)
     _write_history(folder / "history.csv", solution)
-    low, high = solution.z_range_um
-    heights = _spread(low, high, RESIDUAL_HEIGHTS)
+    heights = _spread(solution, RESIDUAL_HEIGHTS)
     residual = data_residual(acquisition, solution, heights)
     centre = int(acquisition.illumination.na_led.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
-        solution.render(_spread(low, high, PREVIEW_HEIGHTS)),
+        solution.render(_spread(solution, PREVIEW_HEIGHTS)),
         acquisition.optics.pixel_um,
     )
     save_figure(preview, folder / "preview.png")
@@ -92,8 +91,14 @@ def peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def _spread(low: float, high: float, count: int) -> list[float]:
-    return [low] if low == high else [float(z) for z in np.linspace(low, high, count)]
+def _spread(solution: Solution, count: int) -> list[float]:
+    """At most so many heights over the solved range, each a plane where there are planes."""
+    low, high = solution.z_range_um
+    heights = np.linspace(low, high, count if low < high else 1)
+    planes = solution.planes_um
+    if planes is not None:
+        heights = np.unique(planes[np.abs(heights[:, None] - planes).argmin(axis=1)])
+    return [float(z) for z in heights]
 
 
 def _write_history(path: Path, solution: Solution) -> None:

@@ -22,9 +22,12 @@ class ReconstructSettings(BaseModel):
     crop: tuple[int, int, int, int] | None = None
     z_range_um: tuple[float, float] = (0.0, 0.0)
     upsample: int | None = None
-    engine: Literal["inr"] = "inr"
+    engine: Literal["inr", "conventional"] = "inr"
     recipe: str = "default"
     steps: int | None = None
+    passes: int | None = None
+    planes: int | None = None
+    z_step_um: float | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
     calibration: Path | None = None

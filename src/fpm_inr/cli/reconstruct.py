@@ -42,9 +42,26 @@ if TYPE_CHECKING:
     metavar="K",
     help="Sampling over that of the frames.  [default: what the synthetic aperture takes, from 2]",
 )
-@click.option("--engine", type=click.Choice(["inr"]), help="How to solve.  [default: inr]")
-@click.option("--recipe", metavar="NAME|YAML", help="default, paper, or a file.")
-@click.option("--steps", type=int, help="Number of steps instead of the recipe's.")
+@click.option(
+    "--engine",
+    type=click.Choice(["inr", "conventional"]),
+    help="One neural field for all z, or planes solved one by one.  [default: inr]",
+)
+@click.option(
+    "--recipe",
+    metavar="NAME|YAML",
+    help="default, paper, or a file; pupil (conventional only).",
+)
+@click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
+@click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")
+@click.option("--planes", type=int, metavar="N", help="conventional: number of planes.")
+@click.option(
+    "--z-step",
+    "z_step_um",
+    type=float,
+    metavar="UM",
+    help="conventional: largest distance of planes.  [default: half the image's depth of field]",
+)
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -53,7 +70,7 @@ if TYPE_CHECKING:
 @click.option(
     "--calibrate",
     metavar="NAMES",
-    help="Learn with the field: gains, pupil, pose, shifts, background (comma-separated).",
+    help="inr: learn with the field: gains, pupil, pose, shifts, background (comma-separated).",
 )
 @click.option(
     "--device",
@@ -85,11 +102,14 @@ def command(
     """
     from rich.console import Console
 
+    from fpm_inr.reconstruction import check_options
     from fpm_inr.settings import gather_settings
 
     began = time.perf_counter()
     console = Console(stderr=True)
     settings = gather_settings(config, options)
+    given = settings.model_dump(include=settings.model_fields_set)
+    check_options(settings.engine, given)
     _prepare(output, resume, overwrite)
 
     with console.status("Reading the acquisition"):
@@ -116,6 +136,9 @@ def command(
             engine=settings.engine,
             recipe=settings.recipe,
             steps=settings.steps,
+            passes=settings.passes,
+            planes=settings.planes,
+            z_step_um=settings.z_step_um,
             device=settings.device,
             seed=settings.seed,
             listen=progress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -83,26 +83,70 @@ class Recipe(_Settings):
         return {**settings, "z_nodes": 1} if is_flat else settings
 
 
-def recipe_names() -> list[str]:
+class ConventionalRecipe(_Settings):
+    """How the conventional engine solves; docs/conventional.md says how the numbers were chosen."""
+
+    passes: int = Field(25, ge=1, le=10_000, description="most visits of all LEDs")
+    step: float = Field(0.5, gt=0, le=1, description="share of a frame's correction that is made")
+    step_drop: float = Field(0.5, gt=0, lt=1, description="factor of the step in a stall")
+    least_gain: float = Field(
+        0.01, ge=0, lt=1, description="relative fall of the error below which a pass is a stall"
+    )
+    least_step: float = Field(1e-2, ge=0, le=1, description="a smaller step ends the solve")
+    momentum: float = Field(0.0, ge=0, lt=1, description="share of a pass's change made again")
+    pupil_step: float = Field(
+        0.0, ge=0, le=1, description="share of the pupil's correction; 0: the pupil is known"
+    )
+    rim_width: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
+    )
+
+
+AnyRecipe = TypeVar("AnyRecipe", Recipe, ConventionalRecipe)
+
+
+def recipe_names(kind: type[Recipe] | type[ConventionalRecipe] = Recipe) -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in _folder(kind).glob("*.yaml"))
+
+
+def _folder(kind: type[Recipe] | type[ConventionalRecipe]) -> Path:
+    return RECIPE_FOLDER / "conventional" if kind is ConventionalRecipe else RECIPE_FOLDER
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """Read a recipe by its name or from a YAML file.
+    """Read a neural field's recipe by its name or from a YAML file.
 
     Raises
     ------
     SettingsError
         There is no such recipe, or the file holds unknown keys or values out of range.
     """
-    path = RECIPE_FOLDER / f"{name}.yaml"
-    if str(name) not in recipe_names():
+    return _load(name, Recipe)
+
+
+def load_conventional_recipe(name: str | Path) -> ConventionalRecipe:
+    """Read a recipe of the conventional engine by its name or from a YAML file.
+
+    Raises
+    ------
+    SettingsError
+        There is no such recipe, or the file holds unknown keys or values out of range.
+    """
+    return _load(name, ConventionalRecipe)
+
+
+def _load(name: str | Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    path = _folder(kind) / f"{name}.yaml"
+    if str(name) not in recipe_names(kind):
         path = Path(name)
         if not path.is_file():
             raise SettingsError(
                 f"there is no recipe {str(name)!r}",
-                f"give one of {', '.join(recipe_names())} or a YAML file",
+                f"give one of {', '.join(recipe_names(kind))} or a YAML file",
                 field="recipe",
             )
     try:
@@ -112,13 +156,17 @@ def load_recipe(name: str | Path) -> Recipe:
         raise SettingsError(
             f"is no readable YAML ({reason})", "mend the file", source=path
         ) from error
-    return make_recipe(content, source=path)
+    return _make(content, kind, path)
 
 
 def make_recipe(content: Any, source: object = "") -> Recipe:
     """Check a recipe given as plain data."""
+    return _make(content, Recipe, source)
+
+
+def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
     try:
-        return Recipe.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(

@@ -1,0 +1,225 @@
+"""What each engine needs to start, and what it leaves: the two sides of a solve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.joint import JointStart
+from fpm_inr.engines import conventional, inr
+from fpm_inr.engines.plan import make_plan
+from fpm_inr.engines.progress import Listener
+from fpm_inr.engines.recipe import (
+    ConventionalRecipe,
+    Recipe,
+    load_conventional_recipe,
+    load_recipe,
+)
+from fpm_inr.errors import SettingsError
+from fpm_inr.fields.neural import NeuralField
+from fpm_inr.fields.pixel import PixelField
+from fpm_inr.sampling import synthetic_na
+
+if TYPE_CHECKING:
+    from fpm_inr.forward import ForwardModel, Instrument
+
+# Of a stack: its spectra, their images, and the field that is handed on.
+STACK_COPIES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A solve that is ready to run.
+
+    Parameters
+    ----------
+    state : InrState or ConventionalState
+        Its `tensors`, `load`, `step`, `seconds` and `history` make the checkpoint.
+    settings : dict
+        What decides the solve beyond data and geometry: plain JSON values.
+    solve : callable
+        Takes the remaining steps: (amplitude, listener, checkpoint, seconds between checkpoints).
+    field, instrument : callable
+        What has been solved so far.
+    """
+
+    state: inr.InrState | conventional.ConventionalState
+    settings: dict[str, Any]
+    solve: Callable[[Tensor, Listener, Callable[[Any], None], float], None]
+    field: Callable[[], NeuralField | PixelField]
+    instrument: Callable[[], Instrument]
+
+
+def inr_task(
+    acquisition: Acquisition,
+    begin: JointStart,
+    model: ForwardModel,
+    recipe: str | Path | Recipe,
+    *,
+    z_range_um: tuple[float, float],
+    steps: int | None,
+    seed: int,
+) -> Task:
+    """Prepare the neural-field engine on the model's device."""
+    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    is_flat = z_range_um[0] == z_range_um[1]
+    torch.manual_seed(seed)
+    field = NeuralField(model.field_shape_y_x, z_range_um, **chosen.field_settings(is_flat))
+    plan = make_plan(
+        chosen.order_for(is_flat),
+        na_led=acquisition.illumination.na_led,
+        na_objective=acquisition.optics.na,
+        z_range_um=z_range_um,
+        seed=seed,
+        steps=steps,
+    )
+    learned = None if begin.calibration is None else begin.calibration.to(model.device)
+    state = inr.start(field.to(model.device), plan, learned)
+    instrument = begin.instrument.to(model.device)
+
+    def solve(
+        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
+    ) -> None:
+        inr.solve(
+            state,
+            model,
+            instrument,
+            amplitude,
+            plan,
+            listen=listen,
+            checkpoint=keep,
+            checkpoint_seconds=seconds,
+        )
+
+    return Task(
+        state,
+        {"recipe": chosen.model_dump(mode="json"), "steps": steps, "seed": seed},
+        solve,
+        lambda: state.field.cpu().requires_grad_(False),
+        lambda: instrument if learned is None else learned.instrument(),
+    )
+
+
+def conventional_task(
+    acquisition: Acquisition,
+    begin: JointStart,
+    model: ForwardModel,
+    recipe: str | Path | ConventionalRecipe,
+    *,
+    z_um: NDArray[np.float64],
+    passes: int | None,
+) -> Task:
+    """Prepare the conventional engine on the model's device.
+
+    Raises
+    ------
+    SettingsError
+        Recovering the pupil of more than one plane, or too little memory for the stack.
+    """
+    chosen = recipe if isinstance(recipe, ConventionalRecipe) else load_conventional_recipe(recipe)
+    if passes is not None:
+        chosen = chosen.model_copy(update={"passes": passes})
+    if chosen.pupil_step > 0 and len(z_um) > 1:
+        raise SettingsError(
+            "recovers the pupil, whose defocus cannot be told from a height, for a range of z",
+            "choose one height, or give the stack a calibration.json",
+            field="recipe",
+        )
+    _check_memory(model, len(z_um))
+    state = conventional.start(model, torch.from_numpy(z_um), chosen)
+    instrument = begin.instrument.to(model.device)
+
+    def solve(
+        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
+    ) -> None:
+        conventional.solve(
+            state,
+            model,
+            instrument,
+            amplitude,
+            chosen,
+            listen=listen,
+            checkpoint=keep,
+            checkpoint_seconds=seconds,
+        )
+
+    def field() -> PixelField:
+        solved = state.solved()
+        return PixelField(state.image_z_y_x(solved), state.z_um[solved]).requires_grad_(False)
+
+    return Task(
+        state,
+        {"recipe": chosen.model_dump(mode="json"), "z_um": z_um.tolist()},
+        solve,
+        field,
+        lambda: state.instrument(begin.instrument),
+    )
+
+
+def plane_heights_um(
+    z_range_um: tuple[float, float],
+    optics: Optics,
+    illumination: Illumination,
+    *,
+    planes: int | None = None,
+    z_step_um: float | None = None,
+) -> NDArray[np.float64]:
+    """Heights [z] of a conventional stack: even, both ends of the range included.
+
+    Parameters
+    ----------
+    z_range_um : (float, float)
+    optics : Optics
+    illumination : Illumination
+    planes : int, optional
+        Their number.
+    z_step_um : float, optional
+        Their largest distance. Default: half of the depth of field of the solved image,
+        index * wavelength / (NA of objective + largest NA of the LEDs)^2 / 2.
+
+    Raises
+    ------
+    SettingsError
+        Both are given, one is out of range, or they contradict the range.
+    """
+    low, high = z_range_um
+    if planes is not None and z_step_um is not None:
+        raise SettingsError(
+            "is given together with the z step", "give only one of them", field="planes"
+        )
+    if planes is not None:
+        if planes < 1 or (planes > 1) != (high > low):
+            raise SettingsError(
+                f"is {planes} for the z range {low:g} to {high:g} um",
+                "give at least 2 for a range, and 1 for a single height",
+                field="planes",
+            )
+        return np.linspace(low, high, planes)
+    if z_step_um is None:
+        steepest = synthetic_na(optics, illumination)
+        z_step_um = optics.medium_index * optics.wavelength_um / steepest**2 / 2
+    if not (math.isfinite(z_step_um) and z_step_um > 0):
+        raise SettingsError(f"is {z_step_um:g} um", "give a positive number", field="z step")
+    return np.linspace(low, high, math.ceil((high - low) / z_step_um - 1e-6) + 1)
+
+
+def _check_memory(model: ForwardModel, planes: int) -> None:
+    needed = 8 * STACK_COPIES * planes * math.prod(model.field_shape_y_x)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise SettingsError(
+            f"are {planes}, which take about {needed / 2**30:.1f} GiB, "
+            f"and {free / 2**30:.1f} GiB are free",
+            "choose fewer planes or a smaller crop",
+            field="planes",
+        )
