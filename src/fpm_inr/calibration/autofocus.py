@@ -23,6 +23,7 @@ from fpm_inr.sampling import depth_of_field_um
 FloatArray = NDArray[np.float64]
 
 LEAST_LEDS = 3
+INSIDE_PUPIL = 0.98
 MOST_LEDS = 48
 STEPS_PER_DEPTH_OF_FIELD = 8
 # a trial height may move a frame by this share of its side
@@ -71,6 +72,25 @@ class Focus:
     curve: FocusCurve
 
 
+def bright_field(acquisition: Acquisition) -> NDArray[np.intp]:
+    """At most `MOST_LEDS` LEDs whose direct light passes the pupil well inside its edge.
+
+    Raises
+    ------
+    DataError
+        There are fewer than three, or none off the axis.
+    """
+    na_led = acquisition.illumination.na_led
+    leds = np.flatnonzero(na_led < INSIDE_PUPIL * acquisition.optics.na)
+    if len(leds) < LEAST_LEDS or na_led[leds].max() < 0.1 * acquisition.optics.na:
+        raise DataError(
+            f"are {len(leds)}, too few or too central to show parallax",
+            "give the height of the sample",
+            field="bright-field frames",
+        )
+    return leds[np.linspace(0, len(leds) - 1, min(MOST_LEDS, len(leds))).round().astype(int)]
+
+
 def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> FocusCurve:
     """Score trial heights by the parallax of the bright-field frames.
 
@@ -87,15 +107,7 @@ def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> Foc
         There are fewer than three bright-field frames.
     """
     optics, shape = acquisition.optics, acquisition.shape_y_x
-    na_led = acquisition.illumination.na_led
-    leds = np.flatnonzero(na_led < 0.98 * optics.na)
-    if len(leds) < LEAST_LEDS or na_led[leds].max() < 0.1 * optics.na:
-        raise DataError(
-            f"are {len(leds)}, too few or too central to show parallax",
-            "give the height of the sample",
-            field="bright-field frames",
-        )
-    leds = leds[np.linspace(0, len(leds) - 1, min(MOST_LEDS, len(leds))).round().astype(int)]
+    leds = bright_field(acquisition)
     na_xy = acquisition.illumination.na_led_xy[leds]
     slope = na_xy / np.sqrt(optics.medium_index**2 - (na_xy**2).sum(axis=1, keepdims=True))
     if z_um is None:

@@ -24,12 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.calibration.pose import POSE, posed
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument
 
 FIRST_MODE = 4  # those below are gauges
 SHIFT_WEIGHT = 0.02  # of the penalty on per-LED shifts, relative to the misfit
-POSE = ("shift_x", "shift_y", "rotation", "scale", "tilt_x", "tilt_y")
 
 
 class Learning(BaseModel):
@@ -189,9 +189,6 @@ class Calibration(nn.Module):
         leds = len(na)
         self.sample_na = optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
         self.depth_of_field_um = optics.wavelength_um / optics.na**2
-        self._largest_na = max(float(na.norm(dim=1).max()), self.sample_na)
-        # beyond a right angle (immersion) there is no tangent: directions move as they are
-        self._has_tangent = self._largest_na < 0.99
         self.register_buffer("start_na_led_xy", na)
         self.register_buffer("log_gain_led", start.gain_led.log())
         modes = len(start.zernike_rad)
@@ -262,7 +259,7 @@ class Calibration(nn.Module):
         """LED directions [led, 2] as believed now."""
         na = self.start_na_led_xy
         if self.free.pose is not None:
-            na = self._posed(na)
+            na = posed(na, self.pose, self.sample_na)
         if self.free.shifts is not None:
             na = na + self.shift_led_xy * self.sample_na
         return na
@@ -295,16 +292,3 @@ class Calibration(nn.Module):
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
         self.log_gain_led[leds] += rate * step
-
-    def _posed(self, na: Tensor) -> Tensor:
-        unit = self.pose * self.sample_na
-        turn, grow = unit[2] / self._largest_na, (unit[3] / self._largest_na).exp()
-        tilt = unit[4:6] / self._largest_na**2
-        slope = na / (1 - na.square().sum(dim=1, keepdim=True)).sqrt() if self._has_tangent else na
-        cosine, sine = torch.cos(turn) * grow, torch.sin(turn) * grow
-        x, y = slope[:, 0], slope[:, 1]
-        turned = torch.stack([cosine * x - sine * y, sine * x + cosine * y], dim=1)
-        slope = turned / (1 + slope @ tilt)[:, None] + unit[:2]
-        if not self._has_tangent:
-            return slope
-        return slope / (1 + slope.square().sum(dim=1, keepdim=True)).sqrt()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
@@ -26,6 +27,8 @@ from fpm_inr.forward import (
 )
 from fpm_inr.sampling import smallest_upsampling
 
+FloatArray = NDArray[np.float64]
+
 STEPS = 150
 LEDS_PER_STEP = 34
 IMAGE_RATE = 0.1
@@ -34,6 +37,8 @@ FINAL_RATE = 0.05
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
+# share of the steps over which a solve that moves LEDs takes in the outer ones
+GROW = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +119,10 @@ def fit_plane(
     optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
     heights = torch.tensor([z_um], dtype=torch.float32, device=device)
     fixed = None if free.names else model.aperture(calibration.instrument())
-    for step, batch in enumerate(_batches(model.led_count, leds_per_step, steps, seed)):
+    na_led = start.na_led_xy.norm(dim=1).cpu().numpy()
+    for step, batch in enumerate(
+        _batches(na_led, leds_per_step, steps, seed, GROW * free.moves_leds)
+    ):
         done = (step + 0.5) / steps
         envelope = _envelope(done)
         for group in optimiser.param_groups:
@@ -162,12 +170,27 @@ def _envelope(done: float) -> float:
     return rising * (FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _batches(leds: int, batch: int, steps: int, seed: int) -> list[np.ndarray]:
-    """LEDs of every step: each is visited once before any is visited again."""
+def _batches(
+    na_led: FloatArray, batch: int, steps: int, seed: int, growing: float
+) -> list[NDArray[np.intp]]:
+    """LEDs of every step: each is visited once before any is visited again.
+
+    Over the first `growing` share of the steps the LEDs in use grow from the innermost outwards, so
+    that what is learned in the bright field carries the dark field along.
+    """
     random = np.random.default_rng(seed)
-    batch = min(batch, leds)
-    order = [random.permutation(leds) for _ in range(math.ceil(steps * batch / leds))]
-    return list(np.concatenate(order)[: steps * batch].reshape(steps, batch))
+    outward = np.argsort(na_led, kind="stable")
+    batch = min(batch, len(outward))
+    waiting: list[int] = []
+    batches = []
+    for step in range(steps):
+        share = 1.0 if growing == 0 else min(1.0, step / (growing * steps))
+        used = outward[: max(batch, round(share * len(outward)))]
+        while len(waiting) < batch:
+            waiting += random.permutation(used).tolist()
+        batches.append(np.array(waiting[:batch], dtype=np.intp))
+        waiting = waiting[batch:]
+    return batches
 
 
 def _recentred(
