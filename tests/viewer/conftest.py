@@ -1,19 +1,22 @@
-"""A headless Chromium, where there is one, and small fields to show in it."""
+"""A headless Chromium, where there is one."""
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from fpm_inr.acquisition import Optics
-from fpm_inr.fields.neural import NeuralField
-from fpm_inr.forward import Instrument
-from fpm_inr.solution import Solution
+from fpm_inr.viewer.server import ViewServer
+from fpm_inr.viewer.sources import Source
 
 FLAGS = (
     "--headless=new",
@@ -26,53 +29,115 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1280,800",
+    "--window-size=1000,700",
 )
 
 
-def make_solution(
-    shape_y_x: tuple[int, int] = (90, 131),
-    z_range_um: tuple[float, float] = (-20.0, 40.0),
-    **field: Any,
-) -> Solution:
-    """A field of strong random structure: amplitudes around 1, phases over several radians."""
-    torch.manual_seed(3)
-    made = NeuralField(shape_y_x, z_range_um, unit_start=False, **field)
-    with torch.no_grad():
-        noise = torch.randn_like(made.plane)
-        smooth = torch.nn.functional.avg_pool2d(noise.permute(0, 3, 1, 2), 3, 1, 1)
-        made.plane.copy_(3 * smooth.permute(0, 2, 3, 1))
-        made.weight_3[1] *= 6
-        made.bias_3[0] += 0.4
-    return Solution(
-        made.requires_grad_(False),
-        Optics(0.63, 0.25, 0.65, 1.33),
-        Instrument(torch.zeros(1, 2), torch.ones(1), torch.zeros(0)),
-        2,
-        10.0,
-    )
+class Browser:
+    """What the tests ask of a browser."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, address: str) -> None:
+        """Open a page and wait until it shows something, or says why not."""
+        self.driver.get(address)
+        self.complaints()  # of the page before
+        self.wait("window.fpmInr?.isSettled || !/^(Loading .*)?$/.test(message.textContent)")
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not self.run(f"return {condition}"):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{condition}; {self.message!r}; {self.complaints()}")
+            time.sleep(0.03)
+
+    def settle(self) -> None:
+        self.wait("fpmInr.isSettled")
+
+    @property
+    def message(self) -> str:
+        return str(self.run("return document.getElementById('message').textContent"))
+
+    def complaints(self) -> list[str]:
+        """What the console holds since the last call; the renderer's own remarks left out."""
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if "GPU stall due to ReadPixels" not in entry["message"]
+        ]
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    binaries = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in binaries:
-        pytest.skip("needs chromium and chromium-driver (apt-get install chromium chromium-driver)")
+    chromium, chromedriver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if chromium is None or chromedriver is None:
+        pytest.skip("needs chromium and chromedriver (apt-get install chromium chromium-driver)")
     options = webdriver.ChromeOptions()
-    options.binary_location = binaries[0]
-    for flag in FLAGS:
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(binaries[1]))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
     driver.set_script_timeout(60)
-    yield driver
+    yield Browser(driver)
     driver.quit()
 
 
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @pytest.fixture
-def field_path(tmp_path: Path) -> Path:
-    path = tmp_path / "small.safetensors"
-    make_solution().save(path)
-    return path
+def view() -> Iterator[Callable[..., ViewServer]]:
+    """Serve sources until the test ends."""
+    from contextlib import ExitStack
+
+    with ExitStack() as open_servers:
+
+        def start(*sources: Source) -> ViewServer:
+            server = ViewServer(list(sources))
+            open_servers.enter_context(serving(server))
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def modules(browser: Browser) -> Iterator[Callable[..., Any]]:
+    """Call a function of a module of the page: ``modules("focus.js", "peakOf", z, scores)``."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    folder = Path(str(files("fpm_inr.viewer") / "page"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    script = """
+      const [module, name, values, done] = arguments;
+      import(`/${module}`).then((m) => m[name](...values))
+        .then((value) => done({ value }), (error) => done({ error: String(error) }));
+    """
+    with serving(server):
+
+        def call(module: str, name: str, *values: Any) -> Any:
+            root = f"http://127.0.0.1:{server.server_port}/"
+            if not browser.driver.current_url.startswith(root):
+                browser.driver.get(root + "style.css")
+            result = browser.driver.execute_async_script(script, module, name, values)
+            assert "error" not in result, result
+            return result["value"]
+
+        yield call

@@ -30,7 +30,7 @@ def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> No
     from fpm_inr.viewer.sources import gather
 
     with ViewServer(gather(field, beside, raw)) as server:
-        click.echo(f"{server.address}\nCtrl-C ends.", err=False)
+        click.echo(f"{server.address}\nCtrl-C ends.")
         if not no_browser:
             webbrowser.open(server.address)
         try:

@@ -1,5 +1,6 @@
-// How sharp patches are, and where they are sharpest: fpm_inr.focus (normal variance), in the page.
-// The variance of a patch's amplitude over its mean is largest in focus for what absorbs.
+// How sharp patches are, and where they are sharpest: the score "edges" of fpm_inr.focus, in the page.
+// In focus the gradient of the complex field is gathered at edges: of its modulus, the variance over
+// the mean is largest there.
 
 export const PATCH_PX = 64;
 export const STRIDE_PX = 16;
@@ -29,11 +30,39 @@ export function between(centres, at) {
 }
 
 /**
- * Scores [row, column] of patches, from samples of every step-th pixel.
- * @param {Float32Array} pairs amplitude and phase [j, i, 2]; sample (i, j) is pixel
- *   (x0 + i step, y0 + j step)
+ * Modulus of the field's gradient [j, i], by forward differences; none beyond the last pixel.
+ * @param {{pairs, start: number, stride: number}[]} samples of the pixels, of those to their right and
+ *   of those below: amplitude and phase of pixel (i, j) stand at 2 (start + j stride + i)
+ * @param {{width, height, x0, y0, step}} frame as for patchScores
+ * @param {{width: number, height: number}} image
  */
-export function patchScores(pairs, { width, height, x0 = 0, y0 = 0, step = 1 }, rows, columns) {
+export function edges([here, right, below], { width, height, x0 = 0, y0 = 0, step = 1 }, image) {
+  const squaredStep = (to, own, i, j) => {
+    const at = 2 * (to.start + j * to.stride + i);
+    const [a, b] = [here.pairs[own], to.pairs[at]];
+    const turn = to.pairs[at + 1] - here.pairs[own + 1];
+    return a * a + b * b - 2 * a * b * Math.cos(turn);
+  };
+  const result = new Float32Array(width * height);
+  for (let j = 0; j < height; j++) {
+    const isLastRow = y0 + j * step === image.height - 1;
+    for (let i = 0; i < width; i++) {
+      const own = 2 * (here.start + j * here.stride + i);
+      const isLastColumn = x0 + i * step === image.width - 1;
+      const squared =
+        (isLastColumn ? 0 : squaredStep(right, own, i, j)) +
+        (isLastRow ? 0 : squaredStep(below, own, i, j));
+      result[j * width + i] = Math.sqrt(Math.max(squared, 0));
+    }
+  }
+  return result;
+}
+
+/**
+ * Scores [row, column] of patches, from values [j, i] at every step-th pixel: value (i, j) belongs to
+ * pixel (x0 + i step, y0 + j step).
+ */
+export function patchScores(values, { width, height, x0 = 0, y0 = 0, step = 1 }, rows, columns) {
   const stride = width + 1;
   const sums = new Float64Array(stride * (height + 1));
   const squares = new Float64Array(stride * (height + 1));
@@ -41,7 +70,7 @@ export function patchScores(pairs, { width, height, x0 = 0, y0 = 0, step = 1 }, 
     let sum = 0;
     let square = 0;
     for (let i = 0; i < width; i++) {
-      const value = pairs[2 * (j * width + i)];
+      const value = values[j * width + i];
       sum += value;
       square += value * value;
       const at = (j + 1) * stride + i + 1;

@@ -1,7 +1,7 @@
 // Scans through focus: at one point, at once; over the whole image, slice by slice.
 
 import {
-  between, depthOfPatches, isAtEnd, patchesAlong, patchScores, peakOf, PATCH_PX,
+  between, depthOfPatches, edges, isAtEnd, patchesAlong, patchScores, peakOf, PATCH_PX,
 } from "./focus.js";
 import { makeTexture } from "./gl.js";
 import { gridOf } from "./source.js";
@@ -31,12 +31,18 @@ export function focusAt(source, probe, x, y) {
   const [inY, inX] = [near(rows, y), near(columns, x)];
   const x0 = inX.patches[0].start;
   const y0 = inY.patches[0].start;
-  const grid = gridOf(x0, y0, inX.patches[1].end - x0, inY.patches[1].end - y0);
+  const frame = {
+    x0, y0, step: 1, width: inX.patches[1].end - x0, height: inY.patches[1].end - y0,
+  };
+  // one more row and column, for the differences
+  const stride = frame.width + 1;
+  const grid = gridOf(x0, y0, stride, frame.height + 1);
   const z = scanHeights(field);
   const slices = probe.readMany(source, z.map((height) => ({ z: height })), grid);
   const curve = slices.map((pairs) => {
-    const frame = { width: grid.width, height: grid.height, x0, y0 };
-    const [a, b, c, d] = patchScores(pairs, frame, inY.patches, inX.patches);
+    const samples = [0, 1, stride].map((start) => ({ pairs, start, stride }));
+    const strength = edges(samples, frame, field);
+    const [a, b, c, d] = patchScores(strength, frame, inY.patches, inX.patches);
     const top = a + inX.share * (b - a);
     return top + inY.share * (c + inX.share * (d - c) - top);
   });
@@ -56,14 +62,18 @@ export async function scanDepth(gl, source, probe, onSlice) {
   const step = Math.min(
     Math.max(1, Math.ceil(Math.sqrt((field.width * field.height) / MOST_SAMPLES))), PATCH_PX / 16);
   const first = 0.5 - step / 2; // samples lie on pixels 0, step, 2 step, ...
-  const grid = { ...gridOf(0, 0, field.width, field.height, step), origin: [first, first] };
+  const grids = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => ({
+    ...gridOf(0, 0, field.width, field.height, step), origin: [first + x, first + y],
+  }));
+  const frame = { width: grids[0].width, height: grids[0].height, step };
   const scores = [];
   const turns = [0];
   let before = null;
   for (const [n, height] of z.entries()) {
-    const pairs = probe.read(source, { z: height }, grid);
-    scores.push(patchScores(pairs, { width: grid.width, height: grid.height, step }, rows, columns));
-    const coarse = blockMeans(pairs, grid.width, grid.height, Math.ceil(COARSE_PX / step));
+    const samples = neighbours(source, probe, { z: height }, grids);
+    scores.push(patchScores(edges(samples, frame, field), frame, rows, columns));
+    const coarse = blockMeans(
+      samples[0].pairs, frame.width, frame.height, Math.ceil(COARSE_PX / step));
     if (before) turns.push(turns[n - 1] + angleBetween(coarse, before));
     before = coarse;
     if (!(await onSlice((n + 1) / z.length))) return null;
@@ -76,6 +86,16 @@ export async function scanDepth(gl, source, probe, onSlice) {
     depthAt,
     range: shown[1] - shown[0] > 0 ? shown : [...field.zRange],
   };
+}
+
+/** Samples of the first grid, and of those one pixel to the right and below. */
+function neighbours(source, probe, height, grids) {
+  const stride = grids[0].width;
+  if (grids[0].stepX[0] > 1) {
+    return grids.map((grid) => ({ pairs: probe.read(source, height, grid), start: 0, stride }));
+  }
+  const pairs = probe.read(source, height, grids[0]);
+  return [0, 1, stride].map((start) => ({ pairs, start, stride }));
 }
 
 function patchGrid(field) {

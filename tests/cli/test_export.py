@@ -1,0 +1,67 @@
+"""`fpm-inr export`: one HTML file, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fpm_inr.cli import main
+from tests.viewer.fields import random_solution
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Path:
+    path = tmp_path / "smear.safetensors"
+    random_solution((30, 40)).save(path)
+    return path
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+def test_writes_one_file_and_tells_its_size(
+    field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("export", field, "-o", tmp_path / "smear.html") == 0
+    page = (tmp_path / "smear.html").read_text()
+    assert "<title>smear</title>" in page
+    assert "MB" in capsys.readouterr().out
+
+
+def test_a_folder_of_results_and_two_sides(field: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run 1"
+    folder.mkdir()
+    field.rename(folder / "field.safetensors")
+    output = tmp_path / "both.html"
+    assert run("export", folder, "--beside", folder, "-o", output) == 0
+    page = output.read_text()
+    assert "<title>run 1</title>" in page
+    assert 'id="field-1"' in page
+
+
+def test_refusals(field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "smear.html"
+    output.write_text("mine")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"\x05\0\0\0\0\0\0\0hello")
+    (tmp_path / "empty").mkdir()
+    for arguments, part in (
+        (("export", field, "-o", output), "--overwrite"),
+        (("export", field, "-o", tmp_path / "smear.png"), ".html"),
+        (("export", field, "-o", tmp_path / "no/where.html"), "create the folder"),
+        (("export", tmp_path / "none", "-o", tmp_path / "a.html"), "is not a file"),
+        (("export", tmp_path / "empty", "-o", tmp_path / "a.html"), "holds no field.safetensors"),
+        (("export", damaged, "-o", tmp_path / "a.html"), "cannot be read as a field"),
+        (("export", field, "--raw", "-o", tmp_path / "a.html"), "run.json"),
+        (("export", field, "--raw", "--beside", field, "-o", tmp_path / "a.html"), "--beside"),
+    ):
+        assert run(*arguments) == 2
+        message = capsys.readouterr().err
+        assert part in message, message
+        assert message.count("\n") == 1
+    assert output.read_text() == "mine"
+    assert not (tmp_path / "a.html").exists()

@@ -1,0 +1,104 @@
+"""A damaged or hostile field gives a message in the page, and nothing in it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fpm_inr.viewer.sources import Source
+from tests.viewer.fields import random_solution
+
+HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
+
+
+@pytest.fixture(scope="module")
+def field_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("fields") / "field.safetensors"
+    random_solution((40, 40)).save(path)
+    return path.read_bytes()
+
+
+def parts(content: bytes) -> tuple[dict[str, Any], bytes]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def joined(header: Any, data: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def with_description(content: bytes, **changes: Any) -> bytes:
+    header, data = parts(content)
+    description = json.loads(header["__metadata__"]["fpm-inr"])
+    header["__metadata__"]["fpm-inr"] = json.dumps(description | changes)
+    return joined(header, data)
+
+
+def with_tensor(content: bytes, name: str, **changes: Any) -> bytes:
+    header, data = parts(content)
+    header[name] |= changes
+    return joined(header, data)
+
+
+def with_nan(content: bytes) -> bytes:
+    header, data = parts(content)
+    start = header["field.plane"]["data_offsets"][0]
+    return joined(header, data[:start] + np.float16(np.nan).tobytes() + data[start + 2 :])
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[:4000],
+    "not a field": lambda content: b"\x10\0\0\0\0\0\0\0" + b"not json at all!",
+    "another kind": lambda content: with_description(content, kind=HOSTILE),
+    "another format": lambda content: with_description(content, format=HOSTILE),
+    "huge": lambda content: with_description(content, shape_y_x=[10**9, 10**9]),
+    "no numbers": lambda content: with_description(content, z_range_um=[HOSTILE, 1]),
+    "no optics": lambda content: with_description(content, optics=None),
+    "offsets": lambda content: with_tensor(content, "field.plane", data_offsets=[0, 2**52]),
+    "type": lambda content: with_tensor(content, "field.plane", dtype="__proto__"),
+    "shape": lambda content: with_tensor(content, "field.line", shape=[1, 1, 10**6]),
+    "names": lambda content: joined(
+        parts(content)[0] | {HOSTILE: {"dtype": "F32", "shape": [-1]}}, parts(content)[1]
+    ),
+    "not finite": with_nan,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_message(browser: Any, view: Any, field_bytes: bytes, name: str) -> None:
+    browser.open(view(Source(HOSTILE, DAMAGE[name](field_bytes))).address)
+    assert browser.message.endswith(".")
+    assert len(browser.message) < 200
+    assert "damaged" in browser.message or "file" in browser.message
+    assert browser.run("return window.hacked") is None
+    assert browser.complaints() == []
+
+
+def test_name_is_text(browser: Any, view: Any, field_bytes: bytes) -> None:
+    browser.open(view(Source(HOSTILE, field_bytes)).address)
+    assert browser.run("return document.getElementById('name').textContent") == HOSTILE
+    assert browser.run("return document.title") == HOSTILE
+    assert browser.run("return window.hacked") is None
+
+
+def test_page_runs_no_other_script(browser: Any, view: Any, field_bytes: bytes) -> None:
+    browser.open(view(Source("field", field_bytes)).address)
+    browser.run(
+        "const s = document.createElement('script'); s.textContent = 'window.hacked = 1';"
+        "document.body.append(s);"
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"hacked=1\">')"
+    )
+    browser.run("return new Promise((done) => setTimeout(done, 100))")
+    assert browser.run("return window.hacked") is None
+    assert any("Content Security Policy" in text for text in browser.complaints())
+
+
+def test_missing_file_is_told(browser: Any, view: Any, tmp_path: Path) -> None:
+    browser.open(view(Source("gone", tmp_path / "gone.safetensors")).address)
+    assert "could not be fetched" in browser.message
