@@ -36,7 +36,7 @@ def test_a_ray_traced_by_snells_law_from_the_sample_hits_its_led(
     sine_in_air = np.hypot(*na.T)
     sine_in_slide = sine_in_air / index
     in_slide = slide * sine_in_slide / np.sqrt(1 - sine_in_slide**2)
-    in_air = (distance - slide) * sine_in_air / np.sqrt(1 - sine_in_air**2)
+    in_air = distance * sine_in_air / np.sqrt(1 - sine_in_air**2)
     np.testing.assert_allclose(in_slide + in_air, np.hypot(*xy.T), rtol=1e-9, atol=1e-12)
     # the ray stays in the plane of the LED and the axis, on the LED's side
     np.testing.assert_allclose(na[:, 0] * xy[:, 1], na[:, 1] * xy[:, 0], rtol=1e-9, atol=1e-12)
@@ -44,16 +44,40 @@ def test_a_ray_traced_by_snells_law_from_the_sample_hits_its_led(
 
 
 @given(places, distances, slides, offsets_um, offsets_um)
-def test_a_slide_of_air_changes_nothing(
+def test_a_slide_of_air_is_a_longer_way_through_air(
     xy: np.ndarray, distance: float, slide: float, x_um: float, y_um: float
 ) -> None:
-    bare = flat_array(xy, distance).na_at(x_um, y_um)
+    through_air = flat_array(xy, distance + slide).na_at(x_um, y_um)
     np.testing.assert_allclose(
-        flat_array(xy, distance, slide, 1.0).na_at(x_um, y_um), bare, rtol=1e-12, atol=1e-15
+        flat_array(xy, distance, slide, 1.0).na_at(x_um, y_um), through_air, rtol=1e-12, atol=1e-15
     )
     lateral = xy - np.array([x_um, y_um]) / 1000
-    direct = lateral / np.sqrt((lateral**2).sum(axis=1, keepdims=True) + distance**2)
-    np.testing.assert_allclose(bare, direct, rtol=1e-12, atol=1e-15)
+    direct = lateral / np.sqrt((lateral**2).sum(axis=1, keepdims=True) + (distance + slide) ** 2)
+    np.testing.assert_allclose(through_air, direct, rtol=1e-12, atol=1e-15)
+
+
+@given(places, distances, indices)
+def test_a_slide_of_no_thickness_changes_nothing(
+    xy: np.ndarray, distance: float, index: float
+) -> None:
+    bare = flat_array(xy, distance).na_at()
+    np.testing.assert_array_equal(flat_array(xy, distance, 0.0, index).na_at(), bare)
+
+
+@given(places, distances, slides, indices)
+def test_glass_acts_as_a_thinner_layer_of_air(
+    xy: np.ndarray, distance: float, slide: float, index: float
+) -> None:
+    sine = np.hypot(*flat_array(xy, distance, slide, index).na_at().T)
+    without = np.hypot(*flat_array(xy, distance).na_at().T)
+    all_air = np.hypot(*flat_array(xy, distance + slide).na_at().T)
+    assert (sine <= without * (1 + 1e-12)).all()
+    assert (sine >= all_air * (1 - 1e-12)).all()
+
+
+def test_the_corner_of_the_published_blood_smear_array() -> None:
+    light = flat_array(raster_steps(15, 15) * 4, 90.88, 1.0, 1.52).na_at()
+    assert np.hypot(*light.T).max() == pytest.approx(0.39715, abs=1e-5)
 
 
 @given(places, distances, slides, offsets_um, offsets_um)
@@ -144,7 +168,7 @@ def test_rings_have_their_radii_counts_and_starts() -> None:
         (np.array([[0, 0, np.nan]]), 0, 1.5, "LED positions"),
         (np.array([[0, 0, 0.0]]), 0, 1.5, "distance"),
         (np.array([[0, 0, 1e9]]), 0, 1.5, "LED positions"),
-        (np.array([[0, 0, 5.0]]), 5, 1.5, "slide_mm"),
+        (np.array([[0, 0, 5.0]]), 500, 1.5, "slide_mm"),
         (np.array([[0, 0, 5.0]]), -1, 1.5, "slide_mm"),
         (np.array([[0, 0, 5.0]]), math.nan, 1.5, "slide_mm"),
         (np.array([[0, 0, 5.0]]), 1, 0.5, "slide_index"),

@@ -18,6 +18,7 @@ from fpm_inr.errors import DataError
 FloatArray = NDArray[np.float64]
 MOST_NEWTON_STEPS = 50
 NEAREST_MM, FARTHEST_MM = 1e-3, 1e6
+THICKEST_SLIDE_MM = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +29,11 @@ class LedGeometry:
     ----------
     position_led_xyz_mm : array [led, 3]
         LED positions in mm: x along the columns of the frame, y along its rows (downward), z the
-        distance from the sample towards the LEDs (positive, the slide included). Axes are those in
-        which an LED at +x brings the object spectrum around +x into the pupil.
+        way through air towards the LEDs (positive): from the sample, or from the face of its slide,
+        whose thickness comes on top. Axes are those in which an LED at +x brings the object
+        spectrum around +x into the pupil.
     slide_mm : float
-        Thickness of a glass slide that the light passes, in mm (0: none).
+        Thickness of a glass slide between that air and the sample, in mm (0: none).
     slide_index : float
         Refractive index of that slide.
 
@@ -61,13 +63,9 @@ class LedGeometry:
             raise DataError(
                 "puts LEDs at or behind the sample", "give a positive distance", field="distance"
             )
-        if not (np.isfinite(self.slide_mm) and self.slide_mm >= 0):
-            raise DataError(f"is {self.slide_mm:g}", "give 0 mm or more", field="slide_mm")
-        if len(position) and self.slide_mm >= position[:, 2].min():
+        if not 0 <= self.slide_mm <= THICKEST_SLIDE_MM:
             raise DataError(
-                f"is {self.slide_mm:g} mm, LEDs are {position[:, 2].min():g} mm from the sample",
-                "give a slide thinner than that",
-                field="slide_mm",
+                f"is {self.slide_mm:g}", f"give 0 to {THICKEST_SLIDE_MM:g} mm", field="slide_mm"
             )
         if not 1 <= self.slide_index <= 2.5:
             raise DataError(
@@ -96,19 +94,19 @@ class LedGeometry:
 
 
 def _slope_in_air(
-    reach_mm: FloatArray, distance_mm: FloatArray, slide_mm: float, index: float
+    reach_mm: FloatArray, air_mm: FloatArray, slide_mm: float, index: float
 ) -> FloatArray:
-    """Tangent of the angle in air of rays that end `reach` aside, after air and a slide.
+    """Tangent of the angle in air of rays that end `reach` aside, after air and then a slide.
 
     Snell's law: a ray of tangent u in air has tangent u / sqrt(n^2 + (n^2 - 1) u^2) in the slide.
     The way aside is a growing, concave function of u and the straight ray starts below the root, so
     Newton's method rises to it without overshoot.
     """
-    slope = reach_mm / distance_mm
+    slope = reach_mm / (air_mm + slide_mm)
     for _ in range(MOST_NEWTON_STEPS):
         square = index**2 + (index**2 - 1) * slope**2
-        error = reach_mm - (distance_mm - slide_mm) * slope - slide_mm * slope / np.sqrt(square)
-        step = error / (distance_mm - slide_mm + slide_mm * index**2 / square**1.5)
+        error = reach_mm - air_mm * slope - slide_mm * slope / np.sqrt(square)
+        step = error / (air_mm + slide_mm * index**2 / square**1.5)
         slope = slope + step
         if (np.abs(step) <= 1e-15 * (1 + slope)).all():
             break
@@ -195,6 +193,6 @@ def arrange(
 def flat_array(
     places_xy_mm: FloatArray, distance_mm: float, slide_mm: float = 0.0, slide_index: float = 1.52
 ) -> LedGeometry:
-    """LEDs on a plane at this distance (mm) from the sample."""
+    """LEDs on a plane this far (mm of air) from the sample or the face of its slide."""
     z = np.full((len(places_xy_mm), 1), distance_mm)
     return LedGeometry(np.hstack([places_xy_mm, z]), slide_mm, slide_index)

@@ -90,7 +90,7 @@ leds:
     rows: {rows}
     columns: {columns}
     pitch_mm:                # as 4
-    distance_mm:             # from the sample, as 90
+    distance_mm:             # of air, to the sample or its slide, as 90
     transpose: false         # swap x and y of the array,
     flip_x: false            # then reverse x,
     flip_y: false            # then reverse y,
