@@ -12,6 +12,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
 from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
+from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
@@ -101,7 +102,7 @@ def calibrate(
     free : str or Free
         What is learned.
     start : Instrument, optional
-        Where the search begins, for instance a bright-field fit; judged against the nominal one.
+        Where the search begins. Default: see `fpm_inr.calibration.start`.
     upsample : int, optional
     height_is_free : bool
         Leave the pupil's defocus (Noll 4) alone: z_um is an estimate, or a range is solved later.
@@ -149,8 +150,18 @@ def calibrate(
         )
 
     before = fit(Free(), nominal)
+    if start is None:
+        start = find_start(
+            acquisition,
+            z_um,
+            chosen,
+            height_is_free=height_is_free,
+            upsampling=upsample,
+            seed=seed,
+            device=device,
+        )
     try:
-        after = fit(chosen, nominal if start is None else start)
+        after = fit(chosen, start)
     except FloatingPointError as error:
         return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
     reason = _objection(nominal, before, after, most_move * acquisition.optics.na)

@@ -33,13 +33,6 @@ from fpm_inr.cli.options import acquisition_options, load_data
     metavar="NAMES",
     help="What to find: gains, pupil, pose, shifts, background, defocus.",
 )
-@click.option(
-    "--start",
-    type=click.Choice(["nominal", "brightfield"]),
-    default="nominal",
-    show_default=True,
-    help="Begin at the stated LED positions, or at those of a circle fit (for large errors).",
-)
 @click.option("--upsample", type=int, metavar="K", help="Sampling over that of the frames.")
 @click.option("--steps", type=int, default=150, show_default=True, help="Steps of each solve.")
 @click.option(
@@ -62,7 +55,6 @@ def command(
     output: Path,
     z_um: float | None,
     free: str,
-    start: str,
     upsample: int | None,
     steps: int,
     max_move: float,
@@ -100,11 +92,6 @@ def command(
 
     chosen = parse_free(free, field="free")
     on = pick_device(device)
-    begin = None
-    if start == "brightfield":
-        from fpm_inr.calibration.brightfield import fit_brightfield
-
-        begin = fit_brightfield(acquisition).instrument
     found_z = z_um is None
     if z_um is None:
         from fpm_inr.calibration.autofocus import autofocus
@@ -125,7 +112,6 @@ def command(
             acquisition,
             z_um=z_um,
             free=chosen,
-            start=begin,
             upsample=upsample,
             height_is_free=found_z,
             steps=steps,

@@ -1,0 +1,83 @@
+"""Where a calibration begins: nominal, or where circles and parallax point, whichever fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.calibration.brightfield import fit_brightfield
+from fpm_inr.calibration.parallax import pupil_from_parallax
+from fpm_inr.calibration.parameters import Free, parse_free
+from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.errors import DataError
+from fpm_inr.forward import Instrument, nominal_instrument
+
+STEPS = 30
+
+
+def find_start(
+    acquisition: Acquisition,
+    z_um: float,
+    free: Free,
+    *,
+    height_is_free: bool = False,
+    upsampling: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Instrument:
+    """Choose where to begin a solve of a plane.
+
+    Where the pose is free, the LED positions of the bright-field circles are tried; where the pupil
+    is free, the phase that the parallax tells. Each is taken if a short solve fits better with it.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    z_um : float
+    free : Free
+        What the solve will learn.
+    height_is_free : bool
+        Leave the pupil's defocus at 0.
+    upsampling, seed, device
+        As for `fit_plane`.
+    """
+
+    def residual(instrument: Instrument) -> float:
+        try:
+            return fit_plane(
+                acquisition,
+                z_um,
+                parse_free("gains"),
+                start=instrument,
+                upsampling=upsampling,
+                steps=STEPS,
+                seed=seed,
+                device=device,
+            ).residual
+        except FloatingPointError:
+            return float("inf")
+
+    best = nominal_instrument(acquisition)
+    if free.pose is None and free.pupil is None:
+        return best
+    lowest = residual(best)
+    if free.pose is not None:
+        try:
+            tried = fit_brightfield(acquisition).instrument
+        except DataError:  # too few bright-field frames: nothing to try
+            tried = best
+        if tried is not best and (found := residual(tried)) < lowest:
+            best, lowest = tried, found
+    if free.pupil is not None:
+        seen = replace(acquisition, illumination=Illumination(best.na_led_xy.numpy()))
+        fixed_height = height_is_free or free.defocus is not None
+        try:
+            phase = pupil_from_parallax(seen, z_um, free.pupil.modes, without_defocus=fixed_height)
+        except DataError:
+            return best
+        tried = replace(best, zernike_rad=phase)
+        if residual(tried) < lowest:
+            best = tried
+    return best
