@@ -15,6 +15,7 @@ from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.engines import conventional
 from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import ConventionalRecipe
+from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 from fpm_inr.simulate import Specimen, preset, simulate
 
@@ -216,8 +217,9 @@ def test_pupil_is_recovered() -> None:
     model, instrument, truth, _ = experiment(0.0)
     aberrated = replace(instrument, zernike_rad=torch.tensor([0, 0, 0, 0, 0.5, 0, 0.4]))
     measured = measure(model, aberrated, truth, 0.0)
-    blind = run(model, instrument, measured, [0.0], passes=60)
-    state = run(model, instrument, measured, [0.0], passes=60, pupil_step=1.0, least_gain=3e-3)
+    known: dict[str, Any] = {"passes": 60, "least_gain": 3e-3, "edge_px": 0}
+    blind = run(model, instrument, measured, [0.0], **known)
+    state = run(model, instrument, measured, [0.0], pupil_step=1.0, **known)
     assert state.history[-1].loss < 0.1 * blind.history[-1].loss
     used = state.instrument(instrument)
     predicted = measure(model, used, image(state), 0.0)
@@ -251,10 +253,23 @@ def test_brightness_counts_where_nothing_else_sets_the_scale() -> None:
     ring = replace(instrument, na_led_xy=torch.tensor([[0.25, 0.0], [0.0, 0.25]]))
     frames = torch.ones(2, *model.shape_y_x)
     ring = replace(ring, gain_led=torch.ones(2))
-    prepared = conventional._Frames(
+    prepared = Visits(
         replace(model, window_led_yx=model.window_led_yx[:2]), ring, frames, ConventionalRecipe()
     )
     assert prepared.is_rim == [False, False]
+
+
+def test_the_edge_of_the_frames_counts_little() -> None:
+    """Light from outside, in the outermost pixels, hardly reaches the middle of the image."""
+    model, instrument, truth, measured = experiment(2.0)
+    spoilt = measured.clone()
+    spoilt[:, :, 0] *= 3
+    found = [
+        image(run(model, instrument, spoilt, [2.0], passes=40, edge_px=edge))[12:-12, 12:-12]
+        for edge in (4, 0)
+    ]
+    errors = [relative_error(one, truth[12:-12, 12:-12]) for one in found]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_background_is_taken_off() -> None:

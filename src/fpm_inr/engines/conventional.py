@@ -21,16 +21,13 @@ from torch import Tensor
 
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import ConventionalRecipe
+from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument
 
 # More planes in one batch outgrow the caches of a CPU without making it faster.
 CPU_PLANES = 8
 CPU_BYTES = 1 << 30
 GPU_MEMORY_SHARE = 0.5
-# Below this intensity (mean bright-field: 1) a predicted pixel has no phase to speak of.
-DARK = 1e-12
-# Light weaker than the direct light by the root of this does not move the pupil.
-PUPIL_FLOOR = 1e-6
 
 
 @dataclass(eq=False)
@@ -170,7 +167,7 @@ def solve(
     checkpoint : callable, optional
         Called with the state every `checkpoint_seconds`.
     """
-    frames = _Frames(model, instrument, amplitude_led_y_x, recipe)
+    visits = Visits(model, instrument, amplitude_led_y_x, recipe)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.batch < state.batches:
@@ -184,12 +181,12 @@ def solve(
             shape = spectrum.shape if recipe.momentum > 0 else (0,)
             state.velocity_z_k = torch.zeros(shape, dtype=spectrum.dtype)
         velocity = state.velocity_z_k.to(model.device)
-        sight = frames.sight(z_um)
+        sight = visits.sight(z_um)
         finished = False
         while not finished:
             before = spectrum.clone() if recipe.momentum > 0 else None
             share = state.share_z.to(model.device)
-            error, gain = frames.one_pass(spectrum, share, sight, pupil)
+            error, gain = visits.one_pass(spectrum, share, sight, pupil)
             error = error.cpu()
             # no such thing as progress from a pass that has not been measured yet
             stalls = error > state.error_z * (1 - recipe.least_gain)
@@ -205,7 +202,7 @@ def solve(
             finished = state.passes == recipe.passes or bool(
                 (state.share_z < recipe.least_step).all()
             )
-            report = _report(state, recipe, frames, float(z_um.mean()), finished)
+            report = _report(state, recipe, visits, float(z_um.mean()), finished)
             state.history.append(report)
             if not math.isfinite(report.loss):
                 raise FloatingPointError(f"the error is not finite in pass {state.passes}")
@@ -225,124 +222,18 @@ def solve(
 def _report(
     state: ConventionalState,
     recipe: ConventionalRecipe,
-    frames: _Frames,
+    visits: Visits,
     z_um: float,
     finished: bool,
 ) -> StepReport:
     error = float(state.error_z.mean())
     left = 0 if finished else recipe.passes - state.passes
-    mse = error * frames.power / frames.amplitude.numel()
+    mse = error * visits.power / visits.amplitude.numel()
     return StepReport(
         state.step,
         state.step + left + recipe.passes * (state.batches - state.batch - 1),
         error,
-        10 * math.log10(frames.peak**2 / mse) if mse > 0 else math.inf,
+        10 * math.log10(visits.peak**2 / mse) if mse > 0 else math.inf,
         z_um,
         state.seconds,
     )
-
-
-class _Frames:
-    """What does not change from pass to pass: frames, LEDs in their order, samples, weights."""
-
-    def __init__(
-        self,
-        model: ForwardModel,
-        instrument: Instrument,
-        amplitude_led_y_x: Tensor,
-        recipe: ConventionalRecipe,
-    ) -> None:
-        self.model = model
-        self.aperture = model.aperture(instrument)
-        background = instrument.background_led
-        if background is not None:
-            light = amplitude_led_y_x.square() - background[:, None, None]
-            amplitude_led_y_x = light.clamp_min(0).sqrt()
-        self.amplitude = amplitude_led_y_x
-        self.power = max(float(amplitude_led_y_x.double().square().sum()), 1e-30)
-        self.peak = float(amplitude_led_y_x.max())
-        na_led = instrument.na_led_xy.norm(dim=1)
-        self.order = na_led.argsort(stable=True).tolist()
-        na = model.optics.na
-        is_rim = (na_led - na).abs() <= recipe.rim_width * na
-        # without a frame whose brightness counts, the scale of the object would be lost
-        anchored = bool(((na_led < na) & ~is_rim).any())
-        self.is_rim = [rim and anchored and recipe.rim_width > 0 for rim in is_rim.tolist()]
-        self.index = model.field_index(torch.arange(model.led_count, device=model.device))
-        self.frame_index = model.frame_index()
-        transmission = self.aperture.transmission_led_k.abs()
-        self.peak_led = transmission.amax(dim=1).square().clamp_min(DARK).tolist()
-        self.pupil_step = recipe.pupil_step
-
-    def sight(self, z_um: Tensor) -> list[Tensor]:
-        """Transfer [z, sample] of every LED at these heights."""
-        z = z_um.to(self.model.device, torch.float32)
-        leds = torch.arange(self.model.led_count, device=self.model.device)
-        return [self.aperture.select(led).at(z)[:, 0] for led in leds.split(1)]
-
-    def one_pass(
-        self, spectrum: Tensor, share: Tensor, sight: list[Tensor], pupil: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Visit every LED once; change the spectra [z, k] (and the pupil) in place.
-
-        Returns the squared error [z] of all frames as they were met, over the frames' power, and
-        the amplitude gains [z, led].
-        """
-        shape = self.model.shape_y_x
-        grid = spectrum.new_zeros(len(spectrum), shape[0] * shape[1])
-        error = torch.zeros(len(spectrum), device=spectrum.device)
-        gains = torch.ones(len(spectrum), self.model.led_count, device=spectrum.device)
-        for led in self.order:
-            transfer = sight[led]
-            if pupil is not None:
-                factor = pupil.flatten()[self.frame_index]
-                transfer = transfer * factor
-            samples = spectrum.index_select(1, self.index[led])
-            grid.index_copy_(1, self.frame_index, samples * transfer)
-            light = torch.fft.ifft2(grid.unflatten(1, shape), norm="forward")
-            change, missed, gains[:, led] = self._change(light, led)
-            error += missed
-            light *= change
-            wrong = torch.fft.fft2(light, norm="forward").flatten(1)
-            wrong = wrong.index_select(1, self.frame_index)
-            if pupil is not None:
-                self._improve(pupil, (samples * sight[led])[0], wrong[0], float(share[0]))
-            back = transfer.conj()
-            rate = share[:, None] / self.peak_led[led]
-            if pupil is not None:
-                rate = rate / factor.abs().max().square().clamp_min(DARK)
-            spectrum.index_add_(1, self.index[led], wrong.mul_(back).mul_(rate))
-        return error / self.power, gains
-
-    def _improve(self, pupil: Tensor, seen: Tensor, wrong: Tensor, share: float) -> None:
-        """Move the pupil [y, x] at the samples, in place, for light [sample] seen without it.
-
-        Ou et al. (2014), Eq. 9: weighted by |light| / its maximum, as the direct light outshines
-        everything else by orders of magnitude.
-        """
-        size = seen.abs()
-        brightest = size.max().clamp_min(DARK)
-        weight = size / (brightest * (size.square() + PUPIL_FLOOR * brightest.square()))
-        change = self.pupil_step * share * weight * seen.conj() * wrong
-        pupil.view(-1).index_add_(0, self.frame_index, change)
-
-    def _change(self, light: Tensor, led: int) -> tuple[Tensor, Tensor, Tensor | float]:
-        """Relative change [z, y, x] that gives the light the measured modulus; error and gain [z].
-
-        Of an LED at the pupil's edge only the pattern counts: how much of its direct light passes
-        is known neither to the model nor to a calibrated NA, and taking it at its word grows
-        fringes (docs/conventional.md).
-        """
-        measured = self.amplitude[led]
-        squares = torch.view_as_real(light).square()
-        intensity = (squares[..., 0] + squares[..., 1]).clamp_min_(DARK)
-        inverse = intensity.rsqrt()
-        gain: Tensor | float = 1.0
-        if self.is_rim[led]:
-            power = measured.square().sum().clamp_min(DARK)
-            match = torch.einsum("yx,zyx->z", measured, intensity * inverse) / power
-            measured = measured * match[:, None, None]
-            gain = 1 / match.clamp_min(1e-3)
-        change = inverse.mul_(measured).sub_(1)
-        missed = (change.square() * intensity).sum(dim=(1, 2))
-        return change, missed, gain

@@ -103,6 +103,9 @@ class ConventionalRecipe(_Settings):
         le=1,
         description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
     )
+    edge_px: int = Field(
+        4, ge=0, description="pixels at the edges of the frames over which trust in them falls to 0"
+    )
 
 
 AnyRecipe = TypeVar("AnyRecipe", Recipe, ConventionalRecipe)

@@ -1,0 +1,151 @@
+"""One pass of the conventional engine: every LED visits the spectra of a batch of planes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fpm_inr.engines.recipe import ConventionalRecipe
+from fpm_inr.forward import ForwardModel, Instrument
+
+# Below this intensity (mean bright-field: 1) a predicted pixel has no phase to speak of.
+DARK = 1e-12
+# Light weaker than the direct light by the root of this does not move the pupil.
+PUPIL_FLOOR = 1e-6
+# A pupil only takes light away; noise must not make single samples grow.
+MOST_PUPIL = 1.2
+
+
+class Visits:
+    """What does not change from pass to pass: frames, LEDs in their order, samples, weights."""
+
+    def __init__(
+        self,
+        model: ForwardModel,
+        instrument: Instrument,
+        amplitude_led_y_x: Tensor,
+        recipe: ConventionalRecipe,
+    ) -> None:
+        self.model = model
+        self.aperture = model.aperture(instrument)
+        background = instrument.background_led
+        if background is not None:
+            light = amplitude_led_y_x.square() - background[:, None, None]
+            amplitude_led_y_x = light.clamp_min(0).sqrt()
+        self.amplitude = amplitude_led_y_x
+        self.trust_y_x = _trust(model.shape_y_x, recipe.edge_px).to(amplitude_led_y_x)
+        trusted = amplitude_led_y_x.square() * self.trust_y_x
+        self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
+        self.peak = float(amplitude_led_y_x.max())
+        na_led = instrument.na_led_xy.norm(dim=1)
+        self.order = na_led.argsort(stable=True).tolist()
+        na = model.optics.na
+        is_rim = (na_led - na).abs() <= recipe.rim_width * na
+        # without a frame whose brightness counts, the scale of the object would be lost
+        anchored = bool(((na_led < na) & ~is_rim).any())
+        self.is_rim = [rim and anchored and recipe.rim_width > 0 for rim in is_rim.tolist()]
+        self.index = model.field_index(torch.arange(model.led_count, device=model.device))
+        self.frame_index = model.frame_index()
+        transmission = self.aperture.transmission_led_k.abs()
+        self.peak_led = transmission.amax(dim=1).square().clamp_min(DARK).tolist()
+        self.pupil_step = recipe.pupil_step
+
+    def sight(self, z_um: Tensor) -> list[Tensor]:
+        """Transfer [z, sample] of every LED at these heights."""
+        z = z_um.to(self.model.device, torch.float32)
+        leds = torch.arange(self.model.led_count, device=self.model.device)
+        return [self.aperture.select(led).at(z)[:, 0] for led in leds.split(1)]
+
+    def one_pass(
+        self, spectrum: Tensor, share: Tensor, sight: list[Tensor], pupil: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Visit every LED once; change the spectra [z, k] (and the pupil) in place.
+
+        Returns the squared error [z] of all frames as they were met, over the frames' power, and
+        the amplitude gains [z, led].
+        """
+        shape = self.model.shape_y_x
+        grid = spectrum.new_zeros(len(spectrum), shape[0] * shape[1])
+        error = torch.zeros(len(spectrum), device=spectrum.device)
+        gains = torch.ones(len(spectrum), self.model.led_count, device=spectrum.device)
+        for led in self.order:
+            transfer = sight[led]
+            if pupil is not None:
+                factor = pupil.flatten()[self.frame_index]
+                transfer = transfer * factor
+            samples = spectrum.index_select(1, self.index[led])
+            grid.index_copy_(1, self.frame_index, samples * transfer)
+            light = torch.fft.ifft2(grid.unflatten(1, shape), norm="forward")
+            change, missed, gains[:, led] = self._change(light, led)
+            error += missed
+            light *= change
+            wrong = torch.fft.fft2(light, norm="forward").flatten(1)
+            wrong = wrong.index_select(1, self.frame_index)
+            if pupil is not None:
+                self._improve(pupil, (samples * sight[led])[0], wrong[0], float(share[0]))
+            back = transfer.conj()
+            rate = share[:, None] / self.peak_led[led]
+            if pupil is not None:
+                rate = rate / factor.abs().max().square().clamp_min(DARK)
+            spectrum.index_add_(1, self.index[led], wrong.mul_(back).mul_(rate))
+        if pupil is not None:
+            self._pin(pupil, spectrum)
+        return error / self.power, gains
+
+    def _improve(self, pupil: Tensor, seen: Tensor, wrong: Tensor, share: float) -> None:
+        """Move the pupil [y, x] at the samples, in place, for light [sample] seen without it.
+
+        Ou et al. (2014), Eq. 9: weighted by |light| / its maximum, as the direct light outshines
+        everything else by orders of magnitude.
+        """
+        size = seen.abs()
+        brightest = size.max().clamp_min(DARK)
+        weight = size / (brightest * (size.square() + PUPIL_FLOOR * brightest.square()))
+        change = self.pupil_step * share * weight * seen.conj() * wrong
+        pupil.view(-1).index_add_(0, self.frame_index, change)
+
+    def _pin(self, pupil: Tensor, spectrum: Tensor) -> None:
+        """Keep the pupil's median modulus at 1, in place: the rest is the object's."""
+        size = pupil.abs()
+        median = size.flatten()[self.frame_index].median()
+        spectrum *= median
+        limited = size.clamp_max(MOST_PUPIL * median) / (size * median).clamp_min(DARK)
+        inside = torch.zeros_like(size, dtype=torch.bool).flatten()
+        inside[self.frame_index] = True
+        pupil *= torch.where(inside.view_as(size), limited, 1)
+
+    def _change(self, light: Tensor, led: int) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Relative change [z, y, x] that gives the light the measured modulus; error and gain [z].
+
+        Of an LED at the pupil's edge only the pattern counts: how much of its direct light passes
+        is known neither to the model nor to a calibrated NA, and taking it at its word grows
+        fringes (docs/conventional.md).
+        """
+        measured = self.amplitude[led]
+        squares = torch.view_as_real(light).square()
+        intensity = (squares[..., 0] + squares[..., 1]).clamp_min_(DARK)
+        inverse = intensity.rsqrt()
+        gain: Tensor | float = 1.0
+        if self.is_rim[led]:
+            power = measured.square().sum().clamp_min(DARK)
+            match = torch.einsum("yx,zyx->z", measured, intensity * inverse) / power
+            measured = measured * match[:, None, None]
+            gain = 1 / match.clamp_min(1e-3)
+        change = inverse.mul_(measured).sub_(1)
+        missed = torch.einsum("yx,zyx->z", self.trust_y_x, change.square().mul_(intensity))
+        return change.mul_(self.trust_y_x), missed, gain
+
+
+def _trust(shape_y_x: tuple[int, int], edge_px: int) -> Tensor:
+    """Weight [y, x] of a frame's pixels: 1, falling to 0 over the edge.
+
+    A solved field goes on periodically, a frame does not: light from outside ends up at its edge,
+    and the field there must be free to bring one side of the frame to the other.
+    """
+
+    def ramp(side: int) -> Tensor:
+        width = min(edge_px, side // 4)
+        inward = torch.minimum(torch.arange(side), torch.arange(side).flip(0))
+        return ((inward + 0.5) / max(width, 0.5)).clamp_max(1.0)
+
+    return ramp(shape_y_x[0])[:, None] * ramp(shape_y_x[1])
