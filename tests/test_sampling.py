@@ -24,7 +24,7 @@ def acquire(
 ) -> Acquisition:
     """Textured frames, bright inside the objective's NA and dim outside it."""
     if frames is None:
-        texture = np.random.default_rng(3).uniform(0.0, 1.0, (illumination.led_count, 16, 16)) ** 3
+        texture = np.random.default_rng(3).uniform(0.0, 1.0, (illumination.led_count, 64, 64)) ** 3
         level = np.where(illumination.na_led < optics.na, 1000.0, 5.0)
         frames = texture * level[:, None, None]
     return Acquisition(frames, optics, illumination)
@@ -93,11 +93,11 @@ def test_numbers_of_the_textbook() -> None:
 
 
 def test_a_good_acquisition_raises_no_warning() -> None:
-    assert sampling.warnings(acquire(grid(0.09))) == ()
+    assert sampling.warnings(acquire(grid(0.1))) == ()
 
 
 def test_coarse_pixels_alias() -> None:
-    assert "alias" in said(acquire(grid(0.09), optics=Optics(0.5, 0.25, 0.6)))
+    assert "alias" in said(acquire(grid(0.1), optics=Optics(0.5, 0.25, 0.6)))
 
 
 def test_sparse_leds_overlap_too_little() -> None:
@@ -110,8 +110,18 @@ def test_no_bright_field() -> None:
 
 
 def test_leds_on_the_edge_of_the_pupil() -> None:
-    light = Illumination(np.vstack([grid(0.09).na_led_xy, [[0.2499, 0.0]]]))
+    light = Illumination(np.vstack([grid(0.1).na_led_xy, [[0.2499, 0.0]]]))
     assert "LED (25, counted from 0)" in said(acquire(light))
+
+
+def test_the_edge_of_the_pupil_is_as_wide_as_a_fourier_sample_of_the_frame() -> None:
+    off_the_edge = 0.015
+    light = Illumination(np.vstack([grid(0.1).na_led_xy, [[OPTICS.na - off_the_edge, 0.0]]]))
+    for side_px in (64, 128):
+        frames = np.ones((light.led_count, side_px, side_px))
+        sample_na = OPTICS.wavelength_um / (side_px * OPTICS.pixel_um)
+        warned = "LED (25, counted from 0)" in said(acquire(light, frames))
+        assert warned == (off_the_edge < sample_na)
 
 
 def test_a_wide_frame_close_to_the_leds_wants_crops() -> None:
@@ -123,24 +133,24 @@ def test_a_wide_frame_close_to_the_leds_wants_crops() -> None:
 
 
 def test_an_led_that_did_not_light() -> None:
-    frames = np.array(acquire(grid(0.09)).frames_led_y_x)
+    frames = np.array(acquire(grid(0.1)).frames_led_y_x)
     frames[[3, 7]] = 0
-    assert "2 frames (3, 7, counted from 0) are all zero" in said(acquire(grid(0.09), frames))
+    assert "2 frames (3, 7, counted from 0) are all zero" in said(acquire(grid(0.1), frames))
 
 
 def test_an_array_in_another_order_mixes_bright_and_dark_field() -> None:
-    right = acquire(grid(0.09))
-    wrong = acquire(grid(0.09), np.roll(right.frames_led_y_x, 2, axis=0))
+    right = acquire(grid(0.1))
+    wrong = acquire(grid(0.1), np.roll(right.frames_led_y_x, 2, axis=0))
     assert "swapped" in said(wrong)
 
 
 def test_saturation() -> None:
-    frames = np.minimum(acquire(grid(0.09)).frames_led_y_x, 700)
-    assert "saturated" in said(acquire(grid(0.09), frames))
+    frames = np.minimum(acquire(grid(0.1)).frames_led_y_x, 700)
+    assert "saturated" in said(acquire(grid(0.1), frames))
 
 
 def test_a_dark_level_that_is_left_in() -> None:
-    light = grid(0.09, 7)
+    light = grid(0.1, 7)
     assert "dark level" not in said(acquire(light))
     assert "dark level" in said(acquire(light, acquire(light).frames_led_y_x + 20))
 

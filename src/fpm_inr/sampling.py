@@ -120,11 +120,15 @@ def _sampling_warnings(acquisition: Acquisition) -> Iterator[str]:
             f"Neighbouring LEDs overlap by {overlap:.0%} in Fourier space; phase wants "
             f"{LEAST_OVERLAP:.0%} or more (closer LEDs, or LEDs further away)."
         )
-    on_edge = np.abs(illumination.na_led - optics.na) <= EDGE_NA_FRACTION * optics.na
+    # a frame of side L tells NAs apart in steps of wavelength / L; angles are rarely known to 1 %
+    sample_na = optics.wavelength_um / (min(acquisition.shape_y_x) * optics.pixel_um)
+    edge_na = max(sample_na, EDGE_NA_FRACTION * optics.na)
+    on_edge = np.abs(illumination.na_led - optics.na) <= edge_na
     if on_edge.any():
         yield (
-            f"{_some('LED', on_edge)} within 1 % of the objective's NA, where a small error of "
-            "angle turns bright field into dark field: calibrate LED positions or leave them out."
+            f"{_some('LED', on_edge)} within {edge_na:.2g} of the objective's NA, where a small "
+            "error of angle turns bright field into dark field: calibrate LED positions or leave "
+            "them out."
         )
     change = _largest_na_change(acquisition)
     if change > LARGEST_NA_CHANGE * optics.na:

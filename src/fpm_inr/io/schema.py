@@ -26,8 +26,11 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+def _as_names(value: Any) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not all(isinstance(name, str) for name in names):
+        raise ValueError("give names in quotes (YAML reads 001 as a number)")
+    return names if value is not None else value
 
 
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_truth_value)]
@@ -45,7 +48,7 @@ class _Part(BaseModel):
 class FramesPart(_Part):
     """Where the frames are and what their numbers mean."""
 
-    file: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
+    file: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names)]
     variable: str | None = None
     axes: str = "lyx"
     values: Literal["intensity", "amplitude"] = "intensity"
@@ -117,6 +120,25 @@ class LedsPart(_Part):
     leave_out: Indices = []
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that comes twice is a mistake: PyYAML keeps the last and is silent."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for name, _ in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                continue  # a list as a key, refused below
+            line = name.start_mark.line + 1
+            if name.value in lines:
+                raise DataError(
+                    f"comes twice, in lines {lines[name.value]} and {line}",
+                    "keep one",
+                    field=name.value,
+                )
+            lines[name.value] = line
+        return super().construct_mapping(node, deep)
+
+
 class Description(_Part):
     """A whole ``acquisition.yaml``."""
 
@@ -134,11 +156,13 @@ def read_description(path: Path) -> Description:
         It cannot be read, is no YAML, or a key is unknown, missing or of the wrong kind.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise DataError(
             f"cannot be read ({error.strerror})", "make it readable", source=path
         ) from error
+    except DataError as error:
+        raise error.at(path) from error
     # PyYAML lets other errors through, such as a ValueError of the date 2020-99-99
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
