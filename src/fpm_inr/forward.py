@@ -80,9 +80,11 @@ class Aperture:
     Parameters
     ----------
     transmission_led_k : Tensor [led, sample]
-        Amplitude transmission (real) or complex pupil (complex) of every sample.
+        Amplitude transmission (real), or with a free pupil complex, of every sample.
     defocus_led_k : Tensor [led, sample]
         Phase per um of defocus, rad/um.
+    phase_led_k : Tensor [led, sample], optional
+        Phase of the aberrations, rad.
     background_led : Tensor [led], optional
         Intensity added to every frame.
     defocus_um : Tensor, scalar, optional
@@ -91,6 +93,7 @@ class Aperture:
 
     transmission_led_k: Tensor
     defocus_led_k: Tensor
+    phase_led_k: Tensor | None = None
     background_led: Tensor | None = None
     defocus_um: Tensor | None = None
 
@@ -98,6 +101,7 @@ class Aperture:
         return Aperture(
             self.transmission_led_k[leds],
             self.defocus_led_k[leds],
+            None if self.phase_led_k is None else self.phase_led_k[leds],
             None if self.background_led is None else self.background_led[leds],
             self.defocus_um,
         )
@@ -107,8 +111,11 @@ class Aperture:
         if self.defocus_um is not None:
             z_um = z_um + self.defocus_um
         phase = z_um[:, None, None] * self.defocus_led_k
-        wave = torch.polar(torch.ones_like(phase), phase)
-        return wave * self.transmission_led_k
+        if self.phase_led_k is not None:
+            phase = phase + self.phase_led_k
+        if self.transmission_led_k.is_complex():
+            return torch.polar(torch.ones_like(phase), phase) * self.transmission_led_k
+        return torch.polar(self.transmission_led_k.expand_as(phase), phase)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,20 +181,20 @@ class ForwardModel:
         # the square root has no gradient at the very centre, where the disc is flat anyway
         radius = squared.clamp_min((edge / 100) ** 2).sqrt()
         transmission = pupil_disc(radius, cutoff, edge) * gain[:, None]
+        phase = None
         if len(instrument.zernike_rad):
             phase = zernike_phase(
                 instrument.zernike_rad,
                 (samples[0] * step_y / cutoff, samples[1] * step_x / cutoff),
                 (rest_y / cutoff, rest_x / cutoff),
             )
-            transmission = torch.polar(torch.ones_like(phase), phase) * transmission
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
         rate = defocus_rate_rad_per_um(squared, wavelength, self.optics.medium_index)
         background = instrument.background_led
         if background is not None and leds is not None:
             background = background[leds]
-        return Aperture(transmission, rate, background, instrument.defocus_um)
+        return Aperture(transmission, rate, phase, background, instrument.defocus_um)
 
     def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
         """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
