@@ -38,7 +38,7 @@ class CalibrationFile(BaseModel):
     nominal_na_led_xy, na_led_xy : [led][x, y]
         Illumination directions as the file states them, and as found, in NA.
     gain_led : [led]
-        Factors of the amplitudes; their logarithms have mean 0.
+        Factors of the amplitudes; over the bright-field LEDs their logarithms have mean 0.
     zernike_rad : [mode]
         Pupil phase, rad RMS, by Noll index from 1.
     background_led : [led], optional

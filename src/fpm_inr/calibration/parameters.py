@@ -7,7 +7,8 @@ pinned:
 - pupil tip and tilt only move every frame: no Noll 2 and 3.
 - defocus of the pupil is the height of the sample: no Noll 4 where the height is free, that is
   where a range is solved or the defocus is learned.
-- total gain against the object's amplitude: the mean logarithm of the gains is 0.
+- total gain against the object's amplitude: over the bright-field LEDs, whose amplitude sets the
+  scale of the frames, the mean logarithm of the gains is 0.
 - a shift of all LED directions is a ramp of the object's phase: solves begin with a clear object,
   whose light lies at zero frequency and stays there.
 - array pitch against distance: only their ratio is learned.
@@ -83,7 +84,7 @@ class Shifts(Learning):
 class Background(Learning):
     """Light of every frame that did not pass the sample coherently, as an amplitude."""
 
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(1e-2, gt=0)
 
 
 class Defocus(Learning):
@@ -167,6 +168,7 @@ class Calibration(nn.Module):
 
     start_na_led_xy: Tensor
     log_gain_led: Tensor
+    gauge_led: Tensor
     start_zernike_rad: Tensor
     zernike_mask: Tensor
     start_pupil_y_x: Tensor | None
@@ -191,6 +193,9 @@ class Calibration(nn.Module):
         self.depth_of_field_um = optics.wavelength_um / optics.na**2
         self.register_buffer("start_na_led_xy", na)
         self.register_buffer("log_gain_led", start.gain_led.log())
+        bright = (na.norm(dim=1) < optics.na).to(na)
+        bright = bright if bright.any() else torch.ones_like(bright)
+        self.register_buffer("gauge_led", bright / bright.sum())
         modes = len(start.zernike_rad)
         if free.pupil is not None:
             modes = max(modes, free.pupil.modes)
@@ -248,7 +253,7 @@ class Calibration(nn.Module):
             defocus = moved if defocus is None else defocus + moved
         return Instrument(
             self.na_led_xy(),
-            (self.log_gain_led - self.log_gain_led.mean()).exp(),
+            (self.log_gain_led - self.log_gain_led @ self.gauge_led).exp(),
             zernike,
             self.start_pupil_y_x,
             background,

@@ -1,0 +1,147 @@
+"""A calibration learned together with a neural field: gauges, resuming, what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.parameters import Calibration, Free, parse_free
+from fpm_inr.engines.progress import StepReport
+from fpm_inr.errors import SettingsError
+from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
+from fpm_inr.reconstruction import data_residual, reconstruct
+from fpm_inr.solution import load_solution
+
+OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
+EVERYTHING = "gains,pupil,pose,shifts,background"
+
+
+def acquisition() -> Acquisition:
+    side = np.linspace(-0.09, 0.09, 5)
+    na_xy = np.array([(x, y) for y in side for x in side])
+    empty = Acquisition(np.ones((25, 32, 32)), OPTICS, Illumination(na_xy))
+    model = compile_forward(empty, 2)
+    random = np.random.default_rng(0)
+    gains = np.exp(random.normal(0, 0.2, 25))
+    instrument = Instrument(
+        torch.tensor(na_xy), torch.tensor(gains), torch.tensor([0, 0, 0, 0, 0.8, -0.5])
+    ).to("cpu")
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.fft.fftfreq(64)[:, None], torch.fft.fftfreq(64)[None, :]
+    noise = torch.fft.fft2(torch.randn(64, 64, generator=generator))
+    part = torch.fft.ifft2(noise * torch.exp(-(y**2 + x**2) / 0.02)).real
+    part = part / part.abs().max()
+    image = torch.polar(1 + 0.4 * part, 0.5 * part)
+    amplitude = model.amplitude(
+        model.spectrum(image)[None],
+        torch.zeros(1),
+        torch.arange(25),
+        model.aperture(instrument),
+    )[0]
+    return Acquisition(amplitude.square().numpy(), OPTICS, Illumination(na_xy))
+
+
+def make(free: Free, *, height_is_free: bool = False) -> Calibration:
+    data = acquisition()
+    return Calibration(
+        nominal_instrument(data), free, OPTICS, data.shape_y_x, height_is_free=height_is_free
+    )
+
+
+def test_what_is_learned_lowers_the_residual_and_is_kept(tmp_path: Path) -> None:
+    data = acquisition()
+    plain = reconstruct(data, steps=80)
+    learned = reconstruct(data, steps=80, calibrate="gains,pupil")
+    assert data_residual(data, learned, [0.0])[0] < 0.5 * data_residual(data, plain, [0.0])[0]
+    assert learned.instrument.gain_led.log().std() > 0.1
+    learned.save(tmp_path / "field.safetensors")
+    loaded = load_solution(tmp_path / "field.safetensors")
+    torch.testing.assert_close(loaded.instrument.gain_led, learned.instrument.gain_led)
+    torch.testing.assert_close(loaded.instrument.zernike_rad, learned.instrument.zernike_rad)
+
+
+def test_background_and_moved_leds_are_kept(tmp_path: Path) -> None:
+    learned = reconstruct(acquisition(), steps=6, calibrate=EVERYTHING)
+    learned.save(tmp_path / "field.safetensors")
+    loaded = load_solution(tmp_path / "field.safetensors").instrument
+    assert loaded.background_led is not None
+    torch.testing.assert_close(loaded.background_led, learned.instrument.background_led)
+    torch.testing.assert_close(loaded.na_led_xy, learned.instrument.na_led_xy)
+
+
+def test_a_resumed_joint_solve_equals_an_unbroken_one(tmp_path: Path) -> None:
+    data, path = acquisition(), tmp_path / "checkpoint.safetensors"
+
+    def stop(report: StepReport) -> None:
+        if report.step == 5:
+            raise KeyboardInterrupt
+
+    keys = {"z_range_um": (-5.0, 5.0), "steps": 12, "calibrate": EVERYTHING}
+    whole = reconstruct(data, **keys)  # type: ignore[arg-type]
+    part = reconstruct(data, **keys, listen=stop, checkpoint=path)  # type: ignore[arg-type]
+    assert part.record["status"] == "interrupted"
+    with pytest.raises(SettingsError, match="other settings"):
+        reconstruct(data, **{**keys, "calibrate": "gains"}, checkpoint=path, resume=True)  # type: ignore[arg-type]
+    resumed = reconstruct(data, **keys, checkpoint=path, resume=True)  # type: ignore[arg-type]
+    for name in ("na_led_xy", "gain_led", "zernike_rad", "background_led"):
+        torch.testing.assert_close(
+            getattr(resumed.instrument, name), getattr(whole.instrument, name), rtol=0, atol=0
+        )
+    np.testing.assert_array_equal(resumed.render(0.0).field_z_y_x, whole.render(0.0).field_z_y_x)
+
+
+def test_gauges_are_pinned() -> None:
+    for height_is_free, defocus_is_pupil in ((True, False), (False, True)):
+        calibration = make(parse_free("pupil,gains"), height_is_free=height_is_free)
+        with torch.no_grad():
+            calibration.zernike_step.fill_(1.0)
+            calibration.log_gain_led += torch.arange(25) / 10 + 3
+        found = calibration.instrument()
+        assert not found.zernike_rad[:3].any()
+        assert bool(found.zernike_rad[3]) == defocus_is_pupil
+        assert found.zernike_rad[4:].all()
+        bright = found.na_led_xy.norm(dim=1) < OPTICS.na
+        assert float(found.gain_led[bright].log().mean().detach()) == pytest.approx(0, abs=1e-5)
+    assert not make(parse_free("pupil,defocus")).zernike_mask[3]
+
+
+def test_nothing_moves_at_the_start() -> None:
+    data = acquisition()
+    found = make(parse_free("gains,pupil,pose,shifts,defocus")).instrument()
+    nominal = nominal_instrument(data).to("cpu")
+    torch.testing.assert_close(found.na_led_xy, nominal.na_led_xy, rtol=0, atol=1e-7)
+    torch.testing.assert_close(found.gain_led, nominal.gain_led)
+    assert not found.zernike_rad.any()
+    assert float(found.defocus_um.detach()) == 0  # type: ignore[union-attr]
+
+
+def test_a_parameter_learns_only_between_its_start_and_stop() -> None:
+    free = parse_free({"pupil": {"learning_rate": 0.1, "start": 0.25, "stop": 0.5}})
+    assert free.pupil is not None
+    assert [free.pupil.rate(done, 0.5) for done in (0.0, 0.25, 0.49, 0.5)] == [0, 0.05, 0.05, 0]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("colour", "names 'colour'"),
+        ("", "give one or more"),
+        (3, "give one or more"),
+        ({"pupil": {"modes": 3}}, "calibrate.pupil.modes"),
+        ({"pupil": {"mode": 3}}, "calibrate.pupil.mode: extra"),
+        ({"gains": {"start": 0.6, "stop": 0.5}}, "start must lie before stop"),
+        ({"pose": {"learning_rate": -1}}, "calibrate.pose.learning_rate"),
+    ],
+)
+def test_unknown_names_and_values_out_of_range_are_refused(content: object, text: str) -> None:
+    with pytest.raises(SettingsError, match=text) as caught:
+        parse_free(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parameter_may_be_named_as_fixed() -> None:
+    assert parse_free({"pupil": True, "pose": False}).names == ["pupil"]
