@@ -26,7 +26,7 @@ def slices(count: int = 9, shape: tuple[int, int] = (150, 131)) -> list[ImageSta
         image = np.choose(low, levels) * (low + 1 - away) + np.choose(
             np.minimum(low + 1, count - 1), levels
         ) * (away - low)
-        image = image * (np.arange(shape[0])[:, None] > 90)  # nothing to see above
+        image = np.where(np.arange(shape[0])[:, None] > 90, image, 0.01 * noise)  # no focus above
         field = (1 + image) * np.exp(1j * image)
         stacks.append(ImageStack(field[None], np.array([2.0 * n]), 0.3))
     return stacks

@@ -24,8 +24,15 @@ import click
 @click.option(
     "--raw", is_flag=True, help="Show the raw frame that the field was made from on the other side."
 )
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Keep features as stored; otherwise one byte each, in a file half as large.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
-def command(field: Path, output: Path, beside: Path | None, raw: bool, overwrite: bool) -> None:
+def command(
+    field: Path, output: Path, beside: Path | None, raw: bool, exact: bool, overwrite: bool
+) -> None:
     """Write FIELD as one HTML file that anyone can open and focus.
 
     FIELD is a field file, or the folder that `fpm-inr reconstruct` wrote. The page opens with a
@@ -41,5 +48,5 @@ def command(field: Path, output: Path, beside: Path | None, raw: bool, overwrite
         raise OutputError(
             "exists already", "choose another name or give --overwrite", source=output
         )
-    size = export_page(gather(field, beside, raw), output)
+    size = export_page(gather(field, beside, raw), output, exact=exact)
     click.echo(f"{output}: {size / 1e6:.1f} MB")

@@ -7,11 +7,20 @@ from pathlib import Path
 
 from fpm_inr.io.replacing import replacing
 from fpm_inr.viewer.page import page_html
+from fpm_inr.viewer.shrink import with_byte_features
 from fpm_inr.viewer.sources import Source
 
 
-def export_page(sources: list[Source], path: str | Path) -> int:
+def export_page(sources: list[Source], path: str | Path, *, exact: bool = False) -> int:
     """Write a page that opens from disk and works offline; return its size in bytes.
+
+    Parameters
+    ----------
+    sources : list of Source
+        The main field first.
+    path : str or Path
+    exact : bool
+        Keep features as they are stored; otherwise one byte each, in a file half as large.
 
     Raises
     ------
@@ -23,7 +32,8 @@ def export_page(sources: list[Source], path: str | Path) -> int:
     named, payloads = [], {}
     for number, source in enumerate(sources):
         element = f"field-{number}"
-        payloads[element] = gzip.compress(source.read(), compresslevel=6, mtime=0)
+        packed = source if exact else with_byte_features(source)
+        payloads[element] = gzip.compress(packed.read(), compresslevel=6, mtime=0)
         named.append({"name": source.name, "element": element})
     page = page_html(sources[0].name, named, payloads)
     with replacing(path) as beside:

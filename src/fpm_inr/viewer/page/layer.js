@@ -5,7 +5,7 @@ import { dropTarget, makeTarget, makeTexture } from "./gl.js";
 import { gridOf } from "./source.js";
 
 export const TILE = 128;
-const PREVIEW_MS = 40;
+const PREVIEW_MS = 60;
 const TILES_MS = 60;
 const PREVIEW_SIDE = 1024;
 
@@ -83,7 +83,7 @@ export class Layer {
         gl, Math.max(grid.width, preview.width), Math.max(grid.height, preview.height)));
     }
     Object.assign(preview, { origin: [x, y], step, area, used: [grid.width, grid.height] });
-    pace.run(grid.width * grid.height, () => this.source.draw(this.shown, grid, preview));
+    pace.run(() => this.source.draw(this.shown, grid, preview));
   }
 
   #previewHolds(seen) {
@@ -110,7 +110,7 @@ export class Layer {
     const { pace, full } = this;
     const { width, height } = this.source.field;
     const batch = tiles.slice(0, Math.max(1, Math.floor(pace.samplesIn(TILES_MS) / TILE ** 2)));
-    pace.run(batch.length * TILE ** 2, () => {
+    pace.run(() => {
       for (const { row, column } of batch) {
         const [x, y] = [column * TILE, row * TILE];
         const size = [Math.min(TILE, width - x), Math.min(TILE, height - y)];

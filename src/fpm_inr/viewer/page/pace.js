@@ -1,18 +1,17 @@
-// Keeps the graphics card busy but never flooded: one batch at a time, sized by how long the last
-// ones took.
+// Keeps the graphics card busy but never flooded: one batch at a time, sized by how fast the card is.
 
-const FIRST_SAMPLES_PER_MS = 3000;
+const QUICK_MS = 25; // about one frame: the card has time to spare
+const SLOW_MS = 500;
 
 export class Pace {
   #gl;
   #fence = null;
-  #samples = 0;
   #began = 0;
 
   constructor(gl) {
     this.#gl = gl;
-    this.samplesPerMs = FIRST_SAMPLES_PER_MS;
-    this.lastMs = 0;
+    this.samplesPerMs = 500;
+    this.least = 100;
   }
 
   /** Whether the last batch is still being drawn. */
@@ -23,14 +22,18 @@ export class Pace {
     if (status === gl.TIMEOUT_EXPIRED) return true;
     gl.deleteSync(this.#fence);
     this.#fence = null;
-    this.lastMs = Math.max(performance.now() - this.#began, 1);
-    this.#learn(this.#samples, this.lastMs);
+    this.#adapt(performance.now() - this.#began);
     return false;
   }
 
+  /** Learn from samples that were waited for, with nothing else to do. */
+  calibrate(samples, ms) {
+    this.samplesPerMs = samples / Math.max(ms, 0.5);
+    this.least = this.samplesPerMs / 4;
+  }
+
   /** Draw a batch. */
-  run(samples, draw) {
-    this.#samples = samples;
+  run(draw) {
     this.#began = performance.now();
     draw();
     this.#fence = this.#gl.fenceSync(this.#gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
@@ -42,11 +45,9 @@ export class Pace {
     return Math.max(4096, this.samplesPerMs * ms);
   }
 
-  // Waiting for the next frame dwarfs a small batch: one that took hardly longer than a frame says
-  // only that more would fit.
-  #learn(samples, ms) {
-    const seen = samples / ms;
-    if (ms < 20) this.samplesPerMs = Math.max(this.samplesPerMs * 1.5, seen);
-    else this.samplesPerMs = (this.samplesPerMs + seen) / 2;
+  // A batch's time holds the drawing of the page as well, so it tells extremes only.
+  #adapt(ms) {
+    if (ms < QUICK_MS) this.samplesPerMs *= 1.3;
+    if (ms > SLOW_MS) this.samplesPerMs = Math.max(this.samplesPerMs * 0.7, this.least);
   }
 }

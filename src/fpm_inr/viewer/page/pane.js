@@ -4,7 +4,7 @@ import { between } from "./focus.js";
 import { Layer } from "./layer.js";
 import { gridOf } from "./source.js";
 import {
-  amplitudesOf, greyRange, meanPhase, percentiles, phaseLimit, phasesOf, wrapped,
+  amplitudesOf, greyRange, meanPhase, phaseLimit, phasesOf, sortedPercentiles, wrapped,
 } from "./statistics.js";
 
 const HEIGHTS = 17; // that contrast and phase reference are taken from
@@ -17,7 +17,7 @@ export class Pane {
     this.name = name;
     this.layer = new Layer(gl, source, pace);
     this.depth = null; // of scanDepth
-    this.#survey(probe);
+    this.#survey(probe, pace);
   }
 
   /** The nearest height that this pane has. */
@@ -27,7 +27,7 @@ export class Pane {
 
   /** Amplitudes (of fields scaled to 1) shown as black and white. */
   amplitudeRange(percent) {
-    return greyRange(...percentiles(this.amplitudes, [percent, 100 - percent]));
+    return greyRange(...sortedPercentiles(this.amplitudes, [percent, 100 - percent]));
   }
 
   /** Phase of the mean field, which is shown as zero. */
@@ -36,7 +36,7 @@ export class Pane {
     return this.references[low] + share * (this.references[high] - this.references[low]);
   }
 
-  #survey(probe) {
+  #survey(probe, pace) {
     const { field } = this;
     const [low, high] = field.zRange;
     const spread = Array.from({ length: HEIGHTS }, (_, n) => low + ((high - low) * n) / (HEIGHTS - 1));
@@ -46,8 +46,11 @@ export class Pane {
       ...gridOf(0, 0, field.width, field.height, step),
       origin: [0.5 - step / 2, 0.5 - step / 2],
     };
+    probe.read(this.source, { z: low }, grid); // compiles: not to be timed
+    const began = performance.now();
     const slices = probe.readMany(this.source, this.heights.map((z) => ({ z })), grid);
-    this.amplitudes = Float32Array.from(slices.flatMap((pairs) => [...amplitudesOf(pairs)]));
+    pace.calibrate(slices.length * grid.width * grid.height, performance.now() - began);
+    this.amplitudes = Float32Array.from(slices.flatMap((p) => [...amplitudesOf(p)])).sort();
     this.references = [];
     for (const pairs of slices) {
       const before = this.references.at(-1) ?? 0;

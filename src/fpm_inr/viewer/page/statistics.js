@@ -2,7 +2,11 @@
 
 /** Values below which these percentages lie, e.g. [0.5, 99.5]. */
 export function percentiles(values, percents) {
-  const sorted = Float32Array.from(values).sort();
+  return sortedPercentiles(Float32Array.from(values).sort(), percents);
+}
+
+/** The same of ascending values. */
+export function sortedPercentiles(sorted, percents) {
   return percents.map((percent) => {
     const at = (Math.min(Math.max(percent, 0), 100) / 100) * (sorted.length - 1);
     const low = Math.floor(at);

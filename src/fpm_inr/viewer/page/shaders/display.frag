@@ -24,6 +24,7 @@ const int WIDEST = 4;  // samples averaged a side, at most
 
 // Sums of: amplitude, and the field relative to the reference.
 vec3 weigh(vec2 value) {
+  if (view == 0) return vec3(value.x, 0.0, 0.0);
   float angle = value.y - reference;
   return vec3(value.x, value.x * cos(angle), value.x * sin(angle));
 }
