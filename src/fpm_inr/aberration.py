@@ -81,7 +81,8 @@ def _shift_table(
     table = np.linalg.lstsq(monomials, np.stack(values, axis=1), rcond=None)[0].T
     table[np.abs(table) < 1e-9] = 0.0
     before, after = powers[:, None, :], powers[None, :, :]
-    falls = np.asarray(after <= before).all(axis=-1)
+    falls = np.all(after <= before, axis=-1)
+    assert isinstance(falls, np.ndarray)
     binomial = np.array([[math.comb(n, k) for k in range(degree + 1)] for n in range(degree + 1)])
     factors = falls * binomial[before, after].prod(axis=-1).astype(np.float64)
     rest = (before - after) * falls[:, :, None]

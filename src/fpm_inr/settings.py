@@ -20,7 +20,8 @@ class ReconstructSettings(BaseModel):
     color: Literal["r", "g", "b"] | None = None
     medium_index: float | None = None
     crop: tuple[int, int, int, int] | None = None
-    z_range_um: tuple[float, float] = (0.0, 0.0)
+    z_range_um: tuple[float, float] | Literal["auto"] = (0.0, 0.0)
+    orient: Literal["stated", "auto"] = "stated"
     upsample: int | None = None
     engine: Literal["inr", "conventional"] = "inr"
     recipe: str = "default"

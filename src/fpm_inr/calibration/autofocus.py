@@ -110,10 +110,13 @@ def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> Foc
     leds = bright_field(acquisition)
     na_xy = acquisition.illumination.na_led_xy[leds]
     slope = na_xy / np.sqrt(optics.medium_index**2 - (na_xy**2).sum(axis=1, keepdims=True))
-    if z_um is None:
+    if z_um is not None:
+        heights = np.asarray(z_um, dtype=np.float64)
+    else:
         step = depth_of_field_um(optics) / STEPS_PER_DEPTH_OF_FIELD
         far = MOST_PARALLAX * min(shape) * optics.pixel_um / np.hypot(*slope.T).max()
-        z_um = step * np.arange(-int(far / step), int(far / step) + 1)
+        steps = int(far / step)
+        heights = np.linspace(-steps * step, steps * step, 2 * steps + 1, dtype=np.float64)
     frames = acquisition.frames_led_y_x[leds]
     frames = frames / np.maximum(frames.mean(axis=(1, 2), keepdims=True), 1e-12) - 1
     fy = np.fft.fftfreq(shape[0], optics.pixel_um)
@@ -123,7 +126,7 @@ def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> Foc
     power = (np.fft.ifft2(spectra).real ** 2).mean(axis=0)
     tiles = _tiles(shape)
     whole, parts = [], []
-    for z in z_um:
+    for z in heights:
         # moved back along the parallax -z tan(angle)
         ramp_y = np.exp(-2j * np.pi * np.outer(slope[:, 1] * z, fy)).astype(np.complex64)
         ramp_x = np.exp(-2j * np.pi * np.outer(slope[:, 0] * z, fx)).astype(np.complex64)
@@ -134,8 +137,8 @@ def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> Foc
     contrast = np.array([power[tile].mean() for tile in tiles])
     by_tile = np.array(parts)
     telling = np.flatnonzero(contrast > LEAST_CONTRAST * contrast.mean())
-    peaks = [_peak(z_um, by_tile[:, tile]) for tile in telling]
-    return FocusCurve(np.asarray(z_um), np.array(whole), np.array(peaks))
+    peaks = [_peak(heights, by_tile[:, tile]) for tile in telling]
+    return FocusCurve(heights, np.array(whole), np.array(peaks))
 
 
 def autofocus(

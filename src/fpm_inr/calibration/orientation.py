@@ -18,7 +18,7 @@ from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError
-from fpm_inr.illumination import arrange
+from fpm_inr.illumination import FloatArray, arrange
 
 CROP_PX = 64
 STEPS = 40
@@ -92,22 +92,27 @@ class OrientationCheck:
 
 def oriented(acquisition: Acquisition, orientation: Orientation) -> Acquisition:
     """Return the acquisition with its LED map changed."""
-    keys = {
-        "transpose": orientation.transpose,
-        "flip_x": orientation.flip_x,
-        "flip_y": orientation.flip_y,
-    }
     geometry = acquisition.illumination.geometry
     if geometry is None:
-        na_xy = arrange(acquisition.illumination.na_led_xy, **keys)
+        na_xy = _arranged(acquisition.illumination.na_led_xy, orientation)
         return replace(acquisition, illumination=Illumination(na_xy))
     places = geometry.position_led_xyz_mm
     turned = replace(
-        geometry, position_led_xyz_mm=np.hstack([arrange(places[:, :2], **keys), places[:, 2:]])
+        geometry,
+        position_led_xyz_mm=np.hstack([_arranged(places[:, :2], orientation), places[:, 2:]]),
     )
     assert acquisition.axis_y_x_px is not None
     offset = offset_from_axis_um(acquisition.axis_y_x_px, acquisition.shape_y_x, acquisition.optics)
     return replace(acquisition, illumination=Illumination(turned.na_at(*offset), turned))
+
+
+def _arranged(places_xy: FloatArray, orientation: Orientation) -> FloatArray:
+    return arrange(
+        places_xy,
+        transpose=orientation.transpose,
+        flip_x=orientation.flip_x,
+        flip_y=orientation.flip_y,
+    )
 
 
 def check_orientation(

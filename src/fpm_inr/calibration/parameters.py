@@ -69,8 +69,7 @@ class Pupil(Learning):
 class Pose(Learning):
     """Shift, rotation, scale and tilt of the LED array; rates in Fourier samples."""
 
-    learning_rate: float = Field(0.05, gt=0)
-    start: float = Field(0.1, ge=0, lt=1)
+    learning_rate: float = Field(0.2, gt=0)
 
 
 class Shifts(Learning):

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fpm_inr.acquisition import Acquisition
     from fpm_inr.engines.progress import StepReport
 
 
@@ -35,6 +38,16 @@ if TYPE_CHECKING:
     nargs=2,
     metavar="MIN MAX",
     help="Heights to solve, in um; equal ones solve a single image.  [default: 0 0]",
+)
+@click.option(
+    "--auto-z-range",
+    is_flag=True,
+    help="Find the heights that hold the sample, from the parallax of the bright field.",
+)
+@click.option(
+    "--orient",
+    type=click.Choice(["stated", "auto"]),
+    help="auto: turn or mirror the LED map where that clearly fits better.  [default: stated]",
 )
 @click.option(
     "--upsample",
@@ -93,6 +106,7 @@ def command(
     resume: bool,
     full_precision: bool,
     overwrite: bool,
+    auto_z_range: bool,
     **options: Any,
 ) -> None:
     """Solve DATA for a focus stack and write it to a folder.
@@ -107,6 +121,10 @@ def command(
 
     began = time.perf_counter()
     console = Console(stderr=True)
+    if auto_z_range:
+        if options["z_range_um"] is not None:
+            raise click.UsageError("Give --z-range or --auto-z-range, not both.")
+        options["z_range_um"] = "auto"
     settings = gather_settings(config, options)
     given = settings.model_dump(include=settings.model_fields_set)
     check_options(settings.engine, given)
@@ -126,12 +144,17 @@ def command(
         )
     for warning in warnings(acquisition):
         console.print(f"[yellow]Warning:[/] {warning}")
+    if settings.orient == "auto":
+        acquisition = _orient(console, acquisition)
+    z_range_um = settings.z_range_um
+    if z_range_um == "auto":
+        z_range_um = _z_range(console, acquisition)
     load_seconds = time.perf_counter() - began
 
     with _Progress(console) as progress:
         solution = reconstruct(
             acquisition,
-            z_range_um=settings.z_range_um,
+            z_range_um=z_range_um,
             upsample=settings.upsample,
             engine=settings.engine,
             recipe=settings.recipe,
@@ -171,6 +194,29 @@ def command(
     if solution.record["status"] == "interrupted":
         console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
         sys.exit(130)
+
+
+def _orient(console: Console, acquisition: Acquisition) -> Acquisition:
+    """Turn the LED map into the orientation that fits, and say so."""
+    from fpm_inr.calibration.orientation import check_orientation, oriented
+
+    with console.status("Checking the orientation of the LED map"):
+        check = check_orientation(acquisition)
+    console.print(f"Orientation of the LED map: {check.best}.")
+    return oriented(acquisition, check.best)
+
+
+def _z_range(console: Console, acquisition: Acquisition) -> tuple[float, float]:
+    """Find the heights that hold the sample; print the focus curve."""
+    from fpm_inr.calibration.autofocus import find_z_range
+
+    (low, high), curve = find_z_range(acquisition)
+    top = float(curve.score_z.max())
+    for z_um, score in zip(curve.z_um, curve.score_z, strict=True):
+        if low - (high - low) / 2 <= z_um <= high + (high - low) / 2:
+            console.print(f"{z_um:8.1f} um  {'▒' * round(40 * float(score) / top)}")
+    console.print(f"Heights that hold the sample: {low:.1f} to {high:.1f} um.")
+    return low, high
 
 
 def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
