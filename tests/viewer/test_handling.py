@@ -56,6 +56,7 @@ def test_slider_keys_wheel_and_click(page: Any) -> None:
     after = state(page)
     assert after["z"] == pytest.approx(page.run("return fpmInr.focus.best"))
     assert "Sharpest at" in page.run("return focusText.textContent")
+    assert not page.run("return focusPlot.hasAttribute('hidden')")
     ActionChains(page.driver).move_to_element_with_offset(overlay, -90, 40).perform()
     page.wait("readout.textContent.includes('√counts')")
     overlay.send_keys("+")

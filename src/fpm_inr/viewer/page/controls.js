@@ -150,7 +150,8 @@ export function connect(app, config) {
     showContrast(app);
     if (app.focus) showFocus(app);
     const { profile } = app;
-    element("profilePlot").hidden = element("clear").hidden = !profile;
+    element("profilePlot").toggleAttribute("hidden", !profile); // an SVG has no property of it
+    element("clear").hidden = !profile;
     element("profileText").hidden = Boolean(profile);
     if (profile) drawPlot(element("profilePlot"), { x: profile.um, y: profile.values, unit: "µm" });
   }
@@ -191,7 +192,7 @@ function showFocus(app) {
   element("focusText").textContent =
     `Sharpest at z = ${best.toFixed(2)} µm` +
     (isAtEnd ? ", an end of the range: focus may lie beyond it." : ".");
-  element("focusPlot").hidden = false;
+  element("focusPlot").removeAttribute("hidden");
   drawPlot(element("focusPlot"), {
     x: z,
     y: curve,

@@ -50,8 +50,8 @@ function drawDivider(context, { divider, names }, px) {
   context.textBaseline = "middle";
   context.fillText("◂ ▸", divider, height / 2);
   context.textBaseline = "alphabetic";
-  if (divider > px(60)) outlined(context, names[0], divider - px(12), px(24), "right", px);
-  if (divider < width - px(60)) outlined(context, names[1], divider + px(12), px(24), "left", px);
+  if (divider > px(60)) outlined(context, names[0], divider - px(12), px(76), "right", px);
+  if (divider < width - px(60)) outlined(context, names[1], divider + px(12), px(76), "left", px);
 }
 
 function drawPoint(context, [x, y], px) {
