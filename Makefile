@@ -18,7 +18,7 @@ demo: install
 	rm -rf $(DEMO)
 	$(BIN)/fpm-inr simulate --preset demo -o $(DEMO)/data
 	$(BIN)/fpm-inr reconstruct $(DEMO)/data/acquisition.h5 -o $(DEMO)/result --z-range -8 8
-	$(BIN)/fpm-inr focus $(DEMO)/result/field.safetensors -o $(DEMO)/focus
+	$(BIN)/fpm-inr focus $(DEMO)/result/field.safetensors -o $(DEMO)/focus --data $(DEMO)/data/acquisition.h5
 	$(BIN)/fpm-inr evaluate $(DEMO)/focus/all_in_focus.npy $(DEMO)/data/truth.h5 -o $(DEMO)/comparison.png
 	$(BIN)/fpm-inr render $(DEMO)/result/field.safetensors -o $(DEMO)/stack.ome.tif
 	@echo

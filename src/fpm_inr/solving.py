@@ -74,7 +74,8 @@ def inr_task(
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     is_flat = z_range_um[0] == z_range_um[1]
     torch.manual_seed(seed)
-    field = NeuralField(model.field_shape_y_x, z_range_um, **chosen.field_settings(is_flat))
+    sizes = chosen.field_settings(z_range_um, acquisition.optics)
+    field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
     plan = make_plan(
         chosen.order_for(is_flat),
         na_led=acquisition.illumination.na_led,

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fpm_inr.acquisition import Optics
 from fpm_inr.engines.plan import make_plan, paper_z_count
 from fpm_inr.engines.recipe import EpochOrder, SweepOrder, load_recipe, make_recipe, recipe_names
 from fpm_inr.errors import SettingsError
@@ -95,7 +96,24 @@ def test_shipped_recipes_load() -> None:
     paper = load_recipe("paper")
     assert isinstance(paper.order, EpochOrder)
     assert paper.order.epochs == 15
-    assert paper.field_settings(is_flat=True)["z_nodes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "z_range_um", "nodes"),
+    [
+        ("default", (-4.0, 4.0), 5),  # never fewer than the paper's
+        ("default", (-60.0, 20.0), 9),  # 80 um in depths of field of 10.64 um
+        ("default", (-900.0, 900.0), 64),
+        ("default", (3.0, 3.0), 1),
+        ("paper", (-60.0, 20.0), 5),
+        ("paper", (3.0, 3.0), 1),
+    ],
+)
+def test_z_nodes_follow_the_depth_of_field(
+    recipe: str, z_range_um: tuple[float, float], nodes: int
+) -> None:
+    optics = Optics(wavelength_um=0.63, na=0.25, pixel_um=0.645, medium_index=1.33)
+    assert load_recipe(recipe).field_settings(z_range_um, optics)["z_nodes"] == nodes
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
+
+FEWEST_NODES, MOST_NODES = 5, 64  # of a z line that follows the depth of field; the paper has 5
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -23,7 +27,9 @@ class FieldSettings(_Settings):
     channels: int = Field(32, ge=1, le=256)
     hidden: int = Field(32, ge=1, le=256)
     plane_divisor: int = Field(2, ge=1, le=16)
-    z_nodes: int = Field(5, ge=1, le=64)
+    z_nodes: int | None = Field(
+        None, ge=1, le=64, description="left out: one per depth of field of a frame, from 5 to 64"
+    )
     layer_norm: bool = False
     shared_features: bool = True
     unit_start: bool = True
@@ -77,10 +83,14 @@ class Recipe(_Settings):
         """Return the order for a single image (flat) or a stack."""
         return self.order_2d if is_flat and self.order_2d is not None else self.order
 
-    def field_settings(self, is_flat: bool) -> dict[str, Any]:
+    def field_settings(self, z_range_um: tuple[float, float], optics: Optics) -> dict[str, Any]:
         """Return the field's settings as keywords; a single image needs one z node."""
-        settings = self.field.model_dump()
-        return {**settings, "z_nodes": 1} if is_flat else settings
+        nodes = self.field.z_nodes
+        width_um = z_range_um[1] - z_range_um[0]
+        if nodes is None:
+            depth_of_field_um = 0.5 * optics.medium_index / optics.na**2
+            nodes = min(max(FEWEST_NODES, 1 + math.ceil(width_um / depth_of_field_um)), MOST_NODES)
+        return {**self.field.model_dump(), "z_nodes": nodes if width_um > 0 else 1}
 
 
 class ConventionalRecipe(_Settings):
