@@ -133,9 +133,7 @@ def claim(folder: Path, settings: BenchmarkSettings) -> None:
         beside.write_text(json.dumps(settings.identity, indent=1) + "\n", encoding="utf-8")
 
 
-def too_large(
-    size: int, method: Method, settings: BenchmarkSettings, cases: list[Outcome]
-) -> str:
+def too_large(size: int, method: Method, settings: BenchmarkSettings, cases: list[Outcome]) -> str:
     """Say why a case is not begun unasked; empty where it is.
 
     Time and memory are foretold from the largest finished case of the method, both in proportion to

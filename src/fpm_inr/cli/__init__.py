@@ -18,6 +18,7 @@ VERBS = {
     "render": "Render a solution at any z into images, stacks or movies.",
     "focus": "All-in-focus image, depth map and focus curves of a solution.",
     "evaluate": "Compare a result with a reference.",
+    "benchmark": "Compare engines and recipes on this machine: time, memory, storage, error.",
     "simulate": "Make an acquisition of a known specimen.",
     "view": "Look at a solution in the browser, at any z.",
     "export": "Write a solution as one HTML file that focuses in any browser.",

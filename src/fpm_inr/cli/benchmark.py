@@ -1,0 +1,158 @@
+"""``fpm-inr benchmark``: engines against each other on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of whole numbers such as 128,256") from None
+
+
+def _names(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@click.command("benchmark")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for everything; finished cases in it are not run again.",
+)
+@click.option(
+    "--sizes",
+    default="128,256,512,1024",
+    show_default=True,
+    callback=_numbers,
+    help="Sides of the patches, in frame pixels.",
+)
+@click.option(
+    "--engines", default="inr,conventional", show_default=True, callback=_names, help="Engines."
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    default="default",
+    show_default=True,
+    callback=_names,
+    metavar="NAME,...",
+    help="Recipes, each run with every engine: default, paper or YAML files.",
+)
+@click.option("--slices", default=161, show_default=True, help="Planes of the stack.")
+@click.option("--repeats", default=1, show_default=True, help="Solves of every case.")
+@click.option(
+    "--z-range",
+    "z_range_um",
+    type=float,
+    nargs=2,
+    metavar="MIN MAX",
+    help="Heights to solve, in um.  [default: -12 12 for simulated frames]",
+)
+@click.option("--photons", type=float, help="Simulated: at the brightest pixel.  [default: 5000]")
+@click.option(
+    "--tilt",
+    "tilt_deg",
+    type=float,
+    metavar="DEG",
+    help="Simulated: tilt of the specimen.  [default: it spans half of the z range at every size]",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Measured frames instead of simulated ones; patches are cut from their middle.",
+)
+@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Of --data.")
+@click.option("--medium-index", type=float, metavar="N", help="Of --data.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option("--seed", default=0, show_default=True, help="Of the simulation and of the solves.")
+@click.option("--yes", is_flag=True, help="Also run what seems too large for this machine.")
+def command(
+    output: Path,
+    sizes: tuple[int, ...],
+    engines: tuple[str, ...],
+    recipes: tuple[str, ...],
+    slices: int,
+    repeats: int,
+    z_range_um: tuple[float, float] | None,
+    photons: float | None,
+    tilt_deg: float | None,
+    data: Path | None,
+    wavelength_um: float | None,
+    medium_index: float | None,
+    device: str,
+    seed: int,
+    yes: bool,
+) -> None:
+    """Compare engines and recipes in time, memory, storage and error.
+
+    Frames of a tilted blood smear are simulated at every patch size (or cut from --data). Each
+    solve runs in a process of its own, engines in turn. Writes benchmark.md, benchmark.json,
+    images.png and cost.png. Ctrl-C keeps finished cases; the same command goes on from there.
+
+    \b
+    fpm-inr benchmark -o bench --sizes 128,256
+    fpm-inr benchmark -o algae --data algae_r.mat --wavelength 0.63 --z-range -60 20 --sizes 128
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from fpm_inr.errors import SettingsError
+
+    simulated = {"photons": photons, "tilt": tilt_deg}
+    measured = {"wavelength": wavelength_um, "medium index": medium_index}
+    for name, value in (simulated if data is not None else measured).items():
+        if value is not None:
+            kind = "simulated" if data is not None else "measured"
+            raise SettingsError(f"is for {kind} frames", "leave it out", field=name)
+    if data is not None and z_range_um is None:
+        raise SettingsError("is not known for --data", "give --z-range MIN MAX", field="z range")
+
+    from fpm_inr.benchmark import BenchmarkSettings, run_benchmark
+    from fpm_inr.benchmark.figures import write_figures
+    from fpm_inr.benchmark.table import table
+
+    settings = BenchmarkSettings(
+        sizes=sizes,
+        engines=engines,
+        recipes=recipes,
+        slices=slices,
+        repeats=repeats,
+        z_range_um=z_range_um or (-12.0, 12.0),
+        photons=5000.0 if photons is None else photons,
+        tilt_deg=tilt_deg,
+        data=data,
+        wavelength_um=wavelength_um,
+        medium_index=medium_index,
+        device=device,
+        seed=seed,
+    )
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=None)
+        said = ""
+
+        def listen(what: str, step: int = 0, total: int | None = None) -> None:
+            nonlocal said
+            if what != said:
+                said = what
+                progress.console.print(what, highlight=False)
+                progress.reset(task, description=what, total=None)
+            progress.update(task, completed=step, total=total)
+
+        outcome = run_benchmark(output, settings, large=yes, listen=listen)
+        listen("figures")
+        text = table(outcome)
+        (output / "benchmark.md").write_text(text, encoding="utf-8")
+        write_figures(output, outcome, settings)
+    click.echo(text)
+    click.echo(f"Wrote {output}")
