@@ -28,6 +28,7 @@ from fpm_inr.engines.recipe import (
 from fpm_inr.errors import SettingsError
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.fields.pixel import PixelField
+from fpm_inr.heights import MOST
 from fpm_inr.sampling import synthetic_na
 
 if TYPE_CHECKING:
@@ -205,13 +206,20 @@ def plane_heights_um(
                 "give at least 2 for a range, and 1 for a single height",
                 field="planes",
             )
-        return np.linspace(low, high, planes)
+        return _even(low, high, planes)
     if z_step_um is None:
         steepest = synthetic_na(optics, illumination)
         z_step_um = optics.medium_index * optics.wavelength_um / steepest**2 / 2
     if not (math.isfinite(z_step_um) and z_step_um > 0):
         raise SettingsError(f"is {z_step_um:g} um", "give a positive number", field="z step")
-    return np.linspace(low, high, math.ceil((high - low) / z_step_um - 1e-6) + 1)
+    # a step that is hardly above 0 gives more planes than there are whole numbers
+    return _even(low, high, math.ceil(min((high - low) / z_step_um, MOST) - 1e-6) + 1)
+
+
+def _even(low: float, high: float, planes: int) -> NDArray[np.float64]:
+    if planes > MOST:
+        raise SettingsError(f"are over {MOST}", "choose fewer planes", field="planes")
+    return np.linspace(low, high, planes)
 
 
 def _check_memory(model: ForwardModel, planes: int) -> None:

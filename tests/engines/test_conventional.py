@@ -259,6 +259,15 @@ def test_brightness_counts_where_nothing_else_sets_the_scale() -> None:
     assert prepared.is_rim == [False, False]
 
 
+def test_frames_without_light_leave_everything_finite() -> None:
+    model, instrument, _, measured = experiment(0.0, na_step=0.124)  # four LEDs on the rim
+    dark = measured.clone()
+    dark[[2, 10]] = 0
+    state = run(model, instrument, dark, [0.0, 4.0], passes=5)
+    assert torch.view_as_real(state.spectrum_z_y_x).isfinite().all()
+    assert state.gain_z_led.isfinite().all()
+
+
 def test_the_edge_of_the_frames_counts_little() -> None:
     """Light from outside, in the outermost pixels, hardly reaches the middle of the image."""
     model, instrument, truth, measured = experiment(2.0)

@@ -38,12 +38,18 @@ class Visits:
         self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
         self.peak = float(amplitude_led_y_x.max())
         na_led = instrument.na_led_xy.norm(dim=1)
-        self.order = na_led.argsort(stable=True).tolist()
         na = model.optics.na
         is_rim = (na_led - na).abs() <= recipe.rim_width * na
         # without a frame whose brightness counts, the scale of the object would be lost
         anchored = bool(((na_led < na) & ~is_rim).any())
         self.is_rim = [rim and anchored and recipe.rim_width > 0 for rim in is_rim.tolist()]
+        lit = amplitude_led_y_x.amax(dim=(1, 2)) > 0
+        # the pattern of a frame without light says nothing
+        self.order = [
+            led
+            for led in na_led.argsort(stable=True).tolist()
+            if bool(lit[led]) or not self.is_rim[led]
+        ]
         self.index = model.field_index(torch.arange(model.led_count, device=model.device))
         self.frame_index = model.frame_index()
         transmission = self.aperture.transmission_led_k.abs()
@@ -127,10 +133,10 @@ class Visits:
         inverse = intensity.rsqrt()
         gain: Tensor | float = 1.0
         if self.is_rim[led]:
-            power = measured.square().sum().clamp_min(DARK)
+            power = measured.square().sum()
             match = torch.einsum("yx,zyx->z", measured, intensity * inverse) / power
             measured = measured * match[:, None, None]
-            gain = 1 / match.clamp_min(1e-3)
+            gain = match * power / intensity.sum(dim=(1, 2))
         change = inverse.mul_(measured).sub_(1)
         missed = torch.einsum("yx,zyx->z", self.trust_y_x, change.square().mul_(intensity))
         return change.mul_(self.trust_y_x), missed, gain
