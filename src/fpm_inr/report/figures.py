@@ -1,0 +1,99 @@
+"""Figures of the report that no other part of the program draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from numpy.typing import ArrayLike, NDArray
+
+from fpm_inr.aberration import zernike_phase
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.forward import Instrument
+
+PUPIL_SIDE = 129
+
+
+def residual_figure(
+    acquisition: Acquisition,
+    residual_led: NDArray[np.float64],
+    z_um: ArrayLike,
+    residual_z: ArrayLike,
+) -> Figure:
+    """Data residual by LED on the LED map, and by height."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    leds, heights = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    _draw_leds(figure, leds, acquisition, residual_led, "data residual")
+    heights.plot(z_um, residual_z, "o-")
+    heights.set(xlabel="z, µm", ylabel="data residual, all LEDs", ylim=(0, None))
+    return figure
+
+
+def convergence_figure(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Loss by step, on a logarithmic scale."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    steps = [row["step"] for row in history]
+    axes.plot(steps, [row["loss"] for row in history], lw=1)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    return figure
+
+
+def instrument_figure(acquisition: Acquisition, instrument: Instrument) -> Figure:
+    """LED places and gains that were used, beside the stated ones; pupil phase."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    leds, pupil = figure.subplots(1, 2)
+    stated = acquisition.illumination.na_led_xy
+    leds.plot(*stated.T, "x", color="0.6", ms=5, label="stated")
+    used = instrument.na_led_xy.numpy()
+    gain = instrument.gain_led.numpy()
+    _draw_leds(figure, leds, acquisition, gain, "amplitude gain", used)
+    moved = float(np.hypot(*(used - stated).T).max())
+    leds.set_title(f"LEDs as used (crosses: as stated); moved by up to {moved:.2g} NA")
+
+    phase = pupil_phase(instrument)
+    limit = max(float(np.nanmax(np.abs(phase))), 0.1)
+    shown = pupil.imshow(phase, cmap="RdBu", vmin=-limit, vmax=limit, extent=(-1, 1, 1, -1))
+    figure.colorbar(shown, ax=pupil, label="rad", shrink=0.8)
+    rms = float(instrument.zernike_rad.norm()) / (2 * np.pi)
+    pupil.set(xlabel="kx / edge", ylabel="ky / edge", title=f"pupil phase, {rms:.3f} waves RMS")
+    return figure
+
+
+def pupil_phase(instrument: Instrument) -> NDArray[np.float64]:
+    """Phase [y, x] of the pupil's Zernike modes in rad; NaN outside the pupil."""
+    axis = torch.linspace(-1, 1, PUPIL_SIDE, dtype=torch.float64)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    phase = torch.zeros(PUPIL_SIDE**2, dtype=torch.float64)
+    if len(instrument.zernike_rad):
+        zero = torch.zeros(1, dtype=torch.float64)
+        phase = zernike_phase(instrument.zernike_rad, (y.flatten(), x.flatten()), (zero, zero))[0]
+    inside = torch.where(y**2 + x**2 <= 1, phase.reshape(PUPIL_SIDE, PUPIL_SIDE), torch.nan)
+    image: NDArray[np.float64] = inside.numpy()
+    return image
+
+
+def _draw_leds(
+    figure: Figure,
+    axes: Axes,
+    acquisition: Acquisition,
+    value_led: NDArray[np.float64],
+    label: str,
+    na_led_xy: NDArray[np.float64] | None = None,
+) -> None:
+    places = acquisition.illumination.na_led_xy if na_led_xy is None else na_led_xy
+    size = float(np.clip(4000 / len(places), 8, 70))
+    x, y = places.T
+    low, high = float(value_led.min()), float(value_led.max())
+    norm = LogNorm(low, high) if low > 0 and high > 20 * low else None  # a few LEDs far off
+    drawn = axes.scatter(x, y, c=value_led, s=size, cmap="viridis", norm=norm)
+    figure.colorbar(drawn, ax=axes, label=label, shrink=0.8)
+    axes.add_patch(Circle((0, 0), acquisition.optics.na, fill=False, ls="--", color="0.5"))
+    axes.set(xlabel="NA x", ylabel="NA y", aspect="equal")
+    axes.autoscale_view()
+    axes.invert_yaxis()
