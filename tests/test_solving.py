@@ -19,7 +19,6 @@ from fpm_inr.solution import load_solution
 from fpm_inr.solving import plane_heights_um
 from tests.tiny import tiny_acquisition
 
-
 NEURAL = Recipe.model_validate({"order": {"kind": "epochs"}})
 
 
