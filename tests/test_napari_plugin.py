@@ -1,0 +1,82 @@
+"""The napari plugin: a valid manifest, and layers that are what `render` gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import fpm_inr
+from fpm_inr.fields.pixel import PixelField
+from fpm_inr.napari_plugin import field_reader, solution_layers
+from tests.viewer.fields import random_solution, solution_of
+
+dask_array = pytest.importorskip("dask.array", reason="needs the extra napari")
+
+
+def layers_of(path: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
+    read = field_reader(str(path))
+    assert read is not None
+    return {meta["name"]: (data, meta) for data, meta, kind in read(str(path)) if kind == "image"}
+
+
+def test_layers_are_what_render_gives(tmp_path: Path) -> None:
+    solution = random_solution((30, 44))
+    solution.save(tmp_path / "smear.safetensors", precision="full")
+    layers = layers_of(tmp_path / "smear.safetensors")
+    assert set(layers) == {"smear amplitude", "smear phase"}
+    amplitude, meta = layers["smear amplitude"]
+    assert amplitude.shape == (201, 30, 44)
+    assert amplitude.chunks[0] == (1,) * 201
+    for number in (0, 77, 200):
+        z_um = meta["translate"][0] + number * meta["scale"][0]
+        expected = solution.render(z_um)
+        np.testing.assert_allclose(
+            amplitude[number].compute(), 10 * expected.amplitude_z_y_x[0], rtol=1e-4, atol=1e-4
+        )
+        turned = np.exp(1j * layers["smear phase"][0][number].compute())
+        np.testing.assert_allclose(turned, np.exp(1j * expected.phase_z_y_x[0]), atol=2e-3)
+    assert meta["scale"] == (pytest.approx(0.3), 0.325, 0.325)
+    assert meta["units"] == ("um", "um", "um")
+
+
+def test_nothing_is_rendered_before_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    solution = random_solution((30, 44))
+    seen: list[float] = []
+    render = type(solution).render
+    monkeypatch.setattr(
+        type(solution), "render", lambda self, z: (seen.append(float(z)), render(self, z))[1]
+    )
+    (phase, _, _), (amplitude, _, _) = solution_layers(solution, "x")
+    assert len(seen) == 1  # for the contrast
+    amplitude[3].compute()
+    phase[3].compute()
+    assert len(seen) == 2
+
+
+def test_planes_of_a_conventional_solution() -> None:
+    image = torch.polar(1 + torch.rand(3, 16, 20), torch.rand(3, 16, 20))
+    solution = solution_of(PixelField(image, torch.tensor([-5.0, 0.0, 5.0])))
+    (_, meta, _), (amplitude, _, _) = solution_layers(solution, "x")
+    assert meta["scale"][0] == 5
+    np.testing.assert_allclose(amplitude.compute(), 10 * image.abs().numpy(), rtol=1e-5)
+
+
+def test_other_files_are_left_to_others(tmp_path: Path) -> None:
+    other = tmp_path / "model.safetensors"
+    other.write_bytes(b"something else")
+    assert field_reader(str(other)) is None
+    assert field_reader([str(tmp_path / "gone.safetensors")]) is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_manifest() -> None:
+    npe2 = pytest.importorskip("npe2", reason="needs the extra napari")
+    manifest = npe2.PluginManifest.from_file(Path(fpm_inr.__file__).parent / "napari.yaml")
+    assert manifest.name == "fpm-inr"
+    manifest.validate_imports()
+    assert manifest.contributions.readers[0].filename_patterns == ["*.safetensors"]
+    assert manifest.contributions.sample_data[0].key == "tilted"
