@@ -38,6 +38,7 @@ def write_results(
         The folder cannot be written.
     """
     from fpm_inr.figures import preview_figure, save_figure
+    from fpm_inr.report import write_report
 
     began = time.perf_counter()
     field_path = folder / "field.safetensors"
@@ -76,6 +77,7 @@ def write_results(
     }
     with replacing(folder / "run.json") as beside:
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_report(folder / "report.html", acquisition, solution, run)
     return run
 
 

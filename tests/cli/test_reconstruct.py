@@ -45,7 +45,7 @@ def test_writes_everything_that_is_promised(data: Path, tmp_path: Path) -> None:
     z_range = ("--z-range", -4, 4)
     assert run("reconstruct", data, "-o", out, *z_range, "--steps", 25, "--device", "cpu") == 0
     names = {path.name for path in out.iterdir()}
-    assert {"field.safetensors", "run.json", "history.csv", "preview.png"} <= names
+    assert {"field.safetensors", "run.json", "history.csv", "preview.png", "report.html"} <= names
     assert "checkpoint.safetensors" not in names
     record: dict[str, Any] = json.loads((out / "run.json").read_text())
     assert set(record) >= RUN_KEYS

@@ -111,8 +111,8 @@ def command(
 ) -> None:
     """Solve DATA for a focus stack and write it to a folder.
 
-    Writes field.safetensors (render it at any z with `fpm-inr render`), run.json, history.csv and
-    preview.png. Ctrl-C ends early with a usable field; --resume goes on from there.
+    Writes field.safetensors (render it at any z with `fpm-inr render`), run.json, history.csv,
+    preview.png and report.html. Ctrl-C ends early with a usable field; --resume goes on from there.
     """
     from rich.console import Console
 
@@ -189,7 +189,7 @@ def command(
         f"data residual {min(residual):.4f} to {max(residual):.4f}; "
         f"field of {run['field_bytes'] / 1e6:.2f} MB."
     )
-    for name in ("field.safetensors", "run.json", "history.csv", "preview.png"):
+    for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
     if solution.record["status"] == "interrupted":
         console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")

@@ -19,6 +19,7 @@ HIGH_PASS_SIGMA_PX = 2.0  # of the light-field method: what a Gaussian of this w
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
+ROUNDING = 1e-5  # of differences of squares in single precision
 Measure = Callable[[ImageStack, Float32Array, Float32Array], tuple[Float32Array, float]]
 
 
@@ -310,7 +311,9 @@ def _normal_variance(
     rest = image - np.float32(mean_of_all)  # so that squares keep their digits
     of_rest = y_windows @ rest @ x_windows.T
     np.square(rest, out=rest)
-    variance = np.maximum(y_windows @ rest @ x_windows.T - of_rest**2, 0)
+    of_squares = y_windows @ rest @ x_windows.T
+    variance = of_squares - of_rest**2
+    variance[variance < ROUNDING * of_squares] = 0  # a flat patch has none
     mean = np.maximum(of_rest + np.float32(mean_of_all), 0)
     score = np.divide(variance, mean, out=np.zeros_like(variance), where=mean > 0)
     whole = float(rest.mean(dtype=np.float64)) / mean_of_all if mean_of_all > 0 else 0.0
