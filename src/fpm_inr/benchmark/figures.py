@@ -117,7 +117,7 @@ def cost_figure(cases: list[Outcome], settings: BenchmarkSettings) -> Figure:
         ticks = sorted(by_size)
         axes.set(xscale="log", yscale="log", xlabel="side of the patch, pixels", ylabel=label)
         axes.set_xticks(ticks, [str(size) for size in ticks])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
         axes.grid(alpha=0.3)
     for axes in (time, storage):
         axes.legend(fontsize="small")

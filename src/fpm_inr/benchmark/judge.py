@@ -15,6 +15,7 @@ from fpm_inr.errors import DataError
 from fpm_inr.focus import FocusSettings, all_in_focus
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.io import load
+from fpm_inr.io.replacing import replacing
 from fpm_inr.metrics import compare, ncc
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Truth, load_truth
@@ -76,7 +77,8 @@ def _focused(
         FocusSettings("residual"),
         judge=score_against_frames(acquisition, solution),
     )
-    np.savez(image_path, image=result.field_y_x, depth_um=result.depth_um_y_x)
+    with replacing(image_path) as beside:
+        np.savez(beside, image=result.field_y_x, depth_um=result.depth_um_y_x)
     return result.field_y_x, result.depth_um_y_x
 
 

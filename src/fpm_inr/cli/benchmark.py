@@ -119,6 +119,7 @@ def command(
     from fpm_inr.benchmark import BenchmarkSettings, run_benchmark
     from fpm_inr.benchmark.figures import write_figures
     from fpm_inr.benchmark.table import table
+    from fpm_inr.io.replacing import replacing
 
     settings = BenchmarkSettings(
         sizes=sizes,
@@ -152,7 +153,8 @@ def command(
         outcome = run_benchmark(output, settings, large=yes, listen=listen)
         listen("figures")
         text = table(outcome)
-        (output / "benchmark.md").write_text(text, encoding="utf-8")
+        with replacing(output / "benchmark.md") as beside:
+            beside.write_text(text, encoding="utf-8")
         write_figures(output, outcome, settings)
     click.echo(text)
     click.echo(f"Wrote {output}")

@@ -1,0 +1,162 @@
+"""The benchmark: what it keeps, refuses and measures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fpm_inr.benchmark import BenchmarkSettings, Method, run_benchmark
+from fpm_inr.benchmark import run as running
+from fpm_inr.benchmark.judge import against_truth
+from fpm_inr.benchmark.table import COLUMNS, table
+from fpm_inr.errors import DataError, OutputError, SettingsError
+from fpm_inr.simulate import load_truth
+
+TINY_RECIPES = {
+    "inr": "order: {kind: sweep, steps: 4, leds_per_step: 8, learning_rate: 0.02}",
+    "conventional": "passes: 2",
+}
+
+
+def settings(**changes: object) -> BenchmarkSettings:
+    return BenchmarkSettings(**{"sizes": (32,), "slices": 5, "engines": ("inr",)} | changes)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, BenchmarkSettings]:
+    root = tmp_path_factory.mktemp("benchmark")
+    quick = root / "quick.yaml"
+    quick.write_text(TINY_RECIPES["inr"])
+    asked = settings(recipes=(str(quick),), repeats=2)
+    run_benchmark(root / "out", asked)
+    return root / "out", asked
+
+
+def test_finished_cases_are_not_run_again(finished, tmp_path, monkeypatch):
+    out, asked = finished
+    copy = shutil.copytree(out, tmp_path / "copy")
+    (copy / "32" / "inr-quick.1.json").unlink()  # as if interrupted in the second repeat
+    ran = []
+
+    def fake(job, report):
+        ran.append(job["engine"])
+        return json.loads((out / "32" / "inr-quick.1.json").read_text())
+
+    monkeypatch.setattr(running, "in_own_process", fake)
+    again = run_benchmark(copy, asked)
+    assert ran == ["inr"]
+    before = json.loads((out / "benchmark.json").read_text())
+    assert again["cases"] == before["cases"]
+
+
+def test_what_is_measured(finished):
+    out, asked = finished
+    outcome = json.loads((out / "benchmark.json").read_text())
+    (case,) = outcome["cases"]
+    assert len(case["all_solve_seconds"]) == 2
+    assert case["stack_bytes"] == 5 * 64 * 64 * 8
+    assert case["file_bytes"] == (out / "32" / "inr-quick.safetensors").stat().st_size
+    assert 1e7 < case["peak_memory_bytes"] < 4e9
+    assert len(case["data_residual"]) >= 5
+    text = table(outcome)
+    assert "| 32 | inr-quick |" in text
+    assert "NCC" not in text  # nothing to correlate with: the column is left out
+
+
+def test_the_peak_of_memory_is_the_solves_own(finished):
+    """A large parent does not show in the child's peak."""
+    out, asked = finished
+    ballast = np.ones(150_000_000)  # 1.2 GB
+    job = {
+        "acquisition": str(out / "32" / "acquisition.h5"),
+        "field": str(out.parent / "other.safetensors"),
+        "engine": "inr",
+        "recipe": asked.recipes[0],
+        "slices": 3,
+        "z_range_um": [-12, 12],
+        "device": "cpu",
+        "seed": 0,
+    }
+    steps = []
+    result = running.in_own_process(job, lambda step, total: steps.append((step, total)))
+    assert result["peak_memory_bytes"] < ballast.nbytes
+    assert steps[-1] == (4, 4)
+    with pytest.raises(SettingsError, match="recipe"):
+        running.in_own_process(job | {"recipe": "none"}, lambda *_: None)
+    with pytest.raises(DataError, match="code 1"):
+        running.in_own_process({"engine": "inr"}, lambda *_: None)
+
+
+def test_the_truth_itself_has_no_error(finished):
+    truth = load_truth(finished[0] / "32" / "truth.h5")
+    perfect = against_truth(np.exp(1j) * truth.seen_y_x, truth.depth_y_x_um, truth, 2)
+    assert perfect["amplitude_relative_l2"] < 1e-6
+    assert perfect["depth_slope"] == pytest.approx(1)
+    assert perfect["depth_rmse_um"] == 0
+
+
+def test_the_specimen_spans_half_of_the_range(finished):
+    truth = load_truth(finished[0] / "32" / "truth.h5")
+    assert np.ptp(truth.depth_y_x_um) == pytest.approx(12, rel=0.05)
+
+
+def test_another_benchmark_is_not_mixed_in(finished, tmp_path):
+    out, _ = finished
+    with pytest.raises(SettingsError, match="slices: is 7"):
+        run_benchmark(out, settings(slices=7))
+    (tmp_path / "mine.txt").write_text("")
+    with pytest.raises(OutputError, match="other files"):
+        run_benchmark(tmp_path, settings())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sizes": ()},
+        {"sizes": (8,)},
+        {"engines": ("magic",)},
+        {"recipes": ()},
+        {"recipes": ("nothing",)},
+        {"slices": 2},
+        {"repeats": 0},
+        {"z_range_um": (3.0, 3.0)},
+        {"tilt_deg": 90.0},
+    ],
+)
+def test_settings_out_of_range(wrong):
+    with pytest.raises(SettingsError):
+        settings(**wrong)
+
+
+def test_a_tilt_out_of_the_range(tmp_path):
+    with pytest.raises(SettingsError, match="tilt: of 70 degrees"):
+        run_benchmark(tmp_path / "out", settings(tilt_deg=70.0))
+
+
+def test_what_is_too_large_is_said_and_not_begun():
+    method = Method("inr", "default")
+    asked = settings()
+    assert running.too_large(128, method, asked, []) == ""
+    assert "no smaller case" in running.too_large(1024, method, asked, [])
+    done = {"size": 128, "method": "inr-default", "solve_seconds": 100.0, "peak_memory_bytes": 5e8}
+    assert running.too_large(256, method, asked, [done]) == ""
+    assert "1.8 hours" in running.too_large(1024, method, asked, [done])
+    assert "GiB" in running.too_large(4096, method, asked, [done | {"peak_memory_bytes": 5e11}])
+
+
+def test_the_table_says_what_was_not_run(finished):
+    outcome = json.loads((finished[0] / "benchmark.json").read_text())
+    outcome["cases"].append({"size": 1024, "method": "inr-quick", "not_run": "it would take long"})
+    assert "Not run: 1024 inr-quick: it would take long." in table(outcome)
+    assert "size" in COLUMNS
+
+
+def test_focus_heights_are_among_the_slices():
+    asked = settings(slices=161)
+    assert len(asked.focus_z_um) == 41
+    assert set(asked.focus_z_um) <= set(asked.z_um)
+    assert len(settings().focus_z_um) == 5
