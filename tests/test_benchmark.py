@@ -54,7 +54,7 @@ def test_finished_cases_are_not_run_again(finished, tmp_path, monkeypatch):
 
 
 def test_what_is_measured(finished):
-    out, asked = finished
+    out, _ = finished
     outcome = json.loads((out / "benchmark.json").read_text())
     (case,) = outcome["cases"]
     assert len(case["all_solve_seconds"]) == 2
