@@ -60,7 +60,6 @@ def test_what_is_measured(finished):
     assert len(case["all_solve_seconds"]) == 2
     assert case["stack_bytes"] == 5 * 64 * 64 * 8
     assert case["file_bytes"] == (out / "32" / "inr-quick.safetensors").stat().st_size
-    assert case["solve_cpu_seconds"] > 0
     assert 1e7 < case["peak_memory_bytes"] < 4e9
     assert len(case["data_residual"]) >= 5
     text = table(outcome)

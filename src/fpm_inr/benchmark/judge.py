@@ -47,7 +47,6 @@ def judge_size(
             "size": size,
             "method": method.name,
             "solve_seconds": statistics.median(run["solve_seconds"] for run in runs),
-            "solve_cpu_seconds": statistics.median(run["solve_cpu_seconds"] for run in runs),
             "all_solve_seconds": [run["solve_seconds"] for run in runs],
             "peak_memory_bytes": max(run["peak_memory_bytes"] for run in runs),
         }

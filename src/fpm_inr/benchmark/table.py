@@ -29,7 +29,6 @@ COLUMNS: dict[str, Callable[[Outcome], str]] = {
     "size": _number("size", "d", 1),
     "method": lambda case: str(case["method"]),
     "solve, s": _number("solve_seconds", ".1f"),
-    "of all cores, s": _number("solve_cpu_seconds", ".1f"),
     "render, s": _number("render_seconds", ".1f"),
     "peak memory, MB": _number("peak_memory_bytes", ".0f", 1 / MB),
     "GPU memory, MB": _number("peak_gpu_bytes", ".0f", 1 / MB),
