@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.heights import check_heights
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +139,7 @@ class Solution:
         SettingsError
             A height is not finite or lies outside the solved range.
         """
-        heights = self._check_heights(z_um)
+        heights = check_heights(z_um, self.z_range_um)
         return (self._slice(float(z)) for z in heights)
 
     def render(self, z_um: ArrayLike) -> ImageStack:
@@ -229,21 +230,6 @@ class Solution:
         if isinstance(self.field, PixelField):
             z_um = self.field.nearest_um(z_um)
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
-
-    def _check_heights(self, z_um: ArrayLike) -> NDArray[np.float64]:
-        heights = np.atleast_1d(np.asarray(z_um, dtype=np.float64))
-        low, high = self.z_range_um
-        slack = 1e-6 * max(1.0, high - low)
-        if heights.ndim != 1 or heights.size == 0 or not np.isfinite(heights).all():
-            raise SettingsError("holds no finite heights", "give one or more numbers", field="z")
-        outside = heights[(heights < low - slack) | (heights > high + slack)]
-        if outside.size:
-            raise SettingsError(
-                f"{outside[0]:g} um lies outside the solved range {low:g} to {high:g} um",
-                "stay inside it, or reconstruct a wider range",
-                field="z",
-            )
-        return heights.clip(low, high)
 
 
 def load_solution(path: str | Path) -> Solution:
