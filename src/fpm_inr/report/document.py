@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+WIDE_INCHES = 8
 STYLE = """
 :root { color-scheme: light; font: 15px/1.45 system-ui, sans-serif; color: #1b1d21; }
 body { max-width: 1000px; margin: 32px auto; padding: 0 20px; background: #fff; }
@@ -29,7 +30,21 @@ figcaption { color: #5c636e; font-size: 13px; max-width: 90ch; }
 .warnings { margin: 16px 0; padding: 10px 16px; background: #fff7e6; }
 .warnings { border-left: 4px solid #d08700; }
 .warnings ul { margin: 4px 0; padding-left: 20px; }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
+@media (max-width: 640px) {
+  .wide { overflow-x: auto; }
+  .wide img { max-width: none; width: 760px; }
+}
+@media print {
+  :root { font-size: 11px; }
+  body { margin: 0; padding: 0; max-width: none; }
+  h1 { font-size: 20px; }
+  h2 { margin-top: 18px; font-size: 14px; break-after: avoid; }
+  table, .warnings { break-inside: avoid; }
+  .tables { grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }
+  figcaption { font-size: 10px; }
+  img { max-height: 100mm; }
+  .warnings { print-color-adjust: exact; }
+}
 """
 
 
@@ -61,8 +76,11 @@ class Picture:
         self.figure.savefig(buffer, format="png", dpi=self.dpi)
         data = base64.b64encode(buffer.getvalue()).decode()
         caption = html.escape(self.caption)
+        # a phone scrolls over a row of panels, which would be too small to read
+        kind = "wide" if self.figure.get_figwidth() > WIDE_INCHES else "plain"
         return (
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f'<figure><div class="{kind}">'
+            f'<img alt="{caption}" src="data:image/png;base64,{data}"></div>'
             f"<figcaption>{caption}</figcaption></figure>"
         )
 

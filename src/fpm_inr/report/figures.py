@@ -11,12 +11,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import median_filter
 
 from fpm_inr.aberration import zernike_phase
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import Instrument
 
 PUPIL_SIDE = 129
+MEDIAN_WINDOWS = 12
 
 
 def residual_figure(
@@ -35,11 +37,15 @@ def residual_figure(
 
 
 def convergence_figure(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss by step, on a logarithmic scale."""
+    """Loss by step, on a logarithmic scale, with its running median."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.add_subplot()
     steps = [row["step"] for row in history]
-    axes.plot(steps, [row["loss"] for row in history], lw=1)
+    loss = np.array([row["loss"] for row in history], dtype=np.float64)
+    # a step sees a few LEDs at one height: single losses scatter
+    window = max(1, len(loss) // MEDIAN_WINDOWS)
+    axes.plot(steps, loss, lw=0.6, color="0.7")
+    axes.plot(steps, median_filter(loss, window, mode="nearest"), lw=1.6)
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     return figure
 

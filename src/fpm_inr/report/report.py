@@ -23,6 +23,9 @@ from fpm_inr.solution import Solution
 FOCUS_HEIGHTS = 21
 SHOWN_HEIGHTS = 5
 MUCH_AT_ENDS = 0.25
+CONVERGENCE = "Convergence: loss of every step, and its running median."
+UNITS = {"_um": ", µm", "_px": ", pixels"}
+NAMES = {"na": "NA", "led": "LED", "leds": "LEDs"}
 
 
 def write_report(
@@ -72,7 +75,7 @@ def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
 
 def _measured(acquisition: Acquisition, summary: Mapping[str, Any]) -> Section:
     tables = [
-        Table(title.capitalize(), [(_words(key), _text(value)) for key, value in values.items()])
+        Table(_title(title), [(_words(key), _text(value)) for key, value in values.items()])
         for title, values in summary.items()
         if isinstance(values, dict)
     ]
@@ -89,14 +92,14 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
     seconds = {f"{name} seconds": f"{value:.1f}" for name, value in run["seconds"].items()}
     result = {
         "shape": " x ".join(map(str, run["shape"])),
-        "pixel": f"{solution.pixel_um:.4g} um",
+        "pixel": f"{solution.pixel_um:.4g} µm",
         "field file": f"{run['field_bytes'] / 1e6:.2f} MB",
         "peak memory": f"{run['peak_memory_mb']:.0f} MB",
         "steps": str(run["steps"]),
         **seconds,
     }
     machine = {
-        "device": f"{run['device']}, {run['threads']} threads",
+        "device": f"{run['device']}, {run['threads']} thread{'s' * (run['threads'] != 1)}",
         "fpm-inr": run["version"],
         "torch": _text(solution.record.get("torch")),
         "Python": platform.python_version(),
@@ -114,7 +117,7 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
     ]
     pictures = []
     if solution.history:
-        pictures.append(Picture(convergence_figure(solution.history), "Convergence."))
+        pictures.append(Picture(convergence_figure(solution.history), CONVERGENCE))
     return Section("What was solved", tables, pictures)
 
 
@@ -135,12 +138,12 @@ def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -
     picture = Picture(
         residual_figure(acquisition, residual_led, run["z_um"], residual_z),
         "Squared error of the predicted amplitudes over the squared measured ones: for every LED "
-        f"at z = {best_um:.2f} um (dashed: NA of the objective), and for all LEDs at each height.",
+        f"at z = {best_um:.2f} µm (dashed: NA of the objective), and for all LEDs at each height.",
     )
     numbers = Table(
         "Data residual",
         [
-            ("lowest", f"{min(residual_z):.4f} at z = {best_um:.2f} um"),
+            ("lowest", f"{min(residual_z):.4f} at z = {best_um:.2f} µm"),
             ("highest", f"{max(residual_z):.4f}"),
             ("median LED", f"{np.median(residual_led):.4f}"),
             ("worst LED", f"{residual_led[worst]:.4f}, number {worst}"),
@@ -203,7 +206,8 @@ def _calibration(acquisition: Acquisition, solution: Solution) -> list[Section]:
         and instrument.pupil_y_x is None
     )
     if is_stated:
-        rows = [("instrument", "as stated: LED places, gains and pupil were not calibrated")]
+        parts = ("LED places", "LED gains", "pupil")
+        rows = [(part, "as stated, not calibrated") for part in parts]
         return [Section("Calibration", [Table("Instrument", rows)])]
     figure = instrument_figure(acquisition, instrument)
     caption = "The instrument as the solution uses it: LED places and gains, and the pupil's phase."
@@ -213,10 +217,16 @@ def _calibration(acquisition: Acquisition, solution: Solution) -> list[Section]:
 
 
 def _words(key: str) -> str:
-    for suffix, unit in (("_um", ", um"), ("_px", ", pixels")):
-        if key.endswith(suffix):
-            return key.removesuffix(suffix).replace("_y_x", " (y, x)").replace("_", " ") + unit
-    return key.replace("_y_x", " (y, x)").replace("_", " ")
+    """A key as words: pixel_um -> pixel, µm."""
+    unit = next((shown for suffix, shown in UNITS.items() if key.endswith(suffix)), "")
+    bare = key[:-3] if unit else key
+    words = bare.replace("_y_x", " (y, x)").replace("_", " ").split(" ")
+    return " ".join(NAMES.get(word, word) for word in words) + unit
+
+
+def _title(key: str) -> str:
+    words = _words(key)
+    return words[:1].upper() + words[1:]
 
 
 def _text(value: Any) -> str:

@@ -160,9 +160,10 @@ export function connect(app, config) {
 function showContrast(app) {
   const [low, high] = app.range;
   const unit = { phase: "rad", depth: "µm" }[app.view] ?? "√counts";
-  const text = (value) => +value.toPrecision(4);
-  element("black").value = text(low);
-  element("white").value = text(high);
+  const number = (value) => (app.view === "depth" ? +value.toFixed(1) : +value.toPrecision(4));
+  const text = (value) => String(number(value)).replace("-", "−");
+  element("black").value = number(low);
+  element("white").value = number(high);
   element("unit").textContent = `in ${unit}`;
   element("percentText").textContent = `${app.percent} %`;
   element("percent").value = app.percent;
