@@ -72,6 +72,55 @@ def test_slider_keys_wheel_and_click(page: Any) -> None:
     assert state(page)["camera"]["scale"] == pytest.approx(after["camera"]["scale"])
 
 
+def touch(page: Any, kind: str, *points: tuple[float, float]) -> None:
+    """Fingers on the image, in CSS pixels of it."""
+    left, top = page.run("const b = overlay.getBoundingClientRect(); return [b.left, b.top]")
+    fingers = [{"x": left + x, "y": top + y, "id": n} for n, (x, y) in enumerate(points)]
+    page.driver.execute_cdp_cmd(
+        "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": fingers}
+    )
+    # moves are handed on with the next frame
+    page.run("return new Promise((d) => requestAnimationFrame(() => requestAnimationFrame(d)))")
+
+
+def under(page: Any, x: float, y: float) -> list[float]:
+    """Image position under a CSS pixel."""
+    return list(page.run(f"return fpmInr.placeAt([{x} * fpmInr.ratio, {y} * fpmInr.ratio])"))
+
+
+def test_touch(page: Any) -> None:
+    cdp = page.driver.execute_cdp_cmd
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 5})
+    page.run("fpmInr.setDivider(1)")
+    scale, middle = state(page)["camera"]["scale"], under(page, 400, 250)
+
+    # two fingers move apart about (400, 250), then both to the left
+    touch(page, "Start", (370, 250), (430, 250))
+    for half in range(35, 65, 5):
+        touch(page, "Move", (400 - half, 250), (400 + half, 250))
+    assert state(page)["camera"]["scale"] == pytest.approx(2 * scale, rel=1e-3)
+    assert under(page, 400, 250) == pytest.approx(middle, abs=0.1)
+    touch(page, "Move", (310, 240), (430, 240))
+    assert under(page, 370, 240) == pytest.approx(middle, abs=0.1)
+    touch(page, "End")
+    assert page.run("return fpmInr.point") is None  # nothing of that was a tap
+
+    held = under(page, 300, 200)
+    touch(page, "Start", (300, 200))
+    for x in (310, 330, 340):
+        touch(page, "Move", (x, 190))
+    touch(page, "End")
+    assert under(page, 340, 190) == pytest.approx(held, abs=0.1)
+    assert state(page)["camera"]["scale"] == pytest.approx(2 * scale, rel=1e-3)
+
+    there = under(page, 380, 230)
+    touch(page, "Start", (380, 230))
+    touch(page, "End")
+    assert state(page)["z"] == pytest.approx(page.run("return fpmInr.focus.best"))
+    assert page.run("return fpmInr.point") == pytest.approx(there, abs=0.1)
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
 def test_divider_profile_and_picture(page: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By

@@ -84,7 +84,9 @@ def test_scale_bar_is_that_of_the_other_pictures(modules: Any, width_um: float) 
 def test_camera(modules: Any, turns: int) -> None:
     canvas, image = {"width": 900, "height": 500}, {"width": 300, "height": 400}
     camera = modules("camera.js", "fitted", 300, 400, canvas, turns)
-    visible = modules("camera.js", "visibleArea", camera, canvas)
+    visible = modules(
+        "camera.js", "visibleArea", modules("camera.js", "toImage", camera, canvas), canvas
+    )
     assert visible[0] <= 0
     assert visible[1] <= 0
     assert visible[2] >= 300

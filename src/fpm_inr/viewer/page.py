@@ -34,9 +34,9 @@ def page_html(title: str, sources: list[dict[str, str]], payloads: Mapping[str, 
     title : str
     sources : list of dict
         What is shown, the main field first: `name`, and either `address` (relative to the page) or
-        `element` (a key of `payloads`).
+        `element` (a key of `payloads`) with its `packing`, "gzip" or "none".
     payloads : dict
-        Gzipped field files that travel in the page.
+        Field files that travel in the page.
 
     Returns
     -------

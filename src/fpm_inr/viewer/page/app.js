@@ -8,6 +8,7 @@ import { drawOverlay } from "./overlay.js";
 import { Pace } from "./pace.js";
 import { Pane } from "./pane.js";
 import { Probe } from "./probe.js";
+import { profileAlong } from "./profile.js";
 import { focusAt, scanDepth, scanHeights } from "./scan.js";
 import { gridOf, makeSource } from "./source.js";
 import { wrapped } from "./statistics.js";
@@ -258,21 +259,12 @@ export class App {
   }
 
   #readProfile() {
-    const [from, to] = this.line;
-    const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
-    const count = Math.min(Math.max(Math.round(length), 2), 1024);
-    const step = [(to[0] - from[0]) / count, (to[1] - from[1]) / count];
-    const grid = { ...gridOf(...from, count, 1), stepX: step, stepY: [0, 0] };
-    const pairs = this.probe.read(this.main.source, this.#height, grid);
     const isPhase = this.view === "phase";
-    const reference = this.#reference(this.main);
-    this.profile = {
-      um: Array.from({ length: count }, (_, n) => ((n + 0.5) / count) * length * this.field.pixelUm),
-      values: Array.from({ length: count }, (_, n) =>
-        isPhase
-          ? wrapped(pairs[2 * n + 1] - reference)
-          : pairs[2 * n] * this.field.amplitudeScale),
-    };
+    this.profile = profileAlong(this.line, this.field, {
+      read: (grid) => this.probe.read(this.main.source, this.#height, grid),
+      isPhase,
+      reference: isPhase ? this.#reference(this.main) : 0,
+    });
   }
 
   #changed() {
@@ -299,7 +291,7 @@ export class App {
         const isMain = pane === this.main;
         pane.layer.want(isMain ? this.#height : { z: pane.heightFor(this.z) });
         const map = this.#mapOf(pane);
-        if (pane.layer.step(this.#visible(map))) {
+        if (pane.layer.step(cameras.visibleArea(map, this.image))) {
           isBusy = true;
           this.#isDirty = true;
           break;
@@ -317,15 +309,6 @@ export class App {
     if (pane === this.main) return map;
     const offset = pane.field.originUm.map((um) => um / pane.field.pixelUm);
     return cameras.seenBy(map, this.field.pixelUm / pane.field.pixelUm, offset);
-  }
-
-  #visible({ origin, toX, toY }) {
-    const { width, height } = this.image;
-    const far = [0, 1].map((axis) => origin[axis] + toX[axis] * width + toY[axis] * height);
-    return [
-      Math.min(origin[0], far[0]), Math.min(origin[1], far[1]),
-      Math.max(origin[0], far[0]), Math.max(origin[1], far[1]),
-    ];
   }
 
   #draw() {

@@ -36,11 +36,12 @@ export function canvasPoint({ centre, scale, turns }, canvas, [x, y]) {
   return [canvas.width / 2 + cos * dx - sin * dy, canvas.height / 2 + sin * dx + cos * dy];
 }
 
-/** Image pixels that the canvas covers: [x0, y0, x1, y1]. */
-export function visibleArea(camera, canvas) {
-  const [a, b] = [[0, 0], [canvas.width, canvas.height]].map((p) => imagePoint(camera, canvas, p));
+/** Image pixels that the canvas covers, [x0, y0, x1, y1], by a map of `toImage`. */
+export function visibleArea({ origin, toX, toY }, { width, height }) {
+  const far = [0, 1].map((axis) => origin[axis] + toX[axis] * width + toY[axis] * height);
   return [
-    Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1]),
+    Math.min(origin[0], far[0]), Math.min(origin[1], far[1]),
+    Math.max(origin[0], far[0]), Math.max(origin[1], far[1]),
   ];
 }
 

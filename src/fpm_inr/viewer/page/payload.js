@@ -2,9 +2,12 @@
 
 import { FieldError } from "./container.js";
 
-/** @param {{address?: string, element?: string}} source @returns {Promise<ArrayBuffer>} */
-export async function readSource({ address, element }) {
-  if (element) return readElement(document.getElementById(element));
+/**
+ * @param {{address?: string, element?: string, packing?: string}} source
+ * @returns {Promise<ArrayBuffer>}
+ */
+export async function readSource({ address, element, packing }) {
+  if (element) return readElement(document.getElementById(element), packing);
   try {
     const response = await fetch(address);
     if (response.ok) return await response.arrayBuffer();
@@ -14,14 +17,16 @@ export async function readSource({ address, element }) {
   throw new FieldError("The field could not be fetched. Is `fpm-inr view` still running?");
 }
 
-async function readElement(element) {
-  if (typeof DecompressionStream === "undefined") {
+async function readElement(element, packing) {
+  if (packing === "gzip" && typeof DecompressionStream === "undefined") {
     throw new FieldError("This browser cannot unpack the field. Use a version from 2023 or later.");
   }
   try {
-    const packed = new Blob([fromBase64(element.textContent)]).stream();
+    const bytes = fromBase64(element.textContent);
     element.remove(); // tens of megabytes of text
-    return await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+    if (packing === "none") return bytes.buffer;
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return await new Response(unpacked).arrayBuffer();
   } catch {
     throw new FieldError("The field in this page is damaged: it cannot be unpacked.");
   }
