@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fpm_inr.viewer.export import export_page
 from fpm_inr.viewer.sources import Source
 from tests.viewer.fields import random_solution
 
@@ -51,6 +53,13 @@ def with_nan(content: bytes) -> bytes:
     return joined(header, data[:start] + np.float16(np.nan).tobytes() + data[start + 2 :])
 
 
+def with_values(content: bytes, name: str, value: float) -> bytes:
+    header, data = parts(content)
+    start, end = header[name]["data_offsets"]
+    values = np.full((end - start) // 4, value, np.float32).tobytes()
+    return joined(header, data[:start] + values + data[end:])
+
+
 DAMAGE = {
     "empty": lambda content: b"",
     "cut": lambda content: content[:4000],
@@ -67,6 +76,13 @@ DAMAGE = {
         parts(content)[0] | {HOSTILE: {"dtype": "F32", "shape": [-1]}}, parts(content)[1]
     ),
     "not finite": with_nan,
+    "cut in the data": lambda content: content[:-100],
+    "endless header": lambda content: (2**62).to_bytes(8, "little") + content[8:],
+    "deep header": lambda content: (10**5).to_bytes(8, "little") + b"[" * 10**5,
+    "infinite pixel": lambda content: with_description(content, upsampling=1e-320),
+    "infinite range": lambda content: with_description(content, z_range_um=[-1.5e308, 1.5e308]),
+    "overflowing": lambda content: with_values(content, "field.weight_2", 3e38),
+    "larger than a page shows": lambda content: with_description(content, shape_y_x=[9000, 9000]),
 }
 
 
@@ -75,7 +91,7 @@ def test_message(browser: Any, view: Any, field_bytes: bytes, name: str) -> None
     browser.open(view(Source(HOSTILE, DAMAGE[name](field_bytes))).address)
     assert browser.message.endswith(".")
     assert len(browser.message) < 200
-    assert "damaged" in browser.message or "file" in browser.message
+    assert re.search("damaged|file|at most 8192 pixels", browser.message)
     assert browser.run("return window.hacked") is None
     assert browser.complaints() == []
 
@@ -97,6 +113,23 @@ def test_page_runs_no_other_script(browser: Any, view: Any, field_bytes: bytes) 
     browser.run("return new Promise((done) => setTimeout(done, 100))")
     assert browser.run("return window.hacked") is None
     assert any("Content Security Policy" in text for text in browser.complaints())
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_damaged_page(browser: Any, field_bytes: bytes, tmp_path: Path, exact: bool) -> None:
+    (tmp_path / "field.safetensors").write_bytes(field_bytes)
+    page = tmp_path / "field.html"
+    export_page([Source(HOSTILE, tmp_path / "field.safetensors")], page, exact=exact)
+    start, payload, end = re.split(r"(?<=id=\"field-0\">)([^<]+)", page.read_text())
+    page.write_text(start + payload[: len(payload) // 8 * 4] + end)
+    browser.open(page.as_uri())
+    assert browser.message.startswith("The field ")
+    assert "damaged" in browser.message
+    page.write_text(start + "~~~~" + payload + end)
+    browser.open(page.as_uri())
+    assert browser.message == "The field in this page is damaged: it cannot be unpacked."
+    assert browser.run("return window.hacked") is None
+    assert browser.complaints() == []
 
 
 def test_missing_file_is_told(browser: Any, view: Any, tmp_path: Path) -> None:

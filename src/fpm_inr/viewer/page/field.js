@@ -21,13 +21,13 @@ export function readField(buffer) {
     if (!Number.isInteger(side) || side < 1 || side > LARGEST_SIDE) throw bad("shape_y_x");
   }
   const zRange = numbers(metadata.z_range_um, 2, "z_range_um");
-  if (zRange[0] > zRange[1]) throw bad("z_range_um");
+  if (zRange[0] > zRange[1] || !Number.isFinite(zRange[1] - zRange[0])) throw bad("z_range_um");
   const common = {
     height,
     width,
     zRange,
-    pixelUm: positive(metadata.optics?.pixel_um, "pixel_um") /
-      positive(metadata.upsampling, "upsampling"),
+    pixelUm: positive(
+      positive(metadata.optics?.pixel_um, "pixel_um") / metadata.upsampling, "upsampling"),
     amplitudeScale: positive(metadata.amplitude_scale, "amplitude_scale"),
     originUm: metadata.origin_x_y_um ? numbers(metadata.origin_x_y_um, 2, "origin") : [0, 0],
   };

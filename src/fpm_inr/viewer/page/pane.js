@@ -1,5 +1,6 @@
 // One side of the view: a source with its layer, its own contrast and its phase reference.
 
+import { FieldError } from "./container.js";
 import { between } from "./focus.js";
 import { Layer } from "./layer.js";
 import { gridOf } from "./source.js";
@@ -51,6 +52,9 @@ export class Pane {
     const slices = probe.readMany(this.source, this.heights.map((z) => ({ z })), grid);
     pace.calibrate(slices.length * grid.width * grid.height, performance.now() - began);
     this.amplitudes = Float32Array.from(slices.flatMap((p) => [...amplitudesOf(p)])).sort();
+    if (!this.amplitudes.every(Number.isFinite)) {
+      throw new FieldError("The field file is damaged: what it decodes to is not finite.");
+    }
     this.references = [];
     for (const pairs of slices) {
       const before = this.references.at(-1) ?? 0;
