@@ -11,6 +11,7 @@ import torch
 
 import fpm_inr
 from fpm_inr.fields.pixel import PixelField
+from fpm_inr.io.export import export
 from fpm_inr.napari_plugin import field_reader, solution_layers
 from tests.viewer.fields import random_solution, solution_of
 
@@ -80,3 +81,32 @@ def test_manifest() -> None:
     manifest.validate_imports()
     assert manifest.contributions.readers[0].filename_patterns == ["*.safetensors"]
     assert manifest.contributions.sample_data[0].key == "tilted"
+
+
+def test_in_napari(tmp_path: Path) -> None:
+    """What napari itself makes of a field file, and of the stacks that `render` writes."""
+    components = pytest.importorskip("napari.components", reason="needs napari")
+    npe2 = pytest.importorskip("npe2")
+    npe2.PluginManager.instance().discover()
+    solution = random_solution((30, 44))
+    solution.save(tmp_path / "smear.safetensors", precision="full")
+    export(solution, tmp_path / "smear.ome.tif", z_um=np.array([-5.0, 0.0, 5.0]))
+    export(solution, tmp_path / "smear.ome.zarr", z_um=np.array([-5.0, 0.0, 5.0]))
+    for name, plugin, count in (
+        ("smear.safetensors", "fpm-inr", 201),
+        ("smear.ome.tif", "napari-tiff", 3),
+        ("smear.ome.zarr", "napari-ome-zarr", 3),
+    ):
+        viewer = components.ViewerModel()
+        layers = viewer.open(tmp_path / name, plugin=plugin)
+        assert sorted(layer.name.split()[-1] for layer in layers) == ["amplitude", "phase"]
+        step_um = 60 / 200 if count == 201 else 5
+        for layer in layers:
+            assert layer.data.shape == (count, 30, 44)
+            assert layer.scale == pytest.approx([step_um, 0.325, 0.325])
+            assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
+        viewer.dims.set_current_step(0, 1)
+        amplitude = next(layer for layer in layers if layer.name.endswith("amplitude"))
+        z_um = -20 + step_um if count == 201 else 0.0
+        expected = 10 * solution.render(z_um).amplitude_z_y_x[0]
+        np.testing.assert_allclose(np.asarray(amplitude.data[1]), expected, rtol=1e-4, atol=1e-4)
