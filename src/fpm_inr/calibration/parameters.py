@@ -30,7 +30,7 @@ from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument
 
 FIRST_MODE = 4  # those below are gauges
-SHIFT_WEIGHT = 0.02  # of the penalty on per-LED shifts, relative to the misfit
+SHIFT_WEIGHT = 0.005  # of the penalty on per-LED shifts, relative to the misfit
 
 
 class Learning(BaseModel):
@@ -75,7 +75,7 @@ class Pose(Learning):
 class Shifts(Learning):
     """A shift of every LED; rates in Fourier samples."""
 
-    learning_rate: float = Field(0.02, gt=0)
+    learning_rate: float = Field(0.05, gt=0)
     start: float = Field(0.2, ge=0, lt=1)
     spread_samples: float = Field(0.5, gt=0, description="expected size, in Fourier samples")
 

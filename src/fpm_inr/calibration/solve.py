@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -34,6 +33,14 @@ LEDS_PER_STEP = 34
 IMAGE_RATE = 0.1
 WARM_UP = 0.05
 FINAL_RATE = 0.05
+# pixels over which trust in a frame falls to 0 towards its edges
+EDGE_PX = 12
+# LEDs nearer to the pupil's edge than this, in Fourier samples, count less
+RIM_SAMPLES = 2.0
+# share of the steps after which they count for the image; they never move the array
+RIM_START = 0.6
+# unless they are more than this share of the bright-field LEDs
+MOST_AT_RIM = 0.25
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
@@ -101,17 +108,20 @@ def fit_plane(
         The fit diverged.
     """
     free = Free() if free is None else free
+    optics = acquisition.optics
     start = nominal_instrument(acquisition) if start is None else start
-    upsampling = upsampling or smallest_upsampling(acquisition.optics, acquisition.illumination)
+    upsampling = upsampling or smallest_upsampling(optics, acquisition.illumination)
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
     model = compile_forward(acquisition, upsampling, margin_samples=margin, instrument=start).to(
         device
     )
     calibration = Calibration(
-        start, free, acquisition.optics, acquisition.shape_y_x, height_is_free=height_is_free
+        start, free, optics, acquisition.shape_y_x, height_is_free=height_is_free
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
+    trust = trust_y_x(acquisition.shape_y_x).to(device)
+    root = trust.sqrt()
     flat = torch.zeros(*model.field_shape_y_x, 2, device=device)
     flat[..., 0] = 1.0
     flat.requires_grad_()
@@ -134,19 +144,30 @@ def fit_plane(
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
             model = _recentred(model, acquisition, calibration, margin)
-        aperture = (
-            model.aperture(calibration.instrument(), leds) if fixed is None else fixed.select(leds)
-        )
+        weight: Tensor = trust
+        if fixed is not None:
+            aperture = fixed.select(leds)
+        else:
+            instrument = calibration.instrument()
+            if free.moves_leds:
+                sure = off_rim(instrument.na_led_xy.detach(), optics.na, calibration.sample_na)
+                if done < RIM_START:
+                    weight = trust * sure[leds, None, None]
+                else:
+                    na_xy = instrument.na_led_xy
+                    held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
+                    instrument = replace(instrument, na_led_xy=held)
+            aperture = model.aperture(instrument, leds)
         optimiser.zero_grad(set_to_none=True)
         spectrum = model.spectrum(torch.view_as_complex(flat))[None]
         predicted = model.amplitude(spectrum, heights, leds, aperture)[0]
-        misfit = F.mse_loss(predicted, measured)
+        misfit = (weight * (predicted - measured).square()).mean()
         loss = misfit
         if calibration.has_penalty:
             loss = misfit + misfit.detach() * calibration.penalty()
         loss.backward()
         optimiser.step()
-        calibration.observe(leds, predicted.detach(), measured, done)
+        calibration.observe(leds, predicted.detach() * root, measured * root, done)
         if not math.isfinite(float(misfit.detach())):
             raise FloatingPointError(f"the fit is not finite at step {step + 1}")
         if listen is not None:
@@ -163,6 +184,34 @@ def fit_plane(
         z_um,
         float(error.double().sum() / power.double().sum()),
     )
+
+
+def trust_y_x(shape_y_x: tuple[int, int]) -> Tensor:
+    """Weight of every pixel [y, x]: 0 at the edges of the frames, which see what lies outside.
+
+    The model repeats the sample beyond the frame; a real one goes on otherwise.
+    """
+    sides = []
+    for side in shape_y_x:
+        edge = min(EDGE_PX, side // 8)
+        away = torch.arange(side, dtype=torch.float32) + 0.5
+        away = torch.minimum(away, side - away)
+        sides.append((away / edge).clamp_max(1.0) if edge else torch.ones(side))
+    weight = sides[0][:, None] * sides[1]
+    return torch.div(weight, weight.mean())
+
+
+def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
+    """Weight of LEDs [led]: 0 where the direct light meets the pupil's edge.
+
+    How much of the direct light passes there depends on the edge's fine form, which the model does
+    not have; as the brightest light of all it would pull the whole array. Where many of the bright
+    LEDs lie there, all count: the others alone tell too little.
+    """
+    radius = na_led_xy.norm(dim=1)
+    away = (radius - na_objective).abs() / (RIM_SAMPLES * sample_na)
+    few = (away < 1).sum() <= MOST_AT_RIM * (radius < na_objective).sum()
+    return away.clamp_max(1.0).square() if few else torch.ones_like(away)
 
 
 def _envelope(done: float) -> float:
