@@ -68,7 +68,7 @@ def test_reconstruct_finds_orientation_and_heights(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    options = ("--auto-z-range", "--orient", "auto", "--calibrate", "gains", "--steps", 4)
+    options = ("--z-range", "auto", "--orient", "auto", "--calibrate", "gains", "--steps", 4)
     assert run("reconstruct", data, "-o", out, *options) == 0
     told = capsys.readouterr().err
     assert "Orientation of the LED map: as stated" in told
@@ -85,7 +85,8 @@ def test_reconstruct_finds_orientation_and_heights(
         ("calibrate", ("--z", "0", "--max-move", "0"), "most move"),
         ("reconstruct", ("--calibrate", "colour"), "names 'colour'"),
         ("reconstruct", ("--calibration", "none.json"), "none.json: is not a file"),
-        ("reconstruct", ("--auto-z-range", "--z-range", "0", "1"), "not both"),
+        ("reconstruct", ("--z-range", "auto", "1"), "unexpected extra argument"),
+        ("reconstruct", ("--z-range", "1", "auto"), "is no range of heights"),
     ],
 )
 def test_mistakes_end_in_one_sentence(

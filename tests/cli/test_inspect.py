@@ -107,3 +107,12 @@ def test_coverage_counts_discs() -> None:
     assert count[100, np.argmin(np.abs(at - 0.15))] == 2
     assert count[100, np.argmin(np.abs(at + 0.15))] == 1
     assert count[0, 0] == 0
+
+
+def test_orientation_is_tried_where_asked(data: Path) -> None:
+    result = CliRunner().invoke(cli, ["inspect", str(data), "--orientation", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["orientation"]
+    assert len([name for name in found if name.startswith("residual")]) == 4
+    shown = CliRunner().invoke(cli, ["inspect", str(data), "--orientation"])
+    assert "Orientation of the LED map" in shown.stdout

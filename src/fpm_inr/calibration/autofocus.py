@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import parse_free
-from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.calibration.solve import PlaneFit, fit_plane
 from fpm_inr.errors import DataError
 from fpm_inr.sampling import depth_of_field_um
 
@@ -150,8 +150,9 @@ def autofocus(
 ) -> Focus:
     """Find the height of a (roughly flat) sample.
 
-    The parallax of the bright field gives a first height; a quick solve with free gains and a free
-    height then ends where the frames fit best.
+    The parallax of the bright field and the file's 0 are the starts; short solves with free gains
+    and a free height choose between them. A solve whose pupil is free as well, but for its defocus,
+    then ends where the frames fit best: aberrations that parallax takes for height do not count.
 
     Raises
     ------
@@ -159,16 +160,22 @@ def autofocus(
         There are fewer than three bright-field frames.
     """
     curve = focus_curve(acquisition)
-    fit = fit_plane(
-        acquisition,
-        curve.best_um,
-        parse_free("gains,defocus"),
-        steps=steps,
-        seed=seed,
-        device=device,
+
+    def fit(z_um: float, free: str, count: int) -> PlaneFit:
+        return fit_plane(acquisition, z_um, parse_free(free), steps=count, seed=seed, device=device)
+
+    near = depth_of_field_um(acquisition.optics)
+    starts = [curve.best_um] + ([0.0] if abs(curve.best_um) > near else [])
+    first = min(
+        (fit(z_um, "gains,defocus", steps) for z_um in starts), key=lambda one: one.residual
     )
+    z_um = _height(first)
+    return Focus(_height(fit(z_um, "gains,pupil,defocus", steps)), curve)
+
+
+def _height(fit: PlaneFit) -> float:
     moved = fit.instrument.defocus_um
-    return Focus(curve.best_um + (0.0 if moved is None else float(moved)), curve)
+    return fit.z_um + (0.0 if moved is None else float(moved))
 
 
 def find_z_range(acquisition: Acquisition) -> tuple[tuple[float, float], FocusCurve]:

@@ -25,6 +25,8 @@ STEPS = 40
 LEDS = 81
 # another orientation must fit better than the stated one by this factor to be preferred
 CLEAR_FACTOR = 0.9
+# high contrast looks like a square: only a far better fit speaks against the stated scale
+CLEAR_SCALE_FACTOR = 0.31
 Scale = Literal["intensity", "amplitude", "squared"]
 
 
@@ -155,7 +157,9 @@ def check_orientation(
         misfit = residual[best] if power == 1 else _residual(changed, heights[best], seed)
         scales[scale] = misfit / _variation(changed)
     finest = min(scales, key=scales.__getitem__)
-    best_scale = finest if scales[finest] < CLEAR_FACTOR * scales["intensity"] else "intensity"
+    best_scale = (
+        finest if scales[finest] < CLEAR_SCALE_FACTOR * scales["intensity"] else "intensity"
+    )
     return OrientationCheck(residual, heights, best, scales, best_scale)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fpm_inr.cli.options import acquisition_options, load_data
+
+if TYPE_CHECKING:
+    from fpm_inr.acquisition import Acquisition
 
 PICTURES = (".png", ".pdf", ".svg")
 HEADINGS = {
@@ -15,6 +18,7 @@ HEADINGS = {
     "optics": "Optics",
     "leds": "LEDs",
     "reconstruction": "A reconstruction",
+    "orientation": "Orientation of the LED map",
 }
 
 
@@ -26,13 +30,21 @@ HEADINGS = {
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg).",
 )
+@click.option(
+    "--orientation",
+    is_flag=True,
+    help="Also try the LED map's eight orientations, and amplitudes against intensities, on a "
+    "small crop (seconds).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def command(data: Path, output: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    data: Path, output: Path | None, orientation: bool, as_json: bool, **options: Any
+) -> None:
     """Say what the acquisition DATA holds and what can be solved from it.
 
     \b
     fpm-inr inspect algae_r.mat --color r --medium-index 1.33
-    fpm-inr inspect folder-with-acquisition.yaml -o look.png
+    fpm-inr inspect folder-with-acquisition.yaml -o look.png --orientation
     """
     import json
 
@@ -47,6 +59,8 @@ def command(data: Path, output: Path | None, as_json: bool, **options: Any) -> N
     from fpm_inr.inspection import acquisition_figure, summarise
 
     summary = summarise(acquisition)
+    if orientation:
+        _check_orientation(acquisition, summary)
     if output is not None:
         from fpm_inr.figures import save_figure
 
@@ -59,6 +73,22 @@ def command(data: Path, output: Path | None, as_json: bool, **options: Any) -> N
         click.echo(f"Wrote {output}")
 
 
+def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> None:
+    """Add what a quick solve of every orientation tells."""
+    from rich.console import Console
+
+    from fpm_inr.calibration.orientation import PAIRS, check_orientation
+
+    with Console(stderr=True).status("Trying the orientations of the LED map"):
+        check = check_orientation(acquisition)
+    summary["orientation"] = {
+        **{f"residual {one} or {one.twin}": check.residual[one] for one in PAIRS},
+        "fits best": str(check.best),
+        "frames hold": check.best_scale,
+    }
+    summary["warnings"] += check.warnings
+
+
 def _print_tables(summary: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -69,6 +99,8 @@ def _print_tables(summary: dict[str, Any]) -> None:
     table.add_column(no_wrap=True)
     table.add_column()
     for heading, title in HEADINGS.items():
+        if heading not in summary:
+            continue
         table.add_row(f"[bold]{title}[/]")
         for name, value in summary[heading].items():
             label, unit = _label(name)

@@ -16,7 +16,37 @@ if TYPE_CHECKING:
     from fpm_inr.engines.progress import StepReport
 
 
-@click.command("reconstruct")
+class _WithAutoRange(click.Command):
+    """Lets `auto` alone stand for the two numbers of --z-range."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        told: list[str] = []
+        for one in args:
+            if one == "--z-range=auto":
+                told += ["--z-range", "auto", "auto"]
+            elif one == "auto" and told[-1:] == ["--z-range"]:
+                told += ["auto", "auto"]
+            else:
+                told.append(one)
+        return super().parse_args(ctx, told)
+
+
+def _z_range_of(
+    _: click.Context, __: click.Parameter, told: tuple[str, str] | None
+) -> tuple[float, float] | str | None:
+    if told is None:
+        return None
+    if told == ("auto", "auto"):
+        return "auto"
+    try:
+        return float(told[0]), float(told[1])
+    except ValueError:
+        raise click.BadParameter(
+            f"{' '.join(told)!r} is no range of heights; give MIN MAX in um, or auto."
+        ) from None
+
+
+@click.command("reconstruct", cls=_WithAutoRange)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -34,15 +64,12 @@ if TYPE_CHECKING:
 @click.option(
     "--z-range",
     "z_range_um",
-    type=float,
+    type=str,
     nargs=2,
-    metavar="MIN MAX",
-    help="Heights to solve, in um; equal ones solve a single image.  [default: 0 0]",
-)
-@click.option(
-    "--auto-z-range",
-    is_flag=True,
-    help="Find the heights that hold the sample, from the parallax of the bright field.",
+    callback=_z_range_of,
+    metavar="MIN MAX|auto",
+    help="Heights to solve, in um; equal ones solve a single image. auto: those that hold the "
+    "sample, from the parallax of the bright field.  [default: 0 0]",
 )
 @click.option(
     "--orient",
@@ -106,7 +133,6 @@ def command(
     resume: bool,
     full_precision: bool,
     overwrite: bool,
-    auto_z_range: bool,
     **options: Any,
 ) -> None:
     """Solve DATA for a focus stack and write it to a folder.
@@ -121,10 +147,6 @@ def command(
 
     began = time.perf_counter()
     console = Console(stderr=True)
-    if auto_z_range:
-        if options["z_range_um"] is not None:
-            raise click.UsageError("Give --z-range or --auto-z-range, not both.")
-        options["z_range_um"] = "auto"
     settings = gather_settings(config, options)
     given = settings.model_dump(include=settings.model_fields_set)
     check_options(settings.engine, given)
