@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from fpm_inr.fields.neural import NeuralField
     from fpm_inr.fields.pixel import PixelField
+    from fpm_inr.fields.spline import SplineField
     from fpm_inr.forward import Instrument
 
 FORMAT = "fpm-inr field 1"
+LARGEST_HALF = 2.0**14
 _INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
 
 
@@ -85,7 +87,7 @@ class Solution:
 
     Parameters
     ----------
-    field : NeuralField or PixelField
+    field : SplineField, NeuralField or PixelField
     optics : Optics
         Of the acquisition: `pixel_um` is the frames' pixel.
     instrument : Instrument
@@ -99,7 +101,7 @@ class Solution:
         One row per step; not stored in the field file.
     """
 
-    field: NeuralField | PixelField
+    field: SplineField | NeuralField | PixelField
     optics: Optics
     instrument: Instrument
     upsampling: int
@@ -175,7 +177,7 @@ class Solution:
         ----------
         path : str or Path
         precision : {"half", "full"}
-            Of the feature plane, which makes up most of the file.
+            Of the feature planes, which make up most of the file.
 
         Raises
         ------
@@ -187,7 +189,6 @@ class Solution:
         import torch
         from safetensors.torch import save_file
 
-        from fpm_inr.fields.neural import NeuralField
         from fpm_inr.io.replacing import replacing
 
         if precision not in ("half", "full"):
@@ -197,6 +198,9 @@ class Solution:
             stored = value.detach().cpu().contiguous()
             if precision == "half" and name == "plane":
                 stored = stored.to(torch.float16)
+            if name == "spectrum":
+                stored, scale = _scaled(stored, precision)
+                tensors["field.spectrum_scale"] = scale
             tensors[f"field.{name}"] = stored
         for name in _INSTRUMENT:
             value = getattr(self.instrument, name)
@@ -208,7 +212,7 @@ class Solution:
             tensors["instrument.pupil_y_x"] = pupil.to(torch.float32).contiguous()
         header = {
             "format": FORMAT,
-            "kind": "neural" if isinstance(self.field, NeuralField) else "pixel",
+            "kind": _kind(self.field),
             "shape_y_x": list(self.shape_y_x),
             "z_range_um": list(self.z_range_um),
             "field": self.field.settings,
@@ -232,6 +236,23 @@ class Solution:
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
 
 
+def _kind(field: SplineField | NeuralField | PixelField) -> str:
+    return {"SplineField": "spline", "NeuralField": "neural"}.get(type(field).__name__, "pixel")
+
+
+def _scaled(spectrum: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A spectrum [plane, sample, part] as it is stored, and what to multiply it by, [plane].
+
+    A spectrum's few strong samples and many weak ones would leave the range of 16 bits.
+    """
+    import torch
+
+    if precision == "full":
+        return spectrum, torch.ones(len(spectrum))
+    scale = spectrum.abs().amax(dim=(1, 2)).clamp_min(1e-30) / LARGEST_HALF
+    return (spectrum / scale[:, None, None]).to(torch.float16), scale
+
+
 def load_solution(path: str | Path) -> Solution:
     """Read a field file. Nothing in it is executed: it holds tensors and JSON.
 
@@ -244,6 +265,7 @@ def load_solution(path: str | Path) -> Solution:
 
     from fpm_inr.fields.neural import NeuralField
     from fpm_inr.fields.pixel import PixelField
+    from fpm_inr.fields.spline import SplineField
     from fpm_inr.forward import Instrument
 
     header, tensors = _read(Path(path))
@@ -258,10 +280,14 @@ def load_solution(path: str | Path) -> Solution:
         for name, value in (*state.items(), *tensors.items()):
             if not torch.isfinite(value).all():
                 raise DataError("is not finite", "restore the file", field=name)
-        solved: NeuralField | PixelField
-        if header["kind"] == "neural":
-            if max(shape) > 2**16 or shape[0] * shape[1] > 2**30:
-                raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
+        if max(shape) > 2**16 or shape[0] * shape[1] > 2**30:
+            raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
+        solved: SplineField | NeuralField | PixelField
+        if header["kind"] == "spline":
+            spectrum = state["spectrum"].float() * state.pop("spectrum_scale")[:, None, None]
+            solved = SplineField(shape, (low, high), state["sample_yx"], **header["field"])
+            solved.load_state_dict({**state, "spectrum": spectrum})
+        elif header["kind"] == "neural":
             solved = NeuralField(shape, (low, high), **header["field"])
             solved.load_state_dict({name: value.float() for name, value in state.items()})
         elif header["kind"] == "pixel":

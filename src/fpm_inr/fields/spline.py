@@ -1,0 +1,122 @@
+"""A field that is linear in its features: complex planes, blended along z by cubic B-splines.
+
+    O_z(k) = sum_p B_p(z) M_p(k)
+
+The features of a place are the planes' values there, the z-line is the spline basis, and the decoder
+is the sum: the paper's factorised field (Zhou et al., Optica 10, 1679 (2023), Eq. 4) without its
+networks. The planes are kept as spectra, at those frequencies only that some LED brings into the
+pupil: nothing else could be measured. Any image size is then an exact, band-limited rendering.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LEAST_PLANES = 4  # of a cubic spline
+
+
+class SplineField(nn.Module):
+    """A complex image as a smooth function of z, without networks.
+
+    Parameters
+    ----------
+    shape_y_x : (int, int)
+        Size of the rendered image.
+    z_range_um : (float, float)
+        Range of z; zero width takes one plane.
+    sample_yx : Tensor [2, sample]
+        Frequencies that the field has, in whole cycles per image side, negative ones included.
+    planes : int
+        Number of planes: 1 for a single height, else at least 4; the spline's knots lie
+        width / (planes - 3) apart.
+
+    Raises
+    ------
+    ValueError
+        A number of planes that does not suit the range, or frequencies beyond the image's.
+    """
+
+    def __init__(
+        self,
+        shape_y_x: tuple[int, int],
+        z_range_um: tuple[float, float],
+        sample_yx: Tensor,
+        *,
+        planes: int,
+    ) -> None:
+        super().__init__()
+        self.shape_y_x = (int(shape_y_x[0]), int(shape_y_x[1]))
+        self.z_range_um = (float(z_range_um[0]), float(z_range_um[1]))
+        is_flat = self.z_range_um[0] == self.z_range_um[1]
+        if (planes != 1) if is_flat else (planes < LEAST_PLANES):
+            raise ValueError(f"{planes} planes for z from {z_range_um[0]} to {z_range_um[1]} um")
+        for samples, side in zip(sample_yx, self.shape_y_x, strict=True):
+            if samples.min() < -(side // 2) or samples.max() > (side - 1) // 2:
+                raise ValueError(f"frequencies beyond those of {side} pixels")
+        self.register_buffer("sample_yx", sample_yx.to(torch.int32))
+        # the basis sums to 1: equal planes are a clear field at every z
+        start = (sample_yx == 0).all(dim=0).to(torch.float32)
+        self.spectrum = nn.Parameter(
+            torch.stack([start, torch.zeros_like(start)], dim=-1).repeat(planes, 1, 1)
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is needed, with shape, z range and frequencies, to make an equal field."""
+        return {"planes": len(self.spectrum)}
+
+    def weights(self, z_um: float) -> tuple[int, Tensor]:
+        """First plane that counts at a height, and the weights of it and those that follow."""
+        planes = len(self.spectrum)
+        if planes == 1:
+            return 0, self.spectrum.new_ones(1)
+        low, high = self.z_range_um
+        place = min(max((z_um - low) / (high - low), 0.0), 1.0) * (planes - 3)
+        first = min(int(place), planes - 4)
+        t = place - first
+        cubic = [
+            (1 - t) ** 3,
+            3 * t**3 - 6 * t**2 + 4,
+            -3 * t**3 + 3 * t**2 + 3 * t + 1,
+            t**3,
+        ]
+        return first, self.spectrum.new_tensor(cubic) / 6
+
+    def samples(self, z_um: float) -> Tensor:
+        """Spectrum [sample] at a height: complex, at the field's own frequencies."""
+        first, weights = self.weights(z_um)
+        planes = self.spectrum[first : first + len(weights)]
+        return torch.view_as_complex(torch.tensordot(weights, planes, dims=1))
+
+    def spectrum_y_x(self, z_um: float) -> Tensor:
+        """Spectrum [y, x] at a height, `fftfreq` order; a field of 1 has a zero frequency of 1."""
+        height, width = self.shape_y_x
+        grid = torch.zeros(height * width, dtype=torch.complex64, device=self.spectrum.device)
+        return grid.index_copy(0, self.flat_index(), self.samples(z_um)).view(height, width)
+
+    def flat_index(self) -> Tensor:
+        """Where each of the field's frequencies lies in a flattened spectrum [y, x]."""
+        height, width = self.shape_y_x
+        samples = self.sample_yx
+        assert isinstance(samples, Tensor)
+        y, x = samples.long()
+        return (y % height) * width + x % width
+
+    def forward(self, z_um: float) -> Tensor:
+        """Complex image [y, x] at a height in um."""
+        return torch.fft.ifft2(self.spectrum_y_x(z_um), norm="forward")
+
+
+def signed_frequencies(flat_index: Tensor, shape_y_x: tuple[int, int]) -> Tensor:
+    """Frequencies [2, sample] (y, x) of places in a flattened spectrum of this shape."""
+    height, width = shape_y_x
+    y, x = flat_index // width, flat_index % width
+    return torch.stack(
+        [
+            torch.where(y > (height - 1) // 2, y - height, y),
+            torch.where(x > (width - 1) // 2, x - width, x),
+        ]
+    )
