@@ -16,7 +16,7 @@ from fpm_inr import __version__
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from fpm_inr.engines.progress import Listener, StepReport, ignore
-from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
+from fpm_inr.engines.recipe import ConventionalRecipe, Recipe, load_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
@@ -101,7 +101,9 @@ def reconstruct(
         A calibration.json, or an instrument, to use instead of the acquisition's nominal one.
     calibrate : str, mapping or Free, optional
         inr: what to learn of the instrument together with the field ("gains,pupil,pose"); see
-        docs/calibration.md.
+        docs/calibration.md. Default: what the recipe says. Where the solve diverges or moves an LED
+        beyond two Fourier samples it is made again without, and
+        ``record["calibration_refused"]`` says why.
 
     Returns
     -------
@@ -115,6 +117,7 @@ def reconstruct(
     import torch
 
     from fpm_inr.calibration.joint import joint_start
+    from fpm_inr.calibration.parameters import Free
     from fpm_inr.solving import conventional_task, inr_task, plane_heights_um
 
     check_options(
@@ -142,6 +145,10 @@ def reconstruct(
     check_upsampling(acquisition, upsampling)
     on = pick_device(device)
 
+    if engine == "inr":
+        assert not isinstance(recipe, ConventionalRecipe)
+        recipe_used = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+        calibrate = recipe_used.calibrate if calibrate is None else calibrate
     begin = joint_start(
         acquisition, calibration=calibration, calibrate=calibrate, height_is_free=low < high
     )
@@ -196,15 +203,37 @@ def reconstruct(
             write_checkpoint(Path(checkpoint), state.tensors(), header)
 
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
-    status = "done"
+    status, refused = "done", ""
     try:
         with stop_between_steps(listen) as listener:
             task.solve(amplitude.to(on), listener, keep, CHECKPOINT_SECONDS)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
+        refused = begin.objection(task.instrument())
+    except FloatingPointError as error:
+        if begin.calibration is None:
+            raise
+        refused = str(error)
     except KeyboardInterrupt:
         status = "interrupted"
         keep()
+    if refused:
+        # solved again as the instrument was: a calibration must not spoil a result in silence
+        solution = reconstruct(
+            acquisition,
+            z_range_um=(low, high),
+            upsample=upsampling,
+            recipe=recipe,
+            steps=steps,
+            device=device,
+            seed=seed,
+            listen=listen,
+            checkpoint=checkpoint,
+            calibration=calibration,
+            calibrate=Free(),
+        )
+        solution.record["calibration_refused"] = refused
+        return solution
     return Solution(
         task.field(),
         acquisition.optics,

@@ -11,6 +11,7 @@ import torch
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.engines.progress import StepReport
+from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
 from fpm_inr.reconstruction import data_residual, reconstruct
@@ -145,3 +146,57 @@ def test_unknown_names_and_values_out_of_range_are_refused(content: object, text
 
 def test_a_parameter_may_be_named_as_fixed() -> None:
     assert parse_free({"pupil": True, "pose": False}).names == ["pupil"]
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "text"),
+    [
+        ({"pose": {"learning_rate": 3.0}}, "Fourier samples, more than 2"),
+        ({"pupil": {"learning_rate": 10.0}}, "waves RMS, more than 2"),
+    ],
+)
+def test_a_joint_solve_that_runs_away_is_made_again_as_stated(
+    calibrate: dict[str, object], text: str
+) -> None:
+    data = acquisition()
+    solved = reconstruct(data, steps=12, calibrate=calibrate)
+    assert text in solved.record["calibration_refused"]
+    plain = reconstruct(data, steps=12)
+    np.testing.assert_array_equal(solved.render(0.0).field_z_y_x, plain.render(0.0).field_z_y_x)
+    assert "calibration_refused" not in plain.record
+
+
+def test_a_recipe_may_say_what_is_learned() -> None:
+    data = acquisition()
+    content = load_recipe("default").model_dump()
+    recipe = make_recipe({**content, "calibrate": {"gains": True, "pupil": [0, 0, 0, 0, 0.8]}})
+    solved = reconstruct(data, steps=6, recipe=recipe)
+    assert solved.instrument.gain_led.std() > 0
+    assert float(solved.instrument.zernike_rad[4]) == pytest.approx(0.8)
+    # what is asked for wins
+    assert not reconstruct(
+        data, steps=6, recipe=recipe, calibrate="gains"
+    ).instrument.zernike_rad.any()
+    with pytest.raises(SettingsError, match=r"mine\.yaml: calibrate\.pupil\.mode: extra"):
+        make_recipe({**content, "calibrate": {"pupil": {"mode": 3}}}, "mine.yaml")
+
+
+def test_parameters_begin_where_told() -> None:
+    found = make(
+        parse_free(
+            {
+                "gains": [1.0] * 24 + [2.0],
+                "pose": {"init": [1.0, 0, 0, 0, 0, 0]},
+                "background": 0.01,
+                "defocus": {"init": -3.0, "learning_rate": 0.1},
+            }
+        )
+    ).instrument()
+    assert found.gain_led[24] / found.gain_led[0] == pytest.approx(2.0)
+    moved = (found.na_led_xy - nominal_instrument(acquisition()).na_led_xy)[12, 0].detach()
+    assert float(moved) > 0.005
+    assert found.background_led is not None
+    assert float(found.background_led[0].detach()) == pytest.approx(0.01)
+    assert float(found.defocus_um.detach()) == -3.0  # type: ignore[union-attr]
+    with pytest.raises(SettingsError, match="has 2 values for 25 LEDs"):
+        make(parse_free({"gains": [1.0, 1.0]}))

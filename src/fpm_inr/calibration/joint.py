@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +17,8 @@ from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_i
 
 # how far LEDs may move during a joint solve, in Fourier samples
 MARGIN_SAMPLES = 2.0
+# a joint solve does not find more aberration than this, in waves RMS; it lost itself
+MOST_WAVES = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,32 @@ class JointStart:
             margin_samples=MARGIN_SAMPLES if moves else 0.0,
             instrument=self.instrument,
         )
+
+    def objection(self, found: Instrument) -> str:
+        """Why an instrument learned from this start is not believed; nothing where it is.
+
+        The model's windows stay where they were, so that a move beyond `MARGIN_SAMPLES` is past
+        what it can describe.
+        """
+        if self.calibration is None:
+            return ""
+        start = self.instrument
+        values = (found.na_led_xy, found.gain_led, found.zernike_rad)
+        if not all(bool(value.isfinite().all()) for value in values):
+            return "the instrument is not finite"
+        moved = (found.na_led_xy.detach().cpu() - start.na_led_xy.cpu()).norm(dim=1)
+        samples = moved / self.calibration.sample_na
+        if float(samples.max()) > MARGIN_SAMPLES:
+            return (
+                f"LED {int(samples.argmax())} (counted from 0) moved by {float(samples.max()):.2g} "
+                f"Fourier samples, more than {MARGIN_SAMPLES:g}"
+            )
+        grown = found.zernike_rad.detach().cpu().double()
+        grown[: len(start.zernike_rad)] -= start.zernike_rad.cpu()
+        waves = float(grown.norm()) / (2 * math.pi)
+        if waves > MOST_WAVES:
+            return f"the pupil's phase grew by {waves:.2g} waves RMS, more than {MOST_WAVES:g}"
+        return ""
 
 
 def joint_start(
@@ -85,8 +114,8 @@ def joint_start(
                 raise (error if error.source else error.at(calibration)) from error
         settings["calibration"] = _digest(instrument)
     learned = None
-    if calibrate is not None:
-        free = parse_free(calibrate)
+    free = Free() if calibrate is None else parse_free(calibrate)
+    if free.names:
         settings["calibrate"] = free.model_dump(mode="json", exclude_none=True)
         learned = Calibration(
             instrument,

@@ -18,7 +18,8 @@ pinned:
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -34,11 +35,14 @@ SHIFT_WEIGHT = 0.005  # of the penalty on per-LED shifts, relative to the misfit
 
 
 class Learning(BaseModel):
-    """How fast a parameter is learned, and in which share of the steps."""
+    """Where a parameter starts, how fast it is learned, and in which share of the steps.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A rate of 0 fixes it at its start.
+    """
 
-    learning_rate: float = Field(gt=0)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    learning_rate: float = Field(ge=0)
     start: float = Field(0.0, ge=0, lt=1)
     stop: float = Field(1.0, gt=0, le=1)
 
@@ -56,26 +60,36 @@ class Learning(BaseModel):
 class Gains(Learning):
     """Amplitude gains; each visit moves a gain by this share of its least-squares value."""
 
-    learning_rate: float = Field(0.3, gt=0, le=1)
+    learning_rate: float = Field(0.3, ge=0, le=1)
+    init: list[Annotated[float, Field(gt=0)]] | None = Field(None, description="amplitude by LED")
 
 
 class Pupil(Learning):
     """Pupil phase; rates in radians."""
 
-    learning_rate: float = Field(0.02, gt=0)
+    learning_rate: float = Field(0.02, ge=0)
+    init: list[float] | None = Field(
+        None, max_length=36, description="rad RMS by Noll index from 1"
+    )
     modes: int = Field(11, ge=4, le=36, description="highest Noll index")
 
 
 class Pose(Learning):
     """Shift, rotation, scale and tilt of the LED array; rates in Fourier samples."""
 
-    learning_rate: float = Field(0.2, gt=0)
+    learning_rate: float = Field(0.2, ge=0)
+    init: list[float] | None = Field(
+        None,
+        min_length=len(POSE),
+        max_length=len(POSE),
+        description="shift x, y, rotation, scale, tilt x, y: Fourier samples at the outermost LED",
+    )
 
 
 class Shifts(Learning):
     """A shift of every LED; rates in Fourier samples."""
 
-    learning_rate: float = Field(0.05, gt=0)
+    learning_rate: float = Field(0.05, ge=0)
     start: float = Field(0.2, ge=0, lt=1)
     spread_samples: float = Field(0.5, gt=0, description="expected size, in Fourier samples")
 
@@ -83,13 +97,17 @@ class Shifts(Learning):
 class Background(Learning):
     """Light of every frame that did not pass the sample coherently, as an amplitude."""
 
-    learning_rate: float = Field(1e-2, gt=0)
+    learning_rate: float = Field(1e-2, ge=0)
+    init: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="share of the mean bright-field intensity"
+    )
 
 
 class Defocus(Learning):
     """An offset of all heights; rates in units of lambda / NA^2."""
 
-    learning_rate: float = Field(0.02, gt=0)
+    learning_rate: float = Field(0.02, ge=0)
+    init: float | None = Field(None, description="um")
 
 
 class Free(BaseModel):
@@ -137,10 +155,10 @@ def parse_free(content: Any, *, field: str = "calibrate") -> Free:
         raise SettingsError(
             f"names {unknown[0]!r}", f"give one or more of {', '.join(names)}", field=field
         )
-    # True or an empty mapping stands for the defaults, False for a fixed parameter
-    chosen = {name: {} if value in (True, None) else value for name, value in content.items()}
     try:
-        return Free.model_validate({n: v for n, v in chosen.items() if v is not False})
+        return Free.model_validate(
+            {n: _settings_of(v) for n, v in content.items() if v is not False}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(
@@ -148,6 +166,15 @@ def parse_free(content: Any, *, field: str = "calibrate") -> Free:
             "correct it or leave it out",
             field=".".join((field, *(str(part) for part in first["loc"]))),
         ) from error
+
+
+def _settings_of(value: Any) -> Any:
+    """True or nothing stands for the defaults; a number or a list fixes a parameter there."""
+    if value is None or value is True:
+        return {}
+    if isinstance(value, int | float | list | tuple):
+        return {"init": value, "learning_rate": 0.0}
+    return value
 
 
 class Calibration(nn.Module):
@@ -163,6 +190,11 @@ class Calibration(nn.Module):
         Of a frame: sets the Fourier sample, in which LED moves are counted.
     height_is_free : bool
         Whether a range of heights is solved, so that the pupil's defocus is no parameter.
+
+    Raises
+    ------
+    SettingsError
+        There is not one start of the gains for every LED.
     """
 
     start_na_led_xy: Tensor
@@ -185,7 +217,7 @@ class Calibration(nn.Module):
     ) -> None:
         super().__init__()
         self.free = free
-        start = instrument.to("cpu")
+        start = _begun(instrument.to("cpu"), free)
         na = start.na_led_xy
         leds = len(na)
         self.sample_na = optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
@@ -214,12 +246,14 @@ class Calibration(nn.Module):
         if free.pupil is not None:
             self.zernike_step = nn.Parameter(torch.zeros(modes))
         if free.pose is not None:
-            self.pose = nn.Parameter(torch.zeros(len(POSE)))
+            self.pose = nn.Parameter(torch.tensor(free.pose.init or [0.0] * len(POSE)))
         if free.shifts is not None:
             self.shift_led_xy = nn.Parameter(torch.zeros(leds, 2))
         if free.background is not None:
             base = start.background_led
-            root = torch.full((leds,), 0.02) if base is None else base.sqrt().clamp_min(0.02)
+            # away from 0, where a square has no slope; a fixed one may be 0
+            least = 0.02 if free.background.learning_rate > 0 else 0.0
+            root = (torch.zeros(leds) if base is None else base.sqrt()).clamp_min(least)
             self.background_root_led = nn.Parameter(root)
         if free.defocus is not None:
             self.defocus = nn.Parameter(torch.zeros(()))
@@ -296,3 +330,24 @@ class Calibration(nn.Module):
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
         self.log_gain_led[leds] += rate * step
+
+
+def _begun(instrument: Instrument, free: Free) -> Instrument:
+    """The instrument with the starts that the settings give."""
+    leds, like = len(instrument.gain_led), instrument.gain_led
+    changes: dict[str, Tensor] = {}
+    if free.gains is not None and free.gains.init is not None:
+        if len(free.gains.init) != leds:
+            raise SettingsError(
+                f"has {len(free.gains.init)} values for {leds} LEDs",
+                "give one per LED",
+                field="calibrate.gains.init",
+            )
+        changes["gain_led"] = like.new_tensor(free.gains.init)
+    if free.pupil is not None and free.pupil.init is not None:
+        changes["zernike_rad"] = like.new_tensor(free.pupil.init)
+    if free.background is not None and free.background.init is not None:
+        changes["background_led"] = torch.full_like(like, free.background.init)
+    if free.defocus is not None and free.defocus.init is not None:
+        changes["defocus_um"] = like.new_tensor(free.defocus.init)
+    return replace(instrument, **changes)

@@ -213,6 +213,11 @@ def command(
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    if "calibration_refused" in solution.record:
+        console.print(
+            f"[yellow]Warning:[/] what was learned of the instrument is refused, "
+            f"{solution.record['calibration_refused']}; the stated instrument was used."
+        )
     if solution.record["status"] == "interrupted":
         console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
         sys.exit(130)

@@ -79,6 +79,10 @@ class Recipe(_Settings):
         None, description="order of a single image; that of the stack where left out"
     )
 
+    calibrate: dict[str, Any] | None = Field(
+        None, description="what is learned of the instrument; see docs/calibration.md"
+    )
+
     def order_for(self, is_flat: bool) -> EpochOrder | SweepOrder:
         """Return the order for a single image (flat) or a stack."""
         return self.order_2d if is_flat and self.order_2d is not None else self.order
@@ -179,7 +183,7 @@ def make_recipe(content: Any, source: object = "") -> Recipe:
 
 def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
     try:
-        return kind.model_validate(content)
+        recipe = kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(
@@ -188,3 +192,11 @@ def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
             field=".".join(str(part) for part in first["loc"]) or "recipe",
             source=source,
         ) from error
+    if isinstance(recipe, Recipe) and recipe.calibrate is not None:
+        from fpm_inr.calibration.parameters import parse_free
+
+        try:
+            parse_free(recipe.calibrate)
+        except SettingsError as error:
+            raise error.at(source) from error
+    return recipe
