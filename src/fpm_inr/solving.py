@@ -16,11 +16,12 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.joint import JointStart
-from fpm_inr.engines import conventional, inr
-from fpm_inr.engines.plan import make_plan
+from fpm_inr.engines import conventional, inr, spline
+from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.progress import Listener
 from fpm_inr.engines.recipe import (
     ConventionalRecipe,
+    PassOrder,
     Recipe,
     load_conventional_recipe,
     load_recipe,
@@ -28,10 +29,12 @@ from fpm_inr.engines.recipe import (
 from fpm_inr.errors import SettingsError
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.fields.pixel import PixelField
+from fpm_inr.fields.spline import SplineField
 from fpm_inr.heights import MOST
 from fpm_inr.sampling import synthetic_na
 
 if TYPE_CHECKING:
+    from fpm_inr.calibration.parameters import Calibration
     from fpm_inr.forward import ForwardModel, Instrument
 
 # Of a stack: its spectra, their images, and the field that is handed on.
@@ -44,7 +47,7 @@ class Task:
 
     Parameters
     ----------
-    state : InrState or ConventionalState
+    state : InrState, SplineState or ConventionalState
         Its `tensors`, `load`, `step`, `seconds` and `history` make the checkpoint.
     settings : dict
         What decides the solve beyond data and geometry: plain JSON values.
@@ -54,10 +57,10 @@ class Task:
         What has been solved so far.
     """
 
-    state: inr.InrState | conventional.ConventionalState
+    state: inr.InrState | spline.SplineState | conventional.ConventionalState
     settings: dict[str, Any]
     solve: Callable[[Tensor, Listener, Callable[[Any], None], float], None]
-    field: Callable[[], NeuralField | PixelField]
+    field: Callable[[], SplineField | NeuralField | PixelField]
     instrument: Callable[[], Instrument]
 
 
@@ -71,23 +74,29 @@ def inr_task(
     steps: int | None,
     seed: int,
 ) -> Task:
-    """Prepare the neural-field engine on the model's device."""
+    """Prepare the engine inr, with the field of the recipe, on the model's device."""
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     is_flat = z_range_um[0] == z_range_um[1]
     torch.manual_seed(seed)
-    sizes = chosen.field_settings(z_range_um, acquisition.optics)
-    field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
+    optics, illumination = acquisition.optics, acquisition.illumination
+    sizes = chosen.field_settings(z_range_um, optics, synthetic_na(optics, illumination))
+    order = chosen.order_for(is_flat)
     plan = make_plan(
-        chosen.order_for(is_flat),
-        na_led=acquisition.illumination.na_led,
-        na_objective=acquisition.optics.na,
+        order,
+        na_led=illumination.na_led,
+        na_objective=optics.na,
         z_range_um=z_range_um,
         seed=seed,
         steps=steps,
+        planes=sizes.get("planes", 1),
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
-    state = inr.start(field.to(model.device), plan, learned)
     instrument = begin.instrument.to(model.device)
+    settings = {"recipe": chosen.model_dump(mode="json"), "steps": steps, "seed": seed}
+    if isinstance(order, PassOrder):
+        return _spline_task(model, instrument, learned, plan, order, z_range_um, sizes, settings)
+    field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
+    state = inr.start(field.to(model.device), plan, learned)
 
     def solve(
         amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
@@ -105,10 +114,46 @@ def inr_task(
 
     return Task(
         state,
-        {"recipe": chosen.model_dump(mode="json"), "steps": steps, "seed": seed},
+        settings,
         solve,
         lambda: state.field.cpu().requires_grad_(False),
         lambda: instrument if learned is None else learned.instrument(),
+    )
+
+
+def _spline_task(
+    model: ForwardModel,
+    instrument: Instrument,
+    learned: Calibration | None,
+    plan: Plan,
+    order: PassOrder,
+    z_range_um: tuple[float, float],
+    sizes: dict[str, Any],
+    settings: dict[str, Any],
+) -> Task:
+    state = spline.start(model, z_range_um, sizes["planes"], learned)
+
+    def solve(
+        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
+    ) -> None:
+        spline.solve(
+            state,
+            model,
+            instrument,
+            amplitude,
+            plan,
+            order,
+            listen=listen,
+            checkpoint=keep,
+            checkpoint_seconds=seconds,
+        )
+
+    return Task(
+        state,
+        settings,
+        solve,
+        lambda: state.field.cpu().requires_grad_(False),
+        lambda: spline.instrument_as_used(state, instrument),
     )
 
 

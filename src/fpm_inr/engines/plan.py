@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.engines.recipe import EpochOrder, SweepOrder
+from fpm_inr.engines.recipe import EpochOrder, PassOrder, SweepOrder
 
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
@@ -58,19 +58,20 @@ class Plan:
 
 
 def make_plan(
-    order: EpochOrder | SweepOrder,
+    order: EpochOrder | SweepOrder | PassOrder,
     *,
     na_led: NDArray[np.float64],
     na_objective: float,
     z_range_um: tuple[float, float],
     seed: int,
     steps: int | None = None,
+    planes: int = 1,
 ) -> Plan:
     """Draw a plan.
 
     Parameters
     ----------
-    order : EpochOrder or SweepOrder
+    order : EpochOrder, SweepOrder or PassOrder
     na_led : array [led]
         Illumination NA of each LED.
     na_objective : float
@@ -80,10 +81,16 @@ def make_plan(
     steps : int, optional
         Number of steps instead of the recipe's. A sweep is stretched or squeezed; the paper's
         epochs are cut.
+    planes : int
+        Planes of a spline field, which passes are counted by.
     """
     random = np.random.default_rng(seed)
     if isinstance(order, SweepOrder):
         return _sweep(order, len(na_led), z_range_um, random, steps or order.steps)
+    if isinstance(order, PassOrder):
+        return _passes(
+            order, len(na_led), z_range_um, random, steps or order.passes_per_plane * planes
+        )
     plan = _epochs(order, na_led, na_objective, z_range_um, random)
     return plan if steps is None else plan.shortened(steps)
 
@@ -141,18 +148,15 @@ def _sweep(
     random: np.random.Generator,
     steps: int,
 ) -> Plan:
-    low, high = z_range_um
     batch = min(order.leds_per_step, led_count)
-    # golden-ratio sequence: any run of consecutive steps covers the range evenly, ends included
-    phase = (random.random() + GOLDEN_RATIO * np.arange(steps)) % 1.0
-    z_um = low + (high - low) * np.clip(phase * 1.04 - 0.02, 0.0, 1.0)
+    z_um = _spread_heights(z_range_um, random, steps)
     shuffled: list[NDArray[np.int64]] = []
     while sum(map(len, shuffled)) < steps * batch:
         shuffled.append(random.permutation(led_count))
     leds = np.concatenate(shuffled)[: steps * batch].reshape(steps, batch)
     done = (np.arange(steps) + 0.5) / steps
     rising = np.minimum(1.0, done / order.warm_up) if order.warm_up > 0 else np.ones(steps)
-    falling = order.final_rate + (1 - order.final_rate) * (1 + np.cos(math.pi * done)) / 2
+    falling = _falling(order.final_rate, done)
     divisor = np.ones(steps, dtype=np.int64)
     begin = 0.0
     for share, coarseness in order.coarse_steps:
@@ -166,3 +170,33 @@ def _sweep(
         order.plane_rate_factor,
         order.momentum,
     )
+
+
+def _passes(
+    order: PassOrder,
+    led_count: int,
+    z_range_um: tuple[float, float],
+    random: np.random.Generator,
+    steps: int,
+) -> Plan:
+    done = (np.arange(steps) + 0.5) / steps
+    return Plan(
+        _spread_heights(z_range_um, random, steps),
+        np.tile(np.arange(led_count, dtype=np.int64), (steps, 1)),
+        order.step * _falling(order.final_step, done),
+        np.ones(steps, dtype=np.int64),
+    )
+
+
+def _spread_heights(
+    z_range_um: tuple[float, float], random: np.random.Generator, steps: int
+) -> NDArray[np.float64]:
+    """Golden-ratio sequence: any run of consecutive steps covers the range evenly, ends included."""
+    low, high = z_range_um
+    phase = (random.random() + GOLDEN_RATIO * np.arange(steps)) % 1.0
+    return np.asarray(low + (high - low) * np.clip(phase * 1.04 - 0.02, 0.0, 1.0))
+
+
+def _falling(last: float, done: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half a cosine from 1 to `last`."""
+    return np.asarray(last + (1 - last) * (1 + np.cos(math.pi * done)) / 2)

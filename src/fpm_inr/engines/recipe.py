@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
 
 FEWEST_NODES, MOST_NODES = 5, 64  # of a z line that follows the depth of field; the paper has 5
+MOST_PLANES = 1024
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -24,6 +25,7 @@ class _Settings(BaseModel):
 class FieldSettings(_Settings):
     """Sizes and start of the neural field; see `fpm_inr.fields.neural.NeuralField`."""
 
+    kind: Literal["neural"] = "neural"
     channels: int = Field(32, ge=1, le=256)
     hidden: int = Field(32, ge=1, le=256)
     plane_divisor: int = Field(2, ge=1, le=16)
@@ -34,6 +36,17 @@ class FieldSettings(_Settings):
     shared_features: bool = True
     unit_start: bool = True
     plane_start: float = Field(2e-4, gt=0, le=1)
+
+
+class SplineSettings(_Settings):
+    """The planes of a spline field; see `fpm_inr.fields.spline.SplineField`."""
+
+    kind: Literal["spline"] = "spline"
+    spacing_dof: float = Field(
+        1.2,
+        gt=0,
+        description="distance of the spline's knots, in depths of field of the solved image",
+    )
 
 
 class EpochOrder(_Settings):
@@ -70,31 +83,76 @@ class SweepOrder(_Settings):
     )
 
 
-class Recipe(_Settings):
-    """How to fit a neural field."""
+class PassOrder(_Settings):
+    """Every step takes one z, spread evenly over the range, and all LEDs, for a spline field."""
 
-    field: FieldSettings = FieldSettings()
-    order: Annotated[EpochOrder | SweepOrder, Field(discriminator="kind")]
-    order_2d: Annotated[EpochOrder | SweepOrder, Field(discriminator="kind")] | None = Field(
-        None, description="order of a single image; that of the stack where left out"
+    kind: Literal["passes"] = "passes"
+    passes_per_plane: int = Field(
+        ge=1, description="steps over planes: how often every plane is visited"
+    )
+    step: float = Field(gt=0, le=4, description="share of the frames' correction that is made")
+    final_step: float = Field(0.1, ge=0, le=1, description="last step over the first")
+    floor: float = Field(
+        gt=0, description="damping, as a share of the most visited frequency's number of LEDs"
+    )
+    rim_width: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
+    )
+    edge_px: int = Field(
+        4, ge=0, description="pixels at the edges of the frames over which trust in them falls to 0"
     )
 
+
+Order = Annotated[EpochOrder | SweepOrder | PassOrder, Field(discriminator="kind")]
+
+
+class Recipe(_Settings):
+    """How to fit a field."""
+
+    field: Annotated[FieldSettings | SplineSettings, Field(discriminator="kind")] = FieldSettings()
+    order: Order
+    order_2d: Order | None = Field(
+        None, description="order of a single image; that of the stack where left out"
+    )
     calibrate: dict[str, Any] | None = Field(
         None, description="what is learned of the instrument; see docs/calibration.md"
     )
 
-    def order_for(self, is_flat: bool) -> EpochOrder | SweepOrder:
+    @model_validator(mode="after")
+    def _suits(self) -> Recipe:
+        is_spline = isinstance(self.field, SplineSettings)
+        for order in (self.order, self.order_2d):
+            if order is not None and isinstance(order, PassOrder) != is_spline:
+                raise ValueError(
+                    f"a {self.field.kind} field is not solved in the order {order.kind!r}: "
+                    "spline goes with passes, neural with sweep or epochs"
+                )
+        return self
+
+    def order_for(self, is_flat: bool) -> EpochOrder | SweepOrder | PassOrder:
         """Return the order for a single image (flat) or a stack."""
         return self.order_2d if is_flat and self.order_2d is not None else self.order
 
-    def field_settings(self, z_range_um: tuple[float, float], optics: Optics) -> dict[str, Any]:
-        """Return the field's settings as keywords; a single image needs one z node."""
-        nodes = self.field.z_nodes
+    def field_settings(
+        self, z_range_um: tuple[float, float], optics: Optics, na_synthetic: float
+    ) -> dict[str, Any]:
+        """Return the field's settings as keywords; a single image needs one z node or plane."""
         width_um = z_range_um[1] - z_range_um[0]
+        if isinstance(self.field, SplineSettings):
+            depth_um = optics.medium_index * optics.wavelength_um / na_synthetic**2
+            intervals = math.ceil(min(width_um / (self.field.spacing_dof * depth_um), MOST_PLANES))
+            return {"planes": 3 + max(1, intervals) if width_um > 0 else 1}
+        nodes = self.field.z_nodes
         if nodes is None:
             depth_of_field_um = 0.5 * optics.medium_index / optics.na**2
             nodes = min(max(FEWEST_NODES, 1 + math.ceil(width_um / depth_of_field_um)), MOST_NODES)
-        return {**self.field.model_dump(), "z_nodes": nodes if width_um > 0 else 1}
+        return {
+            **self.field.model_dump(exclude={"kind"}),
+            "z_nodes": nodes if width_um > 0 else 1,
+        }
 
 
 class ConventionalRecipe(_Settings):
@@ -135,7 +193,7 @@ def _folder(kind: type[Recipe] | type[ConventionalRecipe]) -> Path:
 
 
 def load_recipe(name: str | Path) -> Recipe:
-    """Read a neural field's recipe by its name or from a YAML file.
+    """Read a recipe of the engine inr by its name or from a YAML file.
 
     Raises
     ------

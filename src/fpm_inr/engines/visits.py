@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.forward import ForwardModel, Instrument
 
@@ -33,16 +34,12 @@ class Visits:
             light = amplitude_led_y_x.square() - background[:, None, None]
             amplitude_led_y_x = light.clamp_min(0).sqrt()
         self.amplitude = amplitude_led_y_x
-        self.trust_y_x = _trust(model.shape_y_x, recipe.edge_px).to(amplitude_led_y_x)
+        self.trust_y_x = trust(model.shape_y_x, recipe.edge_px).to(amplitude_led_y_x)
         trusted = amplitude_led_y_x.square() * self.trust_y_x
         self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
         self.peak = float(amplitude_led_y_x.max())
         na_led = instrument.na_led_xy.norm(dim=1)
-        na = model.optics.na
-        is_rim = (na_led - na).abs() <= recipe.rim_width * na
-        # without a frame whose brightness counts, the scale of the object would be lost
-        anchored = bool(((na_led < na) & ~is_rim).any())
-        self.is_rim = [rim and anchored and recipe.rim_width > 0 for rim in is_rim.tolist()]
+        self.is_rim = at_the_rim(model, instrument, recipe.rim_width).tolist()
         lit = amplitude_led_y_x.amax(dim=(1, 2)) > 0
         # the pattern of a frame without light says nothing
         self.order = [
@@ -140,18 +137,3 @@ class Visits:
         change = inverse.mul_(measured).sub_(1)
         missed = torch.einsum("yx,zyx->z", self.trust_y_x, change.square().mul_(intensity))
         return change.mul_(self.trust_y_x), missed, gain
-
-
-def _trust(shape_y_x: tuple[int, int], edge_px: int) -> Tensor:
-    """Weight [y, x] of a frame's pixels: 1, falling to 0 over the edge.
-
-    A solved field goes on periodically, a frame does not: light from outside ends up at its edge,
-    and the field there must be free to bring one side of the frame to the other.
-    """
-
-    def ramp(side: int) -> Tensor:
-        width = min(edge_px, side // 4)
-        inward = torch.minimum(torch.arange(side), torch.arange(side).flip(0))
-        return ((inward + 0.5) / max(width, 0.5)).clamp_max(1.0)
-
-    return ramp(shape_y_x[0])[:, None] * ramp(shape_y_x[1])
