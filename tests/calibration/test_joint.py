@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.calibrate import calibrate
+from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
+from fpm_inr.optics import zernike
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import load_solution
 
@@ -108,6 +111,43 @@ def test_gauges_are_pinned() -> None:
         bright = found.na_led_xy.norm(dim=1) < OPTICS.na
         assert float(found.gain_led[bright].log().mean().detach()) == pytest.approx(0, abs=1e-5)
     assert not make(parse_free("pupil,defocus")).zernike_mask[3]
+
+
+def test_a_pupil_map_holds_neither_gauges_nor_modes() -> None:
+    calibration = make(parse_free("pupil,pupil_map"))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        calibration.pupil_map.values.normal_(0, 0.3)
+    amplitude, phase = calibration.pupil_map.nodes().detach().flatten(1)
+    axis = torch.linspace(-1, 1, 17)
+    y, x = (one.flatten() for one in torch.meshgrid(axis, axis, indexing="ij"))
+    inside = (y**2 + x**2 <= 1).float()
+    for mode in range(1, 12):
+        share = (zernike(mode, y, x) * inside * phase).sum() / inside.sum()
+        assert abs(float(share)) < 1e-5
+    assert abs(float((amplitude * inside).sum())) < 1e-3
+    found = calibration.instrument().pupil_y_x
+    assert found is not None
+    assert found.shape == (32, 32)
+
+
+def test_a_pupil_map_finds_what_modes_leave_and_is_kept(tmp_path: Path) -> None:
+    data = acquisition()
+    first = calibrate(data, free="gains", steps=60)
+    found = calibrate(data, free="gains,pupil_map", steps=60)
+    assert found.after.residual < 0.6 * first.after.residual
+    path = tmp_path / "calibration.json"
+    write_calibration(path, found.file(data))
+    kept = read_calibration(path).instrument_for(data).pupil_y_x
+    true = found.instrument.pupil_y_x
+    assert kept is not None
+    assert true is not None
+    y, x = torch.fft.fftfreq(32, 1.6)[:, None], torch.fft.fftfreq(32, 1.6)
+    inside = (y**2 + x**2).sqrt() < 0.9 * OPTICS.na / OPTICS.wavelength_um
+    assert (kept - true)[inside].abs().mean() < 0.05
+    solved = reconstruct(data, steps=4, calibration=path, calibrate="pupil_map")
+    solved.save(tmp_path / "field.safetensors")
+    assert load_solution(tmp_path / "field.safetensors").instrument.pupil_y_x is not None
 
 
 def test_nothing_moves_at_the_start() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
 from fpm_inr.calibration.parameters import Free, parse_free
+from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
 from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import SettingsError
@@ -19,6 +21,8 @@ from fpm_inr.forward import Instrument, nominal_instrument
 DEFAULT_FREE = "gains,pupil,pose"
 # LEDs that move further than this, in units of the objective's NA, are not believed
 MOST_MOVE = 0.5
+# nodes along a side of the free pupil map in the file
+MAP_NODES = 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,9 @@ class CalibrationResult:
         counts = None
         if background is not None:
             counts = (background * acquisition.amplitude_scale**2).tolist()
+        pupil: list[Any] = [None, None]
+        if used.pupil_y_x is not None:
+            pupil = sampled(used.pupil_y_x, acquisition.optics, MAP_NODES).tolist()
         return CalibrationFile(
             status="accepted" if self.accepted else "refused",
             reason=self.reason,
@@ -71,6 +78,8 @@ class CalibrationResult:
             gain_led=used.gain_led.tolist(),
             zernike_rad=used.zernike_rad.tolist(),
             background_led=counts,
+            pupil_log_amplitude=pupil[0],
+            pupil_phase_rad=pupil[1],
             defocus_um=0.0 if used.defocus_um is None else float(used.defocus_um),
         )
 

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.pupil_map import frame_grid, spread
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
 from fpm_inr.io.replacing import replacing
@@ -63,11 +64,22 @@ class CalibrationFile(BaseModel):
     gain_led: list[float]
     zernike_rad: list[float]
     background_led: list[float] | None = None
+    pupil_log_amplitude: list[list[float]] | None = None
+    pupil_phase_rad: list[list[float]] | None = None
     defocus_um: float = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> CalibrationFile:
         leds = len(self.nominal_na_led_xy)
+        shapes = {
+            (len(rows), *(len(row) for row in rows))
+            for rows in (self.pupil_log_amplitude, self.pupil_phase_rad)
+            if rows is not None
+        }
+        if (self.pupil_phase_rad is None) != (self.pupil_log_amplitude is None) or any(
+            len(shapes) > 1 or len(set(shape)) != 1 or shape[0] < 2 for shape in shapes
+        ):
+            raise ValueError("the pupil's log amplitude and phase must be squares of one size")
         for name in ("na_led_xy", "gain_led", "background_led"):
             values = getattr(self, name)
             if values is not None and len(values) != leds:
@@ -115,10 +127,17 @@ class CalibrationFile(BaseModel):
             torch.tensor(acquisition.illumination.na_led_xy + moved),
             torch.tensor(self.gain_led, dtype=torch.float64),
             torch.tensor(self.zernike_rad, dtype=torch.float64),
-            None,
+            self._pupil_for(acquisition),
             None if background is None else background.double(),
             torch.tensor(self.defocus_um, dtype=torch.float64) if self.defocus_um else None,
         )
+
+    def _pupil_for(self, acquisition: Acquisition) -> torch.Tensor | None:
+        if self.pupil_phase_rad is None:
+            return None
+        nodes = torch.tensor([self.pupil_log_amplitude, self.pupil_phase_rad], dtype=torch.float64)
+        grid = frame_grid(acquisition.optics, acquisition.shape_y_x)
+        return spread(nodes, grid).reshape(acquisition.shape_y_x)
 
 
 def write_calibration(path: Path, content: CalibrationFile) -> None:

@@ -11,6 +11,8 @@ pinned:
   scale of the frames, the mean logarithm of the gains is 0.
 - a shift of all LED directions is a ramp of the object's phase: solves begin with a clear object,
   whose light lies at zero frequency and stays there.
+- a free pupil map against the Zernike modes: it holds none of those that are learned, and none of
+  the gauges.
 - array pitch against distance: only their ratio is learned.
 - per-LED shifts against the pose: the shifts are drawn towards 0.
 """
@@ -27,10 +29,12 @@ from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.calibration.pose import POSE, posed
+from fpm_inr.calibration.pupil_map import PupilNodes, frame_grid
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument
 
 FIRST_MODE = 4  # those below are gauges
+MAP_WEIGHT = 0.01  # of the penalty on a free pupil map, relative to the misfit
 SHIFT_WEIGHT = 0.005  # of the penalty on per-LED shifts, relative to the misfit
 
 
@@ -72,6 +76,15 @@ class Pupil(Learning):
         None, max_length=36, description="rad RMS by Noll index from 1"
     )
     modes: int = Field(11, ge=4, le=36, description="highest Noll index")
+
+
+class PupilMap(Learning):
+    """Phase and amplitude of the pupil on free nodes; rates in radians (and e-folds)."""
+
+    learning_rate: float = Field(0.03, ge=0)
+    start: float = Field(0.1, ge=0, lt=1)
+    nodes: int = Field(17, ge=5, le=65, description="along a side of the pupil's square")
+    spread_rad: float = Field(0.5, gt=0, description="expected size")
 
 
 class Pose(Learning):
@@ -117,6 +130,7 @@ class Free(BaseModel):
 
     gains: Gains | None = None
     pupil: Pupil | None = None
+    pupil_map: PupilMap | None = None
     pose: Pose | None = None
     shifts: Shifts | None = None
     background: Background | None = None
@@ -245,6 +259,12 @@ class Calibration(nn.Module):
         # each counts in its own unit, so that one step of Adam has a known size
         if free.pupil is not None:
             self.zernike_step = nn.Parameter(torch.zeros(modes))
+        self.shape_y_x = shape_y_x
+        if free.pupil_map is not None:
+            pinned = [1, 2, 3] + [4] * (height_is_free or free.defocus is not None)
+            if free.pupil is not None:
+                pinned = list(range(1, free.pupil.modes + 1))
+            self.pupil_map = PupilNodes(free.pupil_map.nodes, pinned, frame_grid(optics, shape_y_x))
         if free.pose is not None:
             self.pose = nn.Parameter(torch.tensor(free.pose.init or [0.0] * len(POSE)))
         if free.shifts is not None:
@@ -267,11 +287,14 @@ class Calibration(nn.Module):
             "background": "background_root_led",
             "defocus": "defocus",
         }
-        return [
+        groups = [
             {"params": [getattr(self, owner)], "learning": getattr(self.free, name)}
             for name, owner in owners.items()
             if getattr(self.free, name) is not None
         ]
+        if self.free.pupil_map is not None:
+            groups.append({"params": [self.pupil_map.values], "learning": self.free.pupil_map})
+        return groups
 
     def instrument(self) -> Instrument:
         """Return the instrument as believed now, differentiable in the free parameters."""
@@ -284,11 +307,15 @@ class Calibration(nn.Module):
         if self.free.defocus is not None:
             moved = self.defocus * self.depth_of_field_um
             defocus = moved if defocus is None else defocus + moved
+        pupil = self.start_pupil_y_x
+        if self.free.pupil_map is not None:
+            factor = self.pupil_map.on_frame(self.shape_y_x)
+            pupil = factor if pupil is None else pupil * factor
         return Instrument(
             self.na_led_xy(),
             (self.log_gain_led - self.log_gain_led @ self.gauge_led).exp(),
             zernike,
-            self.start_pupil_y_x,
+            pupil,
             background,
             defocus,
         )
@@ -304,16 +331,21 @@ class Calibration(nn.Module):
 
     @property
     def has_penalty(self) -> bool:
-        return self.free.shifts is not None
+        return self.free.shifts is not None or self.free.pupil_map is not None
 
     def penalty(self) -> Tensor:
-        """What draws per-LED shifts to 0: weight * mean square of the shifts over their spread.
+        """What draws per-LED shifts and the pupil map to 0: weighted mean squares over spreads.
 
         Relative to the misfit, which it multiplies.
         """
-        shifts = self.free.shifts
-        assert shifts is not None
-        return SHIFT_WEIGHT * (self.shift_led_xy / shifts.spread_samples).square().mean()
+        total = self.start_na_led_xy.new_zeros(())
+        shifts, pupil_map = self.free.shifts, self.free.pupil_map
+        if shifts is not None:
+            size = (self.shift_led_xy / shifts.spread_samples).square().mean()
+            total = total + SHIFT_WEIGHT * size
+        if pupil_map is not None:
+            total = total + MAP_WEIGHT * self.pupil_map.roughness() / pupil_map.spread_rad**2
+        return total
 
     @torch.no_grad()
     def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:

@@ -31,7 +31,7 @@ from fpm_inr.cli.options import acquisition_options, load_data
     default="gains,pupil,pose",
     show_default=True,
     metavar="NAMES",
-    help="What to find: gains, pupil, pose, shifts, background, defocus.",
+    help="What to find: gains, pupil, pupil_map, pose, shifts, background, defocus.",
 )
 @click.option("--upsample", type=int, metavar="K", help="Sampling over that of the frames.")
 @click.option("--steps", type=int, default=150, show_default=True, help="Steps of each solve.")
