@@ -110,7 +110,8 @@ def _z_range_of(
 @click.option(
     "--calibrate",
     metavar="NAMES",
-    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background (comma-separated).",
+    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background "
+    "(comma-separated).",
 )
 @click.option(
     "--device",
