@@ -93,7 +93,7 @@ def test_gains_are_found_and_their_mean_is_pinned() -> None:
 def test_a_strong_aberration_is_found() -> None:
     zernike = [0.0, 0.0, 0.0, 1.0, -1.2, 0.4, -0.5, 0.3, 0.2, -0.3, 0.4]
     acquisition = frames(0.0, zernike=zernike)
-    found = calibrate(acquisition, free="pupil")
+    found = calibrate(acquisition, free="pupil", steps=100)
     error = found.instrument.zernike_rad.numpy() - np.array(zernike)
     assert np.linalg.norm(error) / (2 * math.pi) < 0.01
     assert not found.instrument.zernike_rad[:3].any()
@@ -173,10 +173,10 @@ def test_orientation_of_the_led_map_is_found_up_to_its_twin() -> None:
 
 
 def test_amplitudes_taken_for_intensities_are_noticed() -> None:
-    acquisition = frames(-50.0)
+    acquisition = frames(0.0)
     rooted = Acquisition(np.sqrt(acquisition.frames_led_y_x), OPTICS, acquisition.illumination)
-    assert check_orientation(rooted, z_um=-50.0).best_scale == "amplitude"
-    assert check_orientation(acquisition, z_um=-50.0).best_scale == "intensity"
+    assert check_orientation(rooted, z_um=0.0).best_scale == "amplitude"
+    assert check_orientation(acquisition, z_um=0.0).best_scale == "intensity"
 
 
 def test_a_calibration_that_moves_leds_too_far_is_refused() -> None:
