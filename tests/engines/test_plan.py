@@ -92,19 +92,22 @@ def test_steps_cut_the_papers_epochs() -> None:
 
 
 def test_shipped_recipes_load() -> None:
-    assert {"default", "paper"} <= set(recipe_names())
+    assert {"default", "neural", "paper"} <= set(recipe_names())
     paper = load_recipe("paper")
     assert isinstance(paper.order, EpochOrder)
     assert paper.order.epochs == 15
 
 
+OPTICS_630 = Optics(wavelength_um=0.63, na=0.25, pixel_um=0.645, medium_index=1.33)
+
+
 @pytest.mark.parametrize(
     ("recipe", "z_range_um", "nodes"),
     [
-        ("default", (-4.0, 4.0), 5),  # never fewer than the paper's
-        ("default", (-60.0, 20.0), 9),  # 80 um in depths of field of 10.64 um
-        ("default", (-900.0, 900.0), 64),
-        ("default", (3.0, 3.0), 1),
+        ("neural", (-4.0, 4.0), 5),  # never fewer than the paper's
+        ("neural", (-60.0, 20.0), 9),  # 80 um in depths of field of 10.64 um
+        ("neural", (-900.0, 900.0), 64),
+        ("neural", (3.0, 3.0), 1),
         ("paper", (-60.0, 20.0), 5),
         ("paper", (3.0, 3.0), 1),
     ],
@@ -112,8 +115,25 @@ def test_shipped_recipes_load() -> None:
 def test_z_nodes_follow_the_depth_of_field(
     recipe: str, z_range_um: tuple[float, float], nodes: int
 ) -> None:
-    optics = Optics(wavelength_um=0.63, na=0.25, pixel_um=0.645, medium_index=1.33)
-    assert load_recipe(recipe).field_settings(z_range_um, optics)["z_nodes"] == nodes
+    assert load_recipe(recipe).field_settings(z_range_um, OPTICS_630, 0.5)["z_nodes"] == nodes
+
+
+@pytest.mark.parametrize(
+    ("z_range_um", "planes"),
+    [((3.0, 3.0), 1), ((0.0, 0.1), 4), ((-60.0, 20.0), 3 + 20)],  # 1.2 x 3.35 um apart
+)
+def test_planes_follow_the_depth_of_field_of_the_solved_image(
+    z_range_um: tuple[float, float], planes: int
+) -> None:
+    recipe = load_recipe("default")
+    assert recipe.field_settings(z_range_um, OPTICS_630, 0.5) == {"planes": planes}
+
+
+def test_a_field_and_an_order_must_suit_each_other() -> None:
+    with pytest.raises(SettingsError, match="spline goes with passes"):
+        make_recipe({"field": {"kind": "spline"}, "order": {"kind": "epochs"}})
+    with pytest.raises(SettingsError, match=r"field\.kind"):
+        make_recipe({"field": {"channels": 8}, "order": {"kind": "epochs"}})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +141,7 @@ def test_z_nodes_follow_the_depth_of_field(
     [
         ({"order": {"kind": "epochs", "epoch": 3}}, "epoch"),
         ({"order": {"kind": "sweep", "steps": 0, "leds_per_step": 1, "learning_rate": 1}}, "steps"),
-        ({"field": {"chanels": 3}, "order": {"kind": "epochs"}}, "chanels"),
+        ({"field": {"kind": "neural", "chanels": 3}, "order": {"kind": "epochs"}}, "chanels"),
         ({"order": {"kind": "swirl"}}, "order"),
         ("nothing", "recipe"),
     ],

@@ -191,7 +191,7 @@ def _passes(
 def _spread_heights(
     z_range_um: tuple[float, float], random: np.random.Generator, steps: int
 ) -> NDArray[np.float64]:
-    """Golden-ratio sequence: any run of consecutive steps covers the range evenly, ends included."""
+    """Golden-ratio sequence: any run of steps covers the range evenly, ends included."""
     low, high = z_range_um
     phase = (random.random() + GOLDEN_RATIO * np.arange(steps)) % 1.0
     return np.asarray(low + (high - low) * np.clip(phase * 1.04 - 0.02, 0.0, 1.0))

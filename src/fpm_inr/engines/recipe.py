@@ -244,6 +244,14 @@ def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
         recipe = kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "union_tag_not_found":
+            section = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                "is missing",
+                "say which kind of field and order it is; see docs/recipes.md",
+                field=f"{section}.kind",
+                source=source,
+            ) from error
         raise SettingsError(
             first["msg"][:1].lower() + first["msg"][1:],
             "correct it or leave it out",

@@ -1,10 +1,10 @@
 """The spline engine: all LEDs correct one height at a time, by damped gradient steps.
 
-The loss is the paper's (Zhou et al., Optica 10, 1679 (2023), Section 2; its smooth-L1 is a square for
-all errors below 1), summed over all LEDs. Its second derivative is known: a frequency of the object
-that n LEDs bring into the pupil has curvature n / 2 at most, so every frequency has its own step,
-1 / (n + floor), as in difference-map and rPIE solvers (Maiden, Johnson, Li, Optica 4, 736 (2017)).
-A linear field needs no search beyond that.
+The loss is the paper's (Zhou et al., Optica 10, 1679 (2023), Section 2; its smooth-L1 is a square
+for all errors below 1), summed over all LEDs. Its second derivative is known: that of a frequency
+that n LEDs bring into the pupil is n / 2 for a weak object, so every frequency has its own step,
+1 / (n + floor), akin to rPIE (Maiden, Johnson, Li, Optica 4, 736 (2017)). A linear field needs no
+search beyond that.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.fields.spline import SplineField, signed_frequencies
-from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
-# Frames that are worked on together: complex numbers of one intermediate result.
-SAMPLES_AT_ONCE = 1 << 24
+# Pixels of the frames that are worked on together: more would leave the caches of a CPU.
+SAMPLES_AT_ONCE = 1 << 19
+# Below this intensity (mean bright-field: 1) a predicted pixel has no phase to speak of.
+DARK = 1e-12
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
 
@@ -132,7 +134,7 @@ def solve(
     state : SplineState
     model : ForwardModel
     instrument : Instrument
-        The instrument as it is; left aside where the state has a calibration.
+        The instrument as it is, or where a calibration begins.
     amplitude_led_y_x : Tensor [led, y, x]
         Measured amplitudes, bright-field mean 1.
     plan : Plan
@@ -141,65 +143,132 @@ def solve(
     listen, checkpoint, checkpoint_seconds
         As `inr.solve`.
     """
-    device, calibration = model.device, state.calibration
-    begun = instrument  # not as learned so far: a resumed solve takes the same steps
-    aperture = model.aperture(begun.to(device))
-    weight_y_x = trust(model.shape_y_x, order.edge_px).to(device)
-    is_rim = at_the_rim(model, begun, order.rim_width).to(device)
+    calibration = state.calibration
+    frames = _Frames(model, instrument, amplitude_led_y_x, order)
     if calibration is not None and calibration.free.gains is not None:
         # they are learned: one freedom is enough
-        is_rim = torch.zeros_like(is_rim)
+        frames.is_rim[:] = False
+    aperture = model.aperture(instrument)
     share_k = _share(state.field, model, aperture.transmission_led_k, order.floor)
-    pixels = math.prod(model.shape_y_x)
-    parts = torch.arange(model.led_count, device=device).split(max(1, SAMPLES_AT_ONCE // pixels))
-    peak = float(amplitude_led_y_x.max())
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.step < len(plan):
-        step = state.step
-        z_um = float(plan.z_um[step])
-        z = torch.tensor([z_um], dtype=torch.float32, device=device)
-        state.field.spectrum.grad = None
-        if state.optimiser is not None:
-            state.optimiser.zero_grad(set_to_none=True)
-        error = torch.zeros((), device=device)
-        for leds in parts:
-            seen_by = (
-                aperture.select(leds)
-                if calibration is None
-                else model.aperture(calibration.instrument(), leds)
+        step, z_um, rate = state.step, float(plan.z_um[state.step]), float(plan.rate[state.step])
+        if calibration is None:
+            wrong_k, misfit = _wrong(state, model, aperture, frames, z_um)
+        else:
+            wrong_k, misfit = _learn(
+                state, model, frames, z_um, step / len(plan), rate / order.step
             )
-            spectrum = state.field.spectrum_y_x(z_um)[None]
-            predicted = model.amplitude(spectrum, z, leds, seen_by)[0]
-            measured = amplitude_led_y_x[leds]
-            target = measured
-            if is_rim[leds].any():
-                target = _matched(state, leds, is_rim[leds], measured, predicted.detach())
-            misfit = ((predicted - target).square() * weight_y_x).sum() / (2 * pixels)
-            misfit = misfit / model.led_count
-            loss = misfit
-            if calibration is not None and calibration.has_penalty:
-                loss = misfit + misfit.detach() * calibration.penalty()
-            loss.backward()  # type: ignore[no-untyped-call]
-            error += misfit.detach()
-            if calibration is not None:
-                calibration.observe(leds, predicted.detach(), measured, step / len(plan))
-        _descend(state.field, z_um, float(plan.rate[step]) * model.led_count * share_k)
-        if state.optimiser is not None:
-            for group in state.optimiser.param_groups:
-                learning = group["learning"]
-                assert isinstance(learning, Learning)
-                group["lr"] = learning.rate(step / len(plan), float(plan.rate[step] / order.step))
-            state.optimiser.step()
+        _descend(state.field, z_um, rate * share_k * wrong_k)
         state.step = step + 1
         state.seconds = time.perf_counter() - began
-        state.history.append(_report(state, plan, float(error), peak, z_um))
-        if not math.isfinite(state.history[-1].loss):
+        state.history.append(_report(state, plan, misfit, frames.peak, z_um))
+        if not math.isfinite(misfit):
             raise FloatingPointError(f"the loss is not finite at step {state.step}")
         listen(state.history[-1])
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)
             saved = time.perf_counter()
+
+
+class _Frames:
+    """What does not change from step to step."""
+
+    def __init__(
+        self,
+        model: ForwardModel,
+        instrument: Instrument,
+        amplitude_led_y_x: Tensor,
+        order: PassOrder,
+    ) -> None:
+        self.amplitude_led_y_x = amplitude_led_y_x
+        self.weight_y_x = trust(model.shape_y_x, order.edge_px).to(model.device)
+        self.is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
+        self.pixels = math.prod(model.shape_y_x)
+        self.peak = float(amplitude_led_y_x.max())
+        every = torch.arange(model.led_count, device=model.device)
+        self.parts = every.split(max(1, SAMPLES_AT_ONCE // self.pixels))
+        self.frame_index = model.frame_index()
+
+
+@torch.no_grad()
+def _wrong(
+    state: SplineState, model: ForwardModel, aperture: Aperture, frames: _Frames, z_um: float
+) -> tuple[Tensor, float]:
+    """What is wrong with the spectrum [sample], summed over LEDs: the loss' gradient by hand.
+
+    Of the loss sum w (|psi| - m)^2 / 2 over LEDs and pixels (divided by the pixels), and the loss
+    per LED. Written out, it takes the Fourier transforms that it must and little else.
+    """
+    field, shape = state.field, model.shape_y_x
+    z = torch.tensor([z_um], dtype=torch.float32, device=model.device)
+    spectrum = field.spectrum_y_x(z_um).flatten()
+    wrong = torch.zeros_like(spectrum)
+    error = torch.zeros((), device=model.device)
+    for leds in frames.parts:
+        index = model.field_index(leds)
+        seen_by = aperture.select(leds)
+        transfer = seen_by.at(z)[0]
+        grid = spectrum.new_zeros(len(leds), frames.pixels)
+        seen = spectrum.take(index).mul_(transfer)
+        grid.index_copy_(1, frames.frame_index, seen)
+        light = torch.fft.ifft2(grid.unflatten(1, shape), norm="forward")
+        part = torch.view_as_real(light)
+        intensity = part[..., 0].square().addcmul_(part[..., 1], part[..., 1]).clamp_min_(DARK)
+        measured = frames.amplitude_led_y_x[leds]
+        if seen_by.background_led is not None:
+            floor = seen_by.background_led[:, None, None]
+            measured = (measured.square() - floor).clamp_min_(0).sqrt_()
+        inverse = intensity.rsqrt()
+        if frames.is_rim[leds].any():
+            measured = _matched(state, leds, frames.is_rim[leds], measured, intensity * inverse)
+        change = inverse.mul_(measured).neg_().add_(1)
+        error += torch.einsum("yx,lyx->", frames.weight_y_x, intensity.mul_(change).mul_(change))
+        part.mul_(change.mul_(frames.weight_y_x)[..., None])
+        back = torch.fft.fft2(light, norm="forward").flatten(1).index_select(1, frames.frame_index)
+        wrong.index_add_(0, index.flatten(), back.mul_(transfer.conj()).flatten())
+    return wrong.take(field.flat_index()), float(error) / (2 * frames.pixels * model.led_count)
+
+
+def _learn(
+    state: SplineState,
+    model: ForwardModel,
+    frames: _Frames,
+    z_um: float,
+    done: float,
+    envelope: float,
+) -> tuple[Tensor, float]:
+    """As `_wrong`, and a step of what is learned of the instrument."""
+    calibration = state.calibration
+    assert calibration is not None
+    z = torch.tensor([z_um], dtype=torch.float32, device=model.device)
+    if state.optimiser is not None:
+        state.optimiser.zero_grad(set_to_none=True)
+    samples = state.field.samples(z_um).detach().requires_grad_()
+    total = 0.0
+    for leds in frames.parts:
+        aperture = model.aperture(calibration.instrument(), leds)
+        spectrum = state.field.place(samples)[None]
+        predicted = model.amplitude(spectrum, z, leds, aperture)[0]
+        measured = target = frames.amplitude_led_y_x[leds]
+        if frames.is_rim[leds].any():
+            target = _matched(state, leds, frames.is_rim[leds], measured, predicted.detach())
+        misfit = ((predicted - target).square() * frames.weight_y_x).sum() / (2 * frames.pixels)
+        loss = misfit
+        if calibration.has_penalty:
+            loss = misfit + misfit.detach() * calibration.penalty()
+        loss.backward()
+        total += float(misfit.detach())
+        calibration.observe(leds, predicted.detach(), measured, done)
+    if state.optimiser is not None:
+        for group in state.optimiser.param_groups:
+            learning = group["learning"]
+            assert isinstance(learning, Learning)
+            group["lr"] = learning.rate(done, envelope)
+        state.optimiser.step()
+    assert samples.grad is not None
+    return samples.grad, total / model.led_count
 
 
 def _share(field: SplineField, model: ForwardModel, seen_led_k: Tensor, floor: float) -> Tensor:
@@ -225,16 +294,14 @@ def _matched(
 
 @torch.no_grad()
 def _descend(field: SplineField, z_um: float, step_k: Tensor) -> None:
-    """Move the planes so that the spectrum at this height moves by step * its gradient.
+    """Move the planes so that the spectrum at this height moves by -step [sample].
 
-    Of all changes of the planes that do so this is the smallest: in proportion to the weights, as
-    the gradient of the planes is.
+    Of all changes of the planes that do so the smallest: in proportion to their weights.
     """
     first, weights = field.weights(z_um)
-    gradient = field.spectrum.grad
-    assert gradient is not None
-    near = slice(first, first + len(weights))
-    field.spectrum[near] -= step_k[:, None] * gradient[near] / weights.square().sum()
+    parts = torch.view_as_real(step_k) / weights.square().sum()
+    for plane, weight in enumerate(weights.tolist(), start=first):
+        field.spectrum[plane].sub_(parts, alpha=weight)
 
 
 def _report(state: SplineState, plan: Plan, misfit: float, peak: float, z_um: float) -> StepReport:

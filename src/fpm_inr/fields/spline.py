@@ -2,10 +2,10 @@
 
     O_z(k) = sum_p B_p(z) M_p(k)
 
-The features of a place are the planes' values there, the z-line is the spline basis, and the decoder
-is the sum: the paper's factorised field (Zhou et al., Optica 10, 1679 (2023), Eq. 4) without its
-networks. The planes are kept as spectra, at those frequencies only that some LED brings into the
-pupil: nothing else could be measured. Any image size is then an exact, band-limited rendering.
+The features of a place are the planes' values there, the z-line is the spline basis, and the
+decoder is the sum: the paper's factorised field (Zhou et al., Optica 10, 1679 (2023), Eq. 4)
+without its networks. The planes are kept as spectra, at those frequencies only that some LED brings
+into the pupil: nothing else could be measured. Rendering is exact and band-limited.
 """
 
 from __future__ import annotations
@@ -93,9 +93,13 @@ class SplineField(nn.Module):
 
     def spectrum_y_x(self, z_um: float) -> Tensor:
         """Spectrum [y, x] at a height, `fftfreq` order; a field of 1 has a zero frequency of 1."""
+        return self.place(self.samples(z_um))
+
+    def place(self, samples: Tensor) -> Tensor:
+        """Samples [sample] on the grid [y, x] of a spectrum, zero elsewhere."""
         height, width = self.shape_y_x
-        grid = torch.zeros(height * width, dtype=torch.complex64, device=self.spectrum.device)
-        return grid.index_copy(0, self.flat_index(), self.samples(z_um)).view(height, width)
+        grid = samples.new_zeros(height * width)
+        return grid.index_copy(0, self.flat_index(), samples).view(height, width)
 
     def flat_index(self) -> Tensor:
         """Where each of the field's frequencies lies in a flattened spectrum [y, x]."""

@@ -1,0 +1,218 @@
+"""The spline engine: its gradient, recovery of a known object, resuming."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.parameters import Calibration, parse_free
+from fpm_inr.engines import spline
+from fpm_inr.engines.frames import at_the_rim, matching_factor, trust
+from fpm_inr.engines.plan import Plan, make_plan
+from fpm_inr.engines.progress import StepReport
+from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+
+OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
+ORDER = PassOrder(passes_per_plane=12, step=2.0, floor=0.2, edge_px=0)
+
+
+def smooth_object(shape: tuple[int, int]) -> Tensor:
+    """A band-limited complex object: amplitude about 1, phase up to about 1 rad."""
+    generator = torch.Generator().manual_seed(0)
+    parts = []
+    for _ in range(2):
+        noise = torch.randn(shape, generator=generator)
+        y, x = torch.fft.fftfreq(shape[0])[:, None], torch.fft.fftfreq(shape[1])[None, :]
+        kept = torch.fft.fft2(noise) * torch.exp(-(y**2 + x**2) / (2 * 0.05**2))
+        part = torch.fft.ifft2(kept).real
+        parts.append(part / part.abs().max())
+    return torch.polar(1 + 0.3 * parts[0], 0.8 * parts[1])
+
+
+def experiment(
+    z_um: float, shape: tuple[int, int] = (32, 27)
+) -> tuple[ForwardModel, Instrument, Tensor, Tensor, Acquisition]:
+    side = np.linspace(-0.18, 0.18, 5)
+    na_xy = np.array([(x, y) for y in side for x in side])
+    acquisition = Acquisition(np.ones((25, *shape), dtype=np.float32), OPTICS, Illumination(na_xy))
+    model = compile_forward(acquisition, 2)
+    instrument = nominal_instrument(acquisition).to("cpu")
+    truth = smooth_object(model.field_shape_y_x)
+    measured = model.amplitude(
+        model.spectrum(truth)[None],
+        torch.tensor([z_um]),
+        torch.arange(25),
+        model.aperture(instrument),
+    )[0]
+    return model, instrument, truth, measured, acquisition
+
+
+def planned(z_range_um: tuple[float, float], steps: int) -> Plan:
+    return make_plan(
+        ORDER,
+        na_led=np.zeros(25),
+        na_objective=OPTICS.na,
+        z_range_um=z_range_um,
+        seed=0,
+        steps=steps,
+    )
+
+
+def relative_error(found: Tensor, truth: Tensor) -> float:
+    factor = torch.vdot(found.flatten(), truth.flatten()) / found.abs().square().sum()
+    return float(torch.linalg.norm(factor * found - truth) / torch.linalg.norm(truth))
+
+
+@pytest.mark.parametrize("with_background", [False, True])
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_gradient_by_hand_is_that_of_the_loss(
+    with_background: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spline, "SAMPLES_AT_ONCE", at_once)
+    model, instrument, truth, measured, _ = experiment(3.0)
+    if with_background:
+        instrument = Instrument(
+            instrument.na_led_xy,
+            instrument.gain_led,
+            instrument.zernike_rad,
+            background_led=torch.full((25,), 0.02),
+        )
+    order = PassOrder(passes_per_plane=1, step=1.0, floor=0.2, edge_px=3, rim_width=0.3)
+    state = spline.start(model, (0.0, 6.0), 5)
+    place = spline.signed_frequencies(torch.arange(truth.numel()), model.field_shape_y_x)
+    flat = state.field.flat_index()
+    assert torch.equal(place[:, flat].int(), state.field.sample_yx)
+    with torch.no_grad():
+        state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
+    aperture = model.aperture(instrument)
+    frames = spline._Frames(model, instrument, measured, order)
+    assert frames.is_rim.any()
+    wrong, misfit = spline._wrong(state, model, aperture, frames, 3.0)
+
+    samples = state.field.samples(3.0).detach().requires_grad_()
+    light = model.exit_field(
+        state.field.place(samples)[None], torch.tensor([3.0]), torch.arange(25), aperture
+    )[0]
+    wanted = measured
+    if with_background:
+        wanted = (measured.square() - 0.02).clamp_min(0).sqrt()
+    rim = at_the_rim(model, instrument, 0.3)
+    factor = torch.where(rim, matching_factor(wanted, light.detach().abs()), 1.0)
+    wanted = wanted * factor[:, None, None]
+    loss = ((light.abs() - wanted).square() * trust(model.shape_y_x, 3)).sum() / 2 / (32 * 27)
+    loss.backward()
+    torch.testing.assert_close(wrong, samples.grad, rtol=1e-4, atol=1e-6)
+    assert misfit == pytest.approx(float(loss.detach()) / 25, rel=1e-5)
+
+
+def test_known_object_is_recovered() -> None:
+    model, instrument, truth, measured, _ = experiment(6.0)
+    plan = planned((6.0, 6.0), 200)
+    state = spline.start(model, (6.0, 6.0), 1)
+    spline.solve(state, model, instrument, measured, plan, ORDER)
+    with torch.no_grad():
+        assert relative_error(state.field(6.0), truth) < 0.01
+    assert state.history[-1].psnr_db > state.history[0].psnr_db + 20
+
+
+def test_a_thin_object_in_a_stack_is_recovered_at_its_height_only() -> None:
+    model, instrument, truth, measured, _ = experiment(6.0)
+    state = spline.start(model, (-14.0, 14.0), 9)
+    spline.solve(state, model, instrument, measured, planned((-14.0, 14.0), 120), ORDER)
+    with torch.no_grad():
+        errors = [relative_error(state.field(z), truth) for z in (-14.0, -6.0, 6.0, 14.0)]
+    assert errors[2] < 0.05
+    assert errors[2] == min(errors)
+
+
+def test_brightness_of_an_led_at_the_rim_is_found() -> None:
+    model, instrument, truth, measured, _ = experiment(0.0)
+    order = ORDER.model_copy(update={"rim_width": 0.05})
+    rim = at_the_rim(model, instrument, 0.05)
+    assert rim.sum() == 4
+    measured[rim] *= 0.7
+    state = spline.start(model, (0.0, 0.0), 1)
+    spline.solve(state, model, instrument, measured, planned((0.0, 0.0), 80), order)
+    with torch.no_grad():
+        assert relative_error(state.field(0.0), truth) < 0.02
+    gains = spline.instrument_as_used(state, instrument).gain_led
+    torch.testing.assert_close(gains[rim], torch.full((4,), 0.7), rtol=0.02, atol=0)
+    assert torch.equal(gains[~rim], torch.ones(21))
+
+
+@pytest.mark.parametrize("learned", [None, "gains,pupil,pose"])
+def test_resumed_run_equals_unbroken_one(learned: str | None) -> None:
+    model, instrument, _, measured, acquisition = experiment(0.0)
+    z_range, plan = (-5.0, 5.0), planned((-5.0, 5.0), 20)
+
+    def begun() -> spline.SplineState:
+        calibration = None
+        if learned is not None:
+            calibration = Calibration(
+                instrument, parse_free(learned), OPTICS, acquisition.shape_y_x, height_is_free=True
+            )
+        return spline.start(model, z_range, 5, calibration)
+
+    whole = begun()
+    spline.solve(whole, model, instrument, measured, plan, ORDER)
+
+    def stop(report: StepReport) -> None:
+        if report.step == 9:
+            raise KeyboardInterrupt
+
+    first = begun()
+    with pytest.raises(KeyboardInterrupt):
+        spline.solve(first, model, instrument, measured, plan, ORDER, listen=stop)
+    second = begun()
+    second.load({name: value.clone() for name, value in first.tensors().items()})
+    second.step, second.history = first.step, list(first.history)
+    spline.solve(second, model, instrument, measured, plan, ORDER)
+    for name, value in whole.tensors().items():
+        torch.testing.assert_close(second.tensors()[name], value, rtol=0, atol=0)
+    assert [r.loss for r in second.history] == [r.loss for r in whole.history]
+
+
+def test_gains_are_learned_along() -> None:
+    model, instrument, truth, measured, acquisition = experiment(0.0)
+    generator = torch.Generator().manual_seed(1)
+    gains = torch.exp(0.1 * torch.randn(25, generator=generator))
+    calibration = Calibration(
+        instrument, parse_free("gains"), OPTICS, acquisition.shape_y_x, height_is_free=False
+    )
+    state = spline.start(model, (0.0, 0.0), 1, calibration)
+    plan = planned((0.0, 0.0), 150)
+    spline.solve(state, model, instrument, measured * gains[:, None, None], plan, ORDER)
+    found = spline.instrument_as_used(state, instrument).gain_led
+    ratio = found / gains
+    assert float((ratio / ratio.mean() - 1).abs().max()) < 0.01
+    with torch.no_grad():
+        assert relative_error(state.field(0.0), truth) < 0.02
+
+
+def test_a_diverging_solve_says_so() -> None:
+    model, instrument, _, measured, _ = experiment(0.0)
+    state = spline.start(model, (0.0, 0.0), 1)
+    with pytest.raises(FloatingPointError, match="step 1"):
+        spline.solve(
+            state, model, instrument, measured * float("nan"), planned((0.0, 0.0), 3), ORDER
+        )
+
+
+def test_checkpoints_are_offered_while_it_runs() -> None:
+    model, instrument, _, measured, _ = experiment(0.0)
+    seen: list[int] = []
+    spline.solve(
+        spline.start(model, (0.0, 0.0), 1),
+        model,
+        instrument,
+        measured,
+        planned((0.0, 0.0), 4),
+        ORDER,
+        checkpoint=lambda state: seen.append(state.step),
+        checkpoint_seconds=0.0,
+    )
+    assert seen == [1, 2, 3, 4]

@@ -1,0 +1,105 @@
+"""The spline field against its formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.interpolate import BSpline
+
+from fpm_inr.acquisition import Optics
+from fpm_inr.fields.spline import SplineField, signed_frequencies
+from fpm_inr.forward import Instrument
+from fpm_inr.solution import Solution, load_solution
+
+SAMPLES = torch.tensor([[0, 1, -1, 3, -4, 2], [0, 0, 2, -3, 1, -5]])
+
+
+def filled(shape: tuple[int, int], z_range_um: tuple[float, float], planes: int) -> SplineField:
+    field = SplineField(shape, z_range_um, SAMPLES, planes=planes)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        field.spectrum += 0.1 * torch.randn(field.spectrum.shape, generator=generator)
+    return field.requires_grad_(False)
+
+
+def basis(z_um: float, z_range_um: tuple[float, float], planes: int) -> np.ndarray:
+    """Uniform cubic B-splines by SciPy."""
+    low, high = z_range_um
+    step = (high - low) / (planes - 3)
+    knots = low + step * np.arange(-3, planes + 1)
+    return np.array([float(BSpline(knots, row, 3)(z_um)) for row in np.eye(planes)])
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (9, 11), (16, 11)])
+@pytest.mark.parametrize("z_um", [-3.0, -1.234, 0.5, 4.9])
+def test_image_is_the_sum_of_its_waves(shape: tuple[int, int], z_um: float) -> None:
+    field = filled(shape, (-3.0, 5.0), 6)
+    planes = torch.view_as_complex(field.spectrum).numpy()
+    y, x = np.arange(shape[0])[:, None] / shape[0], np.arange(shape[1])[None] / shape[1]
+    expected = np.zeros(shape, complex)
+    for plane, weight in zip(planes, basis(z_um, (-3.0, 5.0), 6), strict=True):
+        for value, (ky, kx) in zip(plane, SAMPLES.T.numpy(), strict=True):
+            expected += weight * value * np.exp(2j * np.pi * (ky * y + kx * x))
+    np.testing.assert_allclose(field(z_um).numpy(), expected, atol=2e-6)
+
+
+@given(st.floats(-3.0, 5.0), st.integers(4, 12))
+def test_weights_sum_to_one_and_none_is_negative(z_um: float, planes: int) -> None:
+    first, weights = SplineField((16, 16), (-3.0, 5.0), SAMPLES, planes=planes).weights(z_um)
+    assert 0 <= first <= planes - 4
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-6)
+    assert float(weights.min()) >= 0
+
+
+def test_it_begins_clear_and_a_flat_one_is_the_same_everywhere() -> None:
+    for z_range, planes in (((-2.0, 2.0), 5), ((1.0, 1.0), 1)):
+        field = SplineField((10, 12), z_range, SAMPLES, planes=planes)
+        torch.testing.assert_close(field(1.0), torch.ones(10, 12, dtype=torch.complex64))
+    flat = filled((10, 12), (1.0, 1.0), 1)
+    assert torch.equal(flat(1.0), flat(7.0))
+
+
+def test_a_finer_image_has_the_same_values_at_the_same_places() -> None:
+    coarse, fine = filled((16, 12), (-1.0, 1.0), 4), filled((48, 36), (-1.0, 1.0), 4)
+    torch.testing.assert_close(fine(0.3)[::3, ::3], coarse(0.3))
+
+
+@pytest.mark.parametrize(
+    ("z_range", "planes", "shape"),
+    [((0.0, 1.0), 3, (16, 16)), ((1.0, 1.0), 4, (16, 16)), ((0.0, 1.0), 4, (16, 8))],
+)
+def test_what_cannot_be_is_refused(
+    z_range: tuple[float, float], planes: int, shape: tuple[int, int]
+) -> None:
+    with pytest.raises(ValueError, match="planes for z|frequencies beyond"):
+        SplineField(shape, z_range, SAMPLES, planes=planes)
+
+
+@given(st.integers(1, 9), st.integers(1, 9))
+def test_signed_frequencies_are_those_of_numpy(height: int, width: int) -> None:
+    y, x = signed_frequencies(torch.arange(height * width), (height, width))
+    expected = np.meshgrid(
+        np.fft.fftfreq(height, 1 / height), np.fft.fftfreq(width, 1 / width), indexing="ij"
+    )
+    np.testing.assert_array_equal(y.numpy(), expected[0].ravel())
+    np.testing.assert_array_equal(x.numpy(), expected[1].ravel())
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("full", 0.0), ("half", 1e-3)])
+def test_file_gives_it_back(tmp_path: Path, precision: str, tolerance: float) -> None:
+    field = filled((12, 16), (-5.0, 5.0), 6)
+    instrument = Instrument(torch.zeros(1, 2), torch.ones(1), torch.zeros(0))
+    solution = Solution(field, Optics(0.5, 0.25, 1.0), instrument, 2, 7.0)
+    solution.save(tmp_path / "field.safetensors", precision=precision)
+    again = load_solution(tmp_path / "field.safetensors")
+    heights = [-5.0, 0.7, 5.0]
+    np.testing.assert_allclose(
+        again.render(heights).field_z_y_x, solution.render(heights).field_z_y_x, atol=tolerance
+    )
+    assert again.field.settings == field.settings
+    assert again.z_range_um == (-5.0, 5.0)
