@@ -8,6 +8,7 @@ import torch
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.fields.neural import NeuralField
+from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Instrument
 from fpm_inr.solution import Solution
 
@@ -26,6 +27,31 @@ def random_solution(
         made.plane.copy_(3 * smooth.permute(0, 2, 3, 1))
         made.weight_3[1] *= 6
         made.bias_3[0] += 0.4
+    return solution_of(made)
+
+
+def spline_solution(
+    shape_y_x: tuple[int, int] = (150, 131),
+    z_range_um: tuple[float, float] = (-20.0, 40.0),
+    planes: int = 7,
+    reach: float = 0.2,
+) -> Solution:
+    """A spline field of strong structure, with frequencies up to `reach` cycles a pixel."""
+    torch.manual_seed(3)
+    height, width = shape_y_x
+    y = torch.arange(-(height // 2), (height + 1) // 2)
+    x = torch.arange(-(width // 2), (width + 1) // 2)
+    radius = torch.hypot(y[:, None] / height, x[None, :] / width)
+    made = SplineField(
+        shape_y_x,
+        z_range_um,
+        torch.stack([part[radius <= reach] for part in torch.meshgrid(y, x, indexing="ij")]),
+        planes=planes,
+    )
+    with torch.no_grad():
+        strength = torch.exp(-20 * radius[radius <= reach])[:, None]
+        noise = torch.randn_like(made.spectrum) * strength
+        made.spectrum += 0.7 * noise / noise.square().sum(dim=(1, 2), keepdim=True).sqrt()
     return solution_of(made)
 
 

@@ -15,7 +15,7 @@ from fpm_inr.heights import default_heights
 from fpm_inr.solution import Solution, load_solution
 from fpm_inr.viewer.export import export_page
 from fpm_inr.viewer.sources import field_source
-from tests.viewer.fields import random_solution, solution_of
+from tests.viewer.fields import random_solution, solution_of, spline_solution
 
 ALGAE = Path(__file__).parents[3] / "shared/data/algae_r.mat"
 
@@ -55,6 +55,29 @@ FIELDS = {
 def test_pixels_agree_with_render(browser: Any, view: Any, tmp_path: Path, name: str) -> None:
     field, how = FIELDS[name]
     solution = saved(random_solution(**field), tmp_path / "field.safetensors", **how)
+    browser.open(view(field_source(tmp_path)).address)
+    assert browser.message == ""
+    low, high = solution.z_range_um
+    assert_agrees(browser, solution, [low, low + 0.618 * (high - low), high])
+    assert browser.complaints() == []
+
+
+SPLINES = {
+    "even": ({"shape_y_x": (128, 128)}, {}),
+    "odd": ({"shape_y_x": (75, 101), "reach": 0.5}, {"precision": "full"}),
+    "narrow": ({"shape_y_x": (40, 203), "planes": 4}, {}),
+    "tall": ({"shape_y_x": (190, 33), "reach": 0.34}, {}),
+    "flat": ({"z_range_um": (5.0, 5.0), "planes": 1}, {}),
+    "constant": ({"reach": 0.0}, {}),
+}
+
+
+@pytest.mark.parametrize("name", SPLINES)
+def test_spline_pixels_agree_with_render(
+    browser: Any, view: Any, tmp_path: Path, name: str
+) -> None:
+    field, how = SPLINES[name]
+    solution = saved(spline_solution(**field), tmp_path / "field.safetensors", **how)
     browser.open(view(field_source(tmp_path)).address)
     assert browser.message == ""
     low, high = solution.z_range_um

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fpm_inr.io.replacing import replacing
 from fpm_inr.viewer.page import page_html
-from fpm_inr.viewer.shrink import with_byte_features
+from fpm_inr.viewer.shrink import in_bytes
 from fpm_inr.viewer.sources import Source
 
 
@@ -20,7 +20,7 @@ def export_page(sources: list[Source], path: str | Path, *, exact: bool = False)
         The main field first.
     path : str or Path
     exact : bool
-        Keep features as they are stored; otherwise one byte each, in a file half as large.
+        Keep values as they are stored; otherwise one byte each, in a file half as large.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def export_page(sources: list[Source], path: str | Path, *, exact: bool = False)
             # half floats pack by a tenth at most, and a large field takes a second to unpack
             payloads[element], packing = source.read(), "none"
         else:
-            content = with_byte_features(source).read()
+            content = in_bytes(source).read()
             payloads[element], packing = gzip.compress(content, compresslevel=6, mtime=0), "gzip"
         named.append({"name": source.name, "element": element, "packing": packing})
     page = page_html(sources[0].name, named, payloads)

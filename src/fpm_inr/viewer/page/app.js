@@ -4,13 +4,14 @@ import * as cameras from "./camera.js";
 import { FieldError } from "./container.js";
 import { Display } from "./display.js";
 import { startGl } from "./gl.js";
+import { gridOf } from "./grid.js";
 import { drawOverlay } from "./overlay.js";
 import { Pace } from "./pace.js";
 import { Pane } from "./pane.js";
 import { Probe } from "./probe.js";
 import { profileAlong } from "./profile.js";
 import { focusAt, scanDepth, scanHeights } from "./scan.js";
-import { gridOf, makeSource } from "./source.js";
+import { makeSource } from "./source.js";
 import { wrapped } from "./statistics.js";
 
 export const VIEWS = ["amplitude", "phase", "focus", "depth"];
@@ -66,7 +67,7 @@ export class App {
   }
 
   get canScan() {
-    return this.canFocus && this.field.kind === "neural";
+    return this.canFocus && this.field.kind !== "planes";
   }
 
   get isSettled() {

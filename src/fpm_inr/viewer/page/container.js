@@ -4,7 +4,10 @@
 /** A message for the person who opened the file. */
 export class FieldError extends Error {}
 
-const ARRAYS = { U8: Uint8Array, F16: Uint16Array, F32: Float32Array, F64: Float64Array };
+const ARRAYS = {
+  U8: Uint8Array, I8: Int8Array, I32: Int32Array,
+  F16: Uint16Array, F32: Float32Array, F64: Float64Array,
+};
 const LONGEST_HEADER = 1e7;
 
 /**

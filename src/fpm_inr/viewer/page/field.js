@@ -1,14 +1,16 @@
 // A field file as plain values, checked: what the shaders need and what the page shows.
 
 import { FieldError, readContainer } from "./container.js";
+import { ringValues, scaledValues } from "./spectrum.js";
 
 const FORMAT = "fpm-inr field 1";
 const LARGEST_SIDE = 65536;
+const LEAST_PLANES = 4; // of a cubic spline
 
 /**
  * Read a field file, the planes of a conventional solution, or a raw frame.
  * @param {ArrayBuffer} buffer
- * @returns {Object} kind "neural" or "planes", width, height, zRange, pixelUm, amplitudeScale,
+ * @returns {Object} kind "spline", "neural" or "planes", width, height, zRange, pixelUm, amplitudeScale,
  *   originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
  */
 export function readField(buffer) {
@@ -31,9 +33,64 @@ export function readField(buffer) {
     amplitudeScale: positive(metadata.amplitude_scale, "amplitude_scale"),
     originUm: metadata.origin_x_y_um ? numbers(metadata.origin_x_y_um, 2, "origin") : [0, 0],
   };
+  if (metadata.kind === "spline") return { ...common, ...spline(metadata.field, tensors, common) };
   if (metadata.kind === "neural") return { ...common, ...neural(metadata.field, tensors) };
   if (metadata.kind === "pixel") return { ...common, ...planes(tensors, height, width) };
   throw bad("kind");
+}
+
+function spline(settings, tensors, { height, width, zRange }) {
+  const spectrum = tensor(tensors, "spectrum", 3);
+  const [planes, samples, parts] = spectrum.shape;
+  const isFlat = zRange[0] === zRange[1];
+  if (settings?.planes !== planes || (isFlat ? planes !== 1 : planes < LEAST_PLANES)) {
+    throw bad("planes");
+  }
+  if (parts !== 2 || samples < 1) throw bad("spectrum");
+  const places = tensor(tensors, "sample_yx", 2);
+  if (places.dtype !== "I32" || places.shape[0] !== 2 || places.shape[1] !== samples) {
+    throw bad("sample_yx");
+  }
+  const [y, x] = [places.data.subarray(0, samples), places.data.subarray(samples)];
+  const isWithin = (list, side) =>
+    list.every((k) => k >= -Math.floor(side / 2) && k <= Math.floor((side - 1) / 2));
+  if (!isWithin(y, height) || !isWithin(x, width)) throw bad("sample_yx");
+  const planeValues = spectrum.dtype === "I8"
+    ? ringedPlanes(tensors, spectrum)
+    : scaledPlanes(tensors, spectrum);
+  return { kind: "spline", hasPhase: true, planes, sampleY: y, sampleX: x, planeValues };
+}
+
+function scaledPlanes(tensors, spectrum) {
+  const scale = floats(tensors, "spectrum_scale", [spectrum.shape[0]]).data;
+  if (spectrum.dtype !== "F16" && spectrum.dtype !== "F32") throw bad("spectrum");
+  return (plane) => finite(scaledValues(spectrum, scale, plane));
+}
+
+/** Of an exported page: bytes, with a scale for every ring of frequencies. */
+function ringedPlanes(tensors, spectrum) {
+  const [planes, samples] = spectrum.shape;
+  const ring = tensor(tensors, "spectrum_ring", 1);
+  const scale = floats(tensors, "spectrum_ring_scale", [planes, null]);
+  const rings = scale.shape[1];
+  if (ring.dtype !== "U8" || ring.shape[0] !== samples || !ring.data.every((n) => n < rings)) {
+    throw bad("spectrum_ring");
+  }
+  const near = ring.data.reduce((count, n) => count + (n === 0), 0);
+  const rest = {
+    ring: ring.data,
+    rings,
+    scale: scale.data,
+    near: floats(tensors, "spectrum_near", [planes, near, 2]).data,
+  };
+  return (plane) => finite(ringValues(spectrum, rest, plane));
+}
+
+function finite(values) {
+  if (!values.every(Number.isFinite)) {
+    throw new FieldError("The field file is damaged: spectrum is not finite.");
+  }
+  return values;
 }
 
 function neural(settings, tensors) {

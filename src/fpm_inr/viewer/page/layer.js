@@ -2,7 +2,7 @@
 // tile from the middle of the view.
 
 import { dropTarget, makeTarget, makeTexture } from "./gl.js";
-import { gridOf } from "./source.js";
+import { gridOf } from "./grid.js";
 
 export const TILE = 128;
 const PREVIEW_MS = 60;

@@ -3,7 +3,7 @@
 import { FieldError } from "./container.js";
 import { between } from "./focus.js";
 import { Layer } from "./layer.js";
-import { gridOf } from "./source.js";
+import { gridOf } from "./grid.js";
 import {
   amplitudesOf, greyRange, meanPhase, phaseLimit, phasesOf, sortedPercentiles, wrapped,
 } from "./statistics.js";

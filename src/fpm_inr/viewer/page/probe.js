@@ -1,7 +1,7 @@
 // Numbers from a source, read back from the graphics card.
 
 import { dropTarget, makeTarget } from "./gl.js";
-import { gridOf } from "./source.js";
+import { gridOf } from "./grid.js";
 
 export class Probe {
   #gl;

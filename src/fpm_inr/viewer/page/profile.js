@@ -1,6 +1,6 @@
 // Values along a line.
 
-import { gridOf } from "./source.js";
+import { gridOf } from "./grid.js";
 import { wrapped } from "./statistics.js";
 
 const MOST_SAMPLES = 1024;

@@ -4,7 +4,7 @@ import {
   between, depthOfPatches, edges, isAtEnd, patchesAlong, patchScores, peakOf, PATCH_PX,
 } from "./focus.js";
 import { makeTexture } from "./gl.js";
-import { gridOf } from "./source.js";
+import { gridOf } from "./grid.js";
 import { percentiles } from "./statistics.js";
 
 const HEIGHTS = 41; // as the Python focus code takes

@@ -1,47 +1,18 @@
-// What can be sampled on the graphics card: a neural field, or stored planes.
-// Both draw amplitude and phase of any grid of points into a float target.
+// What can be sampled on the graphics card: a spline or neural field, or stored planes.
+// All draw amplitude and phase of any grid of points into a float target.
 
 import { FieldError } from "./container.js";
 import { decodersText } from "./decoders.js";
-import { bindTextures, compile, drawAll, makeTexture } from "./gl.js";
+import { bindTextures, compile, makeTexture } from "./gl.js";
+import { drawGrid } from "./grid.js";
+import { SplineSource } from "./spline.js";
 
 const MOST_HIDDEN = 128; // units of a hidden layer: more would make an endless shader
 
 /** A source for a field of `readField`. `shaders` maps file names to text. */
 export function makeSource(gl, field, shaders) {
-  return field.kind === "neural"
-    ? new NeuralSource(gl, field, shaders)
-    : new PlanesSource(gl, field, shaders);
-}
-
-/**
- * Sample points origin + stepX (i + 1/2) + stepY (j + 1/2), in image pixels; a pixel's centre has
- * halves. `corner` is the target's texel that holds the first.
- * @typedef {{origin: number[], stepX: number[], stepY: number[], corner: number[],
- *   width: number, height: number}} Grid
- */
-
-/** The grid of all pixels (or of every step-th) of a rectangle. */
-export function gridOf(x, y, width, height, step = 1, corner = [0, 0]) {
-  const samples = (length) => Math.max(1, Math.ceil(length / step));
-  return {
-    origin: [x, y],
-    stepX: [step, 0],
-    stepY: [0, step],
-    corner,
-    width: samples(width),
-    height: samples(height),
-  };
-}
-
-function drawGrid(gl, program, field, grid, target) {
-  gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
-  gl.viewport(grid.corner[0], grid.corner[1], grid.width, grid.height);
-  gl.uniform2f(program.uniform("imageSize"), field.width, field.height);
-  for (const name of ["corner", "origin", "stepX", "stepY"]) {
-    gl.uniform2f(program.uniform(name), ...grid[name]);
-  }
-  drawAll(gl);
+  const Source = { spline: SplineSource, neural: NeuralSource, planes: PlanesSource }[field.kind];
+  return new Source(gl, field, shaders);
 }
 
 class NeuralSource {
