@@ -102,7 +102,7 @@ def reconstruct(
     calibrate : str, mapping or Free, optional
         inr: what to learn of the instrument together with the field ("gains,pupil,pose"); see
         docs/calibration.md. Default: what the recipe says. Where the solve diverges or moves an LED
-        beyond two Fourier samples it is made again without, and
+        beyond four Fourier samples it is made again without, and
         ``record["calibration_refused"]`` says why.
 
     Returns

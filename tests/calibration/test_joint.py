@@ -191,7 +191,7 @@ def test_a_parameter_may_be_named_as_fixed() -> None:
 @pytest.mark.parametrize(
     ("calibrate", "text"),
     [
-        ({"pose": {"learning_rate": 3.0}}, "Fourier samples, more than 2"),
+        ({"pose": {"learning_rate": 3.0}}, "Fourier samples, more than 4"),
         ({"pupil": {"learning_rate": 10.0}}, "waves RMS, more than 2"),
     ],
 )

@@ -16,7 +16,7 @@ from fpm_inr.errors import InputError
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 
 # how far LEDs may move during a joint solve, in Fourier samples
-MARGIN_SAMPLES = 2.0
+MARGIN_SAMPLES = 4.0
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
 MOST_WAVES = 2.0
 
