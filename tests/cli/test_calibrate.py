@@ -50,7 +50,8 @@ def test_a_calibration_is_written_and_used(
 
     residuals = []
     for name, more in (("plain", ()), ("used", ("--calibration", out / "calibration.json"))):
-        assert run("reconstruct", data, "-o", tmp_path / name, "--recipe", "neural", "--steps", 30, *more) == 0
+        solve = ("reconstruct", data, "-o", tmp_path / name, "--recipe", "neural", "--steps", 30)
+        assert run(*solve, *more) == 0
         run_json = json.loads((tmp_path / name / "run.json").read_text())
         residuals.append(run_json["data_residual"][0])
     assert residuals[1] < 0.8 * residuals[0]
@@ -68,7 +69,8 @@ def test_reconstruct_finds_orientation_and_heights(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    options = ("--z-range", "auto", "--orient", "auto", "--calibrate", "gains", "--recipe", "neural", "--steps", 4)
+    options = ("--z-range", "auto", "--orient", "auto", "--calibrate", "gains")
+    options += ("--recipe", "neural", "--steps", "4")
     assert run("reconstruct", data, "-o", out, *options) == 0
     told = capsys.readouterr().err
     assert "Orientation of the LED map: as stated" in told
