@@ -69,7 +69,7 @@ def test_reconstruct_finds_orientation_and_heights(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    options = ("--z-range", "auto", "--orient", "auto", "--calibrate", "gains")
+    options: tuple[str, ...] = ("--z-range", "auto", "--orient", "auto", "--calibrate", "gains")
     options += ("--recipe", "neural", "--steps", "4")
     assert run("reconstruct", data, "-o", out, *options) == 0
     told = capsys.readouterr().err
