@@ -91,7 +91,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
     aperture = model.aperture(instrument)
     frames = spline._Frames(model, instrument, measured, order)
     assert frames.is_rim.any()
-    wrong, misfit = spline._wrong(state, model, aperture, frames, 3.0)
+    wrong, misfit = spline._wrong(state, model, aperture, frames, torch.arange(25), 3.0)
 
     samples = state.field.samples(3.0).detach().requires_grad_()
     light = model.exit_field(

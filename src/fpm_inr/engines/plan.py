@@ -88,8 +88,9 @@ def make_plan(
     if isinstance(order, SweepOrder):
         return _sweep(order, len(na_led), z_range_um, random, steps or order.steps)
     if isinstance(order, PassOrder):
+        groups = min(order.groups, len(na_led))
         return _passes(
-            order, len(na_led), z_range_um, random, steps or order.passes_per_plane * planes
+            order, na_led, z_range_um, random, steps or order.passes_per_plane * planes * groups
         )
     plan = _epochs(order, na_led, na_objective, z_range_um, random)
     return plan if steps is None else plan.shortened(steps)
@@ -174,15 +175,19 @@ def _sweep(
 
 def _passes(
     order: PassOrder,
-    led_count: int,
+    na_led: NDArray[np.float64],
     z_range_um: tuple[float, float],
     random: np.random.Generator,
     steps: int,
 ) -> Plan:
     done = (np.arange(steps) + 0.5) / steps
+    # dealt out like cards, every group sees all of the pupil; groups are equally large
+    groups = min(order.groups, len(na_led))
+    size = math.ceil(len(na_led) / groups)
+    dealt = np.resize(np.argsort(na_led, kind="stable"), size * groups).reshape(size, groups).T
     return Plan(
         _spread_heights(z_range_um, random, steps),
-        np.tile(np.arange(led_count, dtype=np.int64), (steps, 1)),
+        np.ascontiguousarray(dealt[np.arange(steps) % groups], dtype=np.int64),
         order.step * _falling(order.final_step, done),
         np.ones(steps, dtype=np.int64),
     )

@@ -84,11 +84,14 @@ class SweepOrder(_Settings):
 
 
 class PassOrder(_Settings):
-    """Every step takes one z, spread evenly over the range, and all LEDs, for a spline field."""
+    """Every step takes one z, spread evenly over the range, and a group of LEDs (spline field)."""
 
     kind: Literal["passes"] = "passes"
     passes_per_plane: int = Field(
-        ge=1, description="steps over planes: how often every plane is visited"
+        ge=1, description="visits of every LED, over the number of planes"
+    )
+    groups: int = Field(
+        1, ge=1, description="groups that the LEDs are dealt out to, in order of their NA"
     )
     step: float = Field(gt=0, le=4, description="share of the frames' correction that is made")
     final_step: float = Field(0.1, ge=0, le=1, description="last step over the first")

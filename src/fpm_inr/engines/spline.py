@@ -1,7 +1,7 @@
-"""The spline engine: all LEDs correct one height at a time, by damped gradient steps.
+"""The spline engine: a group of LEDs corrects one height at a time, by damped gradient steps.
 
 The loss is the paper's (Zhou et al., Optica 10, 1679 (2023), Section 2; its smooth-L1 is a square
-for all errors below 1), summed over all LEDs. Its second derivative is known: that of a frequency
+for all errors below 1), summed over the LEDs. Its second derivative is known: that of a frequency
 that n LEDs bring into the pupil is n / 2 for a weak object, so every frequency has its own step,
 1 / (n + floor), akin to rPIE (Maiden, Johnson, Li, Optica 4, 736 (2017)). A linear field needs no
 search beyond that.
@@ -138,7 +138,7 @@ def solve(
     amplitude_led_y_x : Tensor [led, y, x]
         Measured amplitudes, bright-field mean 1.
     plan : Plan
-        Of all LEDs at every step.
+        Of a group of LEDs at every step.
     order : PassOrder
     listen, checkpoint, checkpoint_seconds
         As `inr.solve`.
@@ -149,17 +149,21 @@ def solve(
         # they are learned: one freedom is enough
         frames.is_rim[:] = False
     aperture = model.aperture(instrument)
-    share_k = _share(state.field, model, aperture.transmission_led_k, order.floor)
+    shares: dict[bytes, Tensor] = {}
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.step < len(plan):
         step, z_um, rate = state.step, float(plan.z_um[state.step]), float(plan.rate[state.step])
+        leds = torch.from_numpy(plan.leds[step]).to(model.device)
+        group = plan.leds[step].tobytes()
+        if group not in shares:
+            shares[group] = _share(state.field, model, aperture, leds, order.floor)
+        share_k = shares[group]
         if calibration is None:
-            wrong_k, misfit = _wrong(state, model, aperture, frames, z_um)
+            wrong_k, misfit = _wrong(state, model, aperture, frames, leds, z_um)
         else:
-            wrong_k, misfit = _learn(
-                state, model, frames, z_um, step / len(plan), rate / order.step
-            )
+            done = step / len(plan)
+            wrong_k, misfit = _learn(state, model, frames, leds, z_um, done, rate / order.step)
         _descend(state.field, z_um, rate * share_k * wrong_k)
         state.step = step + 1
         state.seconds = time.perf_counter() - began
@@ -187,16 +191,20 @@ class _Frames:
         self.is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
-        every = torch.arange(model.led_count, device=model.device)
-        self.parts = every.split(max(1, SAMPLES_AT_ONCE // self.pixels))
+        self.at_once = max(1, SAMPLES_AT_ONCE // self.pixels)
         self.frame_index = model.frame_index()
 
 
 @torch.no_grad()
 def _wrong(
-    state: SplineState, model: ForwardModel, aperture: Aperture, frames: _Frames, z_um: float
+    state: SplineState,
+    model: ForwardModel,
+    aperture: Aperture,
+    frames: _Frames,
+    all_leds: Tensor,
+    z_um: float,
 ) -> tuple[Tensor, float]:
-    """What is wrong with the spectrum [sample], summed over LEDs: the loss' gradient by hand.
+    """What is wrong with the spectrum [sample], summed over these LEDs: the loss' gradient by hand.
 
     Of the loss sum w (|psi| - m)^2 / 2 over LEDs and pixels (divided by the pixels), and the loss
     per LED. Written out, it takes the Fourier transforms that it must and little else.
@@ -206,7 +214,7 @@ def _wrong(
     spectrum = field.spectrum_y_x(z_um).flatten()
     wrong = torch.zeros_like(spectrum)
     error = torch.zeros((), device=model.device)
-    for leds in frames.parts:
+    for leds in all_leds.split(frames.at_once):
         index = model.field_index(leds)
         seen_by = aperture.select(leds)
         transfer = seen_by.at(z)[0]
@@ -228,13 +236,14 @@ def _wrong(
         part.mul_(change.mul_(frames.weight_y_x)[..., None])
         back = torch.fft.fft2(light, norm="forward").flatten(1).index_select(1, frames.frame_index)
         wrong.index_add_(0, index.flatten(), back.mul_(transfer.conj()).flatten())
-    return wrong.take(field.flat_index()), float(error) / (2 * frames.pixels * model.led_count)
+    return wrong.take(field.flat_index()), float(error) / (2 * frames.pixels * len(all_leds))
 
 
 def _learn(
     state: SplineState,
     model: ForwardModel,
     frames: _Frames,
+    all_leds: Tensor,
     z_um: float,
     done: float,
     envelope: float,
@@ -247,7 +256,7 @@ def _learn(
         state.optimiser.zero_grad(set_to_none=True)
     samples = state.field.samples(z_um).detach().requires_grad_()
     total = 0.0
-    for leds in frames.parts:
+    for leds in all_leds.split(frames.at_once):
         aperture = model.aperture(calibration.instrument(), leds)
         spectrum = state.field.place(samples)[None]
         predicted = model.amplitude(spectrum, z, leds, aperture)[0]
@@ -268,15 +277,17 @@ def _learn(
             group["lr"] = learning.rate(done, envelope)
         state.optimiser.step()
     assert samples.grad is not None
-    return samples.grad, total / model.led_count
+    return samples.grad, total / len(all_leds)
 
 
-def _share(field: SplineField, model: ForwardModel, seen_led_k: Tensor, floor: float) -> Tensor:
+@torch.no_grad()
+def _share(
+    field: SplineField, model: ForwardModel, aperture: Aperture, leds: Tensor, floor: float
+) -> Tensor:
     """Step [sample] of each of the field's frequencies: 1 / (LEDs that see it + floor)."""
-    every = torch.arange(model.led_count, device=model.device)
     cover = torch.zeros(math.prod(model.field_shape_y_x), device=model.device)
-    seen = seen_led_k.detach().abs().square().float()
-    cover.index_add_(0, model.field_index(every).flatten(), seen.flatten())
+    seen = aperture.transmission_led_k[leds].abs().square()
+    cover.index_add_(0, model.field_index(leds).flatten(), seen.flatten())
     cover = cover[field.flat_index()]
     return 1 / (cover + floor * cover.max())
 
