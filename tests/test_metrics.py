@@ -209,6 +209,25 @@ class TestTargets:
         with pytest.raises(DataError, match="does not hold"):
             metrics.usaf_contrast(target, np.ones_like(target), elements, **how)
 
+    def test_cutoff_is_the_first_loss_of_contrast(self):
+        def cutoff(*contrast: float) -> float | None:
+            return metrics.SiemensContrast(
+                np.array([0.1, 0.2, 0.4, 0.5]), np.array(contrast)
+            ).cutoff_um
+
+        assert cutoff(1.0, 0.9, 0.5, 0.2) == pytest.approx(2)
+        assert cutoff(1.0, 0.2, 0.0, 0.4) == pytest.approx(1 / 0.3)  # 0.4 is spurious
+        assert cutoff(0.05, 0.0, 0.0, 0.0) is None
+        assert metrics.SiemensContrast(np.empty(0), np.empty(0)).cutoff_um is None
+
+    def test_finest_resolved(self):
+        elements = [
+            metrics.ElementContrast(g, 1, 2.0**g, *pair)
+            for g, pair in ((3, (0.9, 0.9)), (2, (0.9, 0.05)), (1, (0.9, 0.2)))
+        ]
+        assert metrics.finest_resolved(elements) == elements[2]
+        assert metrics.finest_resolved(elements[:0]) is None
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import h5py
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -113,6 +115,86 @@ def test_simulated_truth(tmp_path, capsys):
     assert numbers(capsys, made / "truth.h5", made / "truth.h5")["relative_l2"] < 1e-9
     scan = load_picture(made / "truth.h5", 0.0)
     assert not np.iscomplexobj(scan.image_y_x)
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory) -> Path:
+    """A small star, a USAF target and a star that is only phase."""
+    folder = tmp_path_factory.mktemp("targets")
+    for name, more in {
+        "siemens": ["--noiseless"],
+        "usaf": ["--noiseless"],
+        "phase": ["--opacity", 0, "--phase", 1, "--noiseless"],
+        "layers": ["--shape", "two-layer", "--depth", 5],
+    }.items():
+        preset = name if name == "usaf" else "siemens"
+        size = ["--size", 64, 64, "--no-scan"]
+        assert run("simulate", "-o", folder / name, "--preset", preset, *size, *more) == 0
+    return folder
+
+
+def blurred(folder: Path, sigma_px: float) -> Path:
+    """The seen field under a Gaussian blur, moved by (2, -1) pixels and with another factor."""
+    seen = load_picture(folder / "truth.h5").image_y_x
+    soft = gaussian_filter(seen.real, sigma_px) + 1j * gaussian_filter(seen.imag, sigma_px)
+    path = folder / f"blurred{sigma_px}.npy"
+    np.save(path, 3j * np.roll(soft, (2, -1), (0, 1)))
+    return path
+
+
+def test_contrast_of_a_siemens_star(targets, capsys):
+    truth = targets / "siemens" / "truth.h5"
+    found = numbers(capsys, truth, truth)
+    contrast = {one["period_um"]: one["contrast"] for one in found["siemens_contrast"]}
+    assert all(0.85 < value < 1.1 for period, value in contrast.items() if period > 2)
+    assert found["siemens_cutoff_um"] == pytest.approx(1.25, rel=0.05)  # wavelength / NA and a bit
+    sigma_px, pixel_um = 1.5, load_picture(truth).pixel_um
+    soft = numbers(capsys, blurred(targets / "siemens", sigma_px), truth)
+    assert (soft["shift_y_px"], soft["shift_x_px"]) == pytest.approx((-2, 1), abs=0.05)
+    period_um = np.array([one["period_um"] for one in soft["siemens_contrast"]])
+    seen = np.array([one["contrast"] for one in soft["siemens_contrast"]])
+    transfer = np.exp(-2 * (np.pi * sigma_px * pixel_um / period_um) ** 2)
+    # the factor is that of the whole field, of whose swing the blur takes a part
+    np.testing.assert_allclose(seen / seen[0] * transfer[0], transfer, atol=0.1)
+    assert soft["siemens_cutoff_um"] > 1.5 * found["siemens_cutoff_um"]
+
+
+def test_contrast_of_a_usaf_target(targets, tmp_path, capsys):
+    truth = targets / "usaf" / "truth.h5"
+    found = numbers(capsys, truth, truth)
+    assert "siemens_contrast" not in found
+    coarse = found["usaf_contrast"][0]
+    assert coarse["upright"] == pytest.approx(1, abs=0.1)
+    assert coarse["level"] == pytest.approx(1, abs=0.1)
+    pairs = [one["line_pairs_per_mm"] for one in found["usaf_contrast"]]
+    assert pairs == sorted(pairs)
+    soft = numbers(capsys, blurred(targets / "usaf", 2.0), truth)
+    assert float(soft["usaf_finest_resolved"]) < float(found["usaf_finest_resolved"])
+    figure = tmp_path / "figure.png"
+    assert run("evaluate", truth, truth, "-o", figure) == 0
+    said = capsys.readouterr().out
+    assert "USAF target" in said
+    assert f"usaf_finest_resolved               {found['usaf_finest_resolved']}" in said
+    assert iio.imread(figure).shape[1] > 2500
+
+
+def test_contrast_of_a_phase_target_needs_a_phase(targets, tmp_path, capsys):
+    truth = targets / "phase" / "truth.h5"
+    found = numbers(capsys, truth, truth)
+    assert found["siemens_contrast"][5]["contrast"] == pytest.approx(1, abs=0.1)
+    np.save(tmp_path / "amplitude.npy", np.abs(load_picture(truth).image_y_x))
+    assert "siemens_contrast" not in numbers(capsys, tmp_path / "amplitude.npy", truth)
+
+
+def test_layers_have_no_one_target_and_damaged_settings_are_refused(targets, tmp_path, capsys):
+    layers = targets / "layers" / "truth.h5"
+    assert "siemens_contrast" not in numbers(capsys, layers, layers)
+    damaged = tmp_path / "damaged.h5"
+    shutil.copy(targets / "siemens" / "truth.h5", damaged)
+    with h5py.File(damaged, "a") as file:
+        file.attrs["settings"] = json.dumps({"specimen": {"colour": 1}})
+    assert run("evaluate", damaged, damaged) == 2
+    assert "damaged.h5: settings: are not whole" in capsys.readouterr().err
 
 
 def test_refusals(solution, field, tmp_path, capsys):

@@ -15,5 +15,9 @@ from fpm_inr.metrics.phase import phase_rmse as phase_rmse
 from fpm_inr.metrics.phase import without_ramp as without_ramp
 from fpm_inr.metrics.rings import RingCorrelation as RingCorrelation
 from fpm_inr.metrics.rings import fourier_ring_correlation as fourier_ring_correlation
+from fpm_inr.metrics.specimen import specimen_contrast as specimen_contrast
+from fpm_inr.metrics.targets import ElementContrast as ElementContrast
+from fpm_inr.metrics.targets import SiemensContrast as SiemensContrast
+from fpm_inr.metrics.targets import finest_resolved as finest_resolved
 from fpm_inr.metrics.targets import siemens_contrast as siemens_contrast
 from fpm_inr.metrics.targets import usaf_contrast as usaf_contrast

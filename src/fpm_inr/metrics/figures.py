@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from fpm_inr.display import robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase
@@ -12,14 +13,22 @@ from fpm_inr.metrics.compare import Comparison
 from fpm_inr.metrics.images import Image
 from fpm_inr.metrics.phase import without_ramp
 from fpm_inr.metrics.rings import ONE_SEVENTH
+from fpm_inr.metrics.specimen import TargetContrast
+from fpm_inr.metrics.targets import LEAST_CONTRAST, SiemensContrast
 
 
-def comparison_figure(comparison: Comparison) -> Figure:
-    """Reference, aligned result and difference: amplitude, phase where there is one; ring curve."""
+def comparison_figure(comparison: Comparison, contrast_of: TargetContrast | None = None) -> Figure:
+    """Reference, aligned result and difference: amplitude, phase where there is one; ring curve.
+
+    Of a resolution target, its contrast is drawn as well.
+    """
     result, reference = comparison.aligned.result, comparison.aligned.reference
     is_complex = np.iscomplexobj(result)
-    figure = Figure(figsize=(14, 8 if is_complex else 4.4), layout="constrained", dpi=150)
-    panels = figure.subplots(2 if is_complex else 1, 4, squeeze=False)
+    rows, columns = 2 if is_complex else 1, 4 if contrast_of is None else 5
+    figure = Figure(
+        figsize=(3.5 * columns, 8 if is_complex else 4.4), layout="constrained", dpi=150
+    )
+    panels = figure.subplots(rows, columns, squeeze=False)
     observed, predicted = (np.abs(reference), np.abs(result)) if is_complex else (reference, result)
     contrast = robust_contrast([observed])
     difference = predicted - observed
@@ -39,7 +48,33 @@ def comparison_figure(comparison: Comparison) -> Figure:
         _image(panels[1][2], flat, "difference less its ramp, rad", "RdBu_r", -reach, reach)
         _numbers(panels[1][3], comparison)
     _rings(panels[0][3], comparison)
+    if contrast_of is not None:
+        for panel in panels[:, 4]:
+            panel.axis("off")
+        draw_contrast(panels[0][4], contrast_of)
     return figure
+
+
+def draw_contrast(axes: Axes, contrast_of: TargetContrast) -> None:
+    """Contrast of a target against its period."""
+    axes.axis("on")
+    if isinstance(contrast_of, SiemensContrast):
+        axes.plot(contrast_of.period_um, contrast_of.contrast, "o-", markersize=3, label="spokes")
+    else:
+        period_um = [1000 / one.line_pairs_per_mm for one in contrast_of]
+        for name, marker in (("upright", "|"), ("level", "_")):
+            values = [getattr(one, name) for one in contrast_of]
+            axes.plot(period_um, values, marker, markersize=9, markeredgewidth=2, label=name)
+    axes.axhline(LEAST_CONTRAST, linestyle=":", color="0.4", label=f"{LEAST_CONTRAST:g}")
+    axes.axhline(1, color="0.8", linewidth=0.8, zorder=0)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_box_aspect(0.8)
+    axes.set_xlabel("period, µm")
+    axes.set_ylabel("contrast")
+    axes.legend(fontsize="small")
 
 
 def _image(axes: Axes, image: Image, title: str, colours: str, low: float, high: float) -> None:

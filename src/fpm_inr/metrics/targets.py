@@ -15,6 +15,8 @@ from fpm_inr.simulate.targets import UsafElement
 
 FloatArray = NDArray[np.float64]
 
+LEAST_CONTRAST = 0.1  # what has more is called resolved
+
 
 @dataclass(frozen=True, eq=False)
 class SiemensContrast:
@@ -32,6 +34,28 @@ class SiemensContrast:
     frequency_per_um: FloatArray
     contrast: FloatArray
 
+    @property
+    def period_um(self) -> FloatArray:
+        """Period of the spokes [radius]."""
+        return 1 / self.frequency_per_um
+
+    @property
+    def cutoff_um(self) -> float | None:
+        """Finest period to which, from the coarsest on, the contrast stays above 0.1.
+
+        None: not even the coarsest is resolved. Interpolated; what reappears beyond a loss of
+        contrast is spurious and does not count.
+        """
+        coarsest_first = np.argsort(self.frequency_per_um)
+        frequency, contrast = self.frequency_per_um[coarsest_first], self.contrast[coarsest_first]
+        lost = np.flatnonzero(contrast <= LEAST_CONTRAST)
+        if not len(contrast) or (len(lost) and lost[0] == 0):
+            return None
+        if not len(lost):
+            return float(1 / frequency[-1])
+        pair = slice(lost[0] - 1, lost[0] + 1)
+        return float(1 / np.interp(-LEAST_CONTRAST, -contrast[pair], frequency[pair]))
+
 
 @dataclass(frozen=True)
 class ElementContrast:
@@ -42,6 +66,21 @@ class ElementContrast:
     line_pairs_per_mm: float
     upright: float
     level: float
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether both groups of bars have a contrast above 0.1."""
+        return min(self.upright, self.level) > LEAST_CONTRAST
+
+
+def finest_resolved(elements: Iterable[ElementContrast]) -> ElementContrast | None:
+    """Return the last element, from the coarsest on, before one that is not resolved."""
+    finest = None
+    for one in sorted(elements, key=lambda element: element.line_pairs_per_mm):
+        if not one.is_resolved:
+            break
+        finest = one
+    return finest
 
 
 def siemens_contrast(

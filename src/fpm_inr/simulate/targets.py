@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float64]
 # A layer of a USAF target (two groups) in bar widths of the first group's element 1; the next
 # layer is the same at a quarter of the size, in the free middle.
 LAYER_WIDTH, LAYER_HEIGHT = 25.0, 25.1
+SIEMENS_SPOKES = 36
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _covered(centre_um: FloatArray, low: float, high: float, pixel: float) -> Fl
 
 
 def draw_siemens(
-    y_um: FloatArray, x_um: FloatArray, field_um: float, spokes: int = 36
+    y_um: FloatArray, x_um: FloatArray, field_um: float, spokes: int = SIEMENS_SPOKES
 ) -> FloatArray:
     """Coverage [y, x] by the dark spokes of a Siemens star, 1 on a spoke.
 
