@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from fpm_inr.cli.progress import progress_bar
+
 
 def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
     try:
@@ -103,7 +105,6 @@ def command(
     fpm-inr benchmark -o algae --data algae_r.mat --wavelength 0.63 --z-range -60 20 --sizes 128
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from fpm_inr.errors import SettingsError
 
@@ -137,8 +138,7 @@ def command(
         seed=seed,
     )
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with progress_bar(console, transient=False) as progress:
         task = progress.add_task("", total=None)
         said = ""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fpm_inr.cli.options import acquisition_options, load_data
+from fpm_inr.cli.progress import progress_bar
 
 
 @click.command("calibrate")
@@ -71,7 +72,6 @@ def command(
     instrument.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
     from fpm_inr.errors import OutputError
 
@@ -106,7 +106,7 @@ def command(
         raise OutputError(
             f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
         ) from error
-    with Progress(console=console) as bar:
+    with progress_bar(console, transient=False) as bar:
         task = bar.add_task("Solving", total=None)
         result = calibrate(
             acquisition,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpm_inr.cli.progress import progress_bar
+
 FILES = (
     "all_in_focus.npy",
     "all_in_focus.json",
@@ -87,13 +89,6 @@ def command(
     not grow with their number.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     from fpm_inr.errors import SettingsError
     from fpm_inr.focus import FocusSettings, all_in_focus, autofocus, score_slices
@@ -136,10 +131,7 @@ def command(
         )
         judge = score_against_frames(acquisition, solution)
     console = Console(stderr=True)
-    columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("slices", total=2 * len(z_um))
         result = all_in_focus(
             solution.slices, z_um, settings, lambda: progress.advance(task), judge

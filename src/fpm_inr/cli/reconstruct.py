@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fpm_inr.cli.options import acquisition_options, load_data
+from fpm_inr.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,19 +50,13 @@ def _z_range_of(
 
 
 @click.command("reconstruct", cls=_WithAutoRange)
-@click.argument("data", type=click.Path(path_type=Path))
+@acquisition_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     help="Folder for the results; made where it is missing.",
-)
-@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength in um.")
-@click.option("--color", type=click.Choice(["r", "g", "b"]), help="Wavelength by LED colour.")
-@click.option("--medium-index", type=float, metavar="N", help="Refractive index of the medium.")
-@click.option(
-    "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="Window of the frames to solve."
 )
 @click.option(
     "--z-range",
@@ -153,18 +150,16 @@ def command(
     check_options(settings.engine, given)
     _prepare(output, resume, overwrite)
 
-    with console.status("Reading the acquisition"):
-        from fpm_inr.io import load
+    with console.status("Starting"):
         from fpm_inr.reconstruction import reconstruct
         from fpm_inr.sampling import warnings
-
-        acquisition = load(
-            data,
-            crop=settings.crop,
-            wavelength_um=settings.wavelength_um,
-            color=settings.color,
-            medium_index=settings.medium_index,
-        )
+    acquisition = load_data(
+        data,
+        crop=settings.crop,
+        wavelength_um=settings.wavelength_um,
+        color=settings.color,
+        medium_index=settings.medium_index,
+    )
     for warning in warnings(acquisition):
         console.print(f"[yellow]Warning:[/] {warning}")
     if settings.orient == "auto":
@@ -266,27 +261,13 @@ def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
 class _Progress:
     """A bar with loss, PSNR and time left; listens to the engine."""
 
-    def __init__(self, console: Any) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
+    def __init__(self, console: Console) -> None:
+        self._bar = progress_bar(
+            console,
+            "loss {task.fields[loss]:.2e}  PSNR {task.fields[psnr]:.1f} dB",
+            transient=False,
         )
-
-        self._bar = Progress(
-            TextColumn("Solving"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.2e}  PSNR {task.fields[psnr]:.1f} dB"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._bar.add_task("solve", total=None, loss=float("nan"), psnr=float("nan"))
+        self._task = self._bar.add_task("Solving", total=None, loss=float("nan"), psnr=float("nan"))
 
     def __enter__(self) -> _Progress:
         self._bar.start()

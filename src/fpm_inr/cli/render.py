@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpm_inr.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from fpm_inr.io.rendering import Part
 
@@ -43,13 +45,6 @@ def command(
     hold amplitude in sqrt(counts) and phase in radians as reconstructed, in (-pi, pi].
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     from fpm_inr.heights import parse_heights
     from fpm_inr.io.export import export, format_of
@@ -58,10 +53,7 @@ def command(
     format_of(output)
     z_um = None if z_text is None else parse_heights(z_text)
     solution = load_solution(field)
-    console = Console(stderr=True)
-    columns = (TextColumn("slices"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with shown as progress:
+    with progress_bar(Console(stderr=True)) as progress:
         task = progress.add_task("slices", total=None)
         export(
             solution,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fpm_inr.cli.progress import progress_bar
+
 if TYPE_CHECKING:
     from fpm_inr.simulate import Setup, Simulation
 
@@ -130,7 +132,6 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
     fpm-inr simulate -o aberrated --preset demo --aberration 5=0.1 --led-jitter 0.002
     """
     from rich.console import Console
-    from rich.progress import Progress
 
     from fpm_inr.errors import InputError
     from fpm_inr.simulate import preset, simulate
@@ -140,7 +141,7 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
     except InputError as error:
         raise error.at("", _option(error.field)) from error
     _prepare(output, overwrite)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar(Console(stderr=True)) as bar:
         task = bar.add_task("Simulating LEDs", total=len(setup.rig.led_xy_mm))
         made = simulate(setup, lambda done, _: bar.update(task, completed=done))
     _write(output, made)
