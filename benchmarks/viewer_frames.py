@@ -1,6 +1,7 @@
 """Times of the exported page in headless Chromium: opening from disk, moving z, then still.
 
-python benchmarks/viewer_frames.py [--sides 256 1024 2048] [--gpu] [--repeats 3]
+python benchmarks/viewer_frames.py [--kind spline] [--sides 256 1024 2048] [--planes 13]
+    [--reach 0.17] [--gpu] [--repeats 3]
 
 The field is random: its size decides the times, not what it shows. Without --gpu, pages are drawn
 by SwiftShader, the software renderer. Needs chromium and chromedriver.
@@ -21,6 +22,7 @@ from selenium import webdriver
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.fields.neural import NeuralField
+from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Instrument
 from fpm_inr.solution import Solution
 from fpm_inr.viewer.export import export_page
@@ -65,6 +67,9 @@ REST = """
 def main() -> None:
     """Print one line for every side and kind of page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", choices=("spline", "neural"), default="spline")
+    parser.add_argument("--planes", type=int, default=13, help="of a spline field")
+    parser.add_argument("--reach", type=float, default=0.17, help="its cycles per pixel")
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 1024, 2048])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--gpu", action="store_true", help="draw on the graphics card")
@@ -73,7 +78,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for side in arguments.sides:
             field = Path(folder) / "field.safetensors"
-            random_solution(side).save(field)
+            if arguments.kind == "neural":
+                random_solution(neural(side)).save(field)
+            else:
+                random_solution(spline(side, arguments.planes, arguments.reach)).save(field)
+            print(f"{side:4}  field {field.stat().st_size / 1e6:5.1f}")
             for exact in (False, True):
                 page = Path(folder) / "field.html"
                 size = export_page([field_source(field)], page, exact=exact)
@@ -87,11 +96,33 @@ def main() -> None:
                 )
 
 
-def random_solution(side: int) -> Solution:
-    """A solution of random features."""
+def neural(side: int) -> NeuralField:
+    """A field of random features."""
     torch.manual_seed(0)
-    field = NeuralField((side, side), (-20.0, 20.0), unit_start=False).requires_grad_(False)
+    return NeuralField((side, side), (-20.0, 20.0), unit_start=False)
+
+
+def spline(side: int, planes: int, reach: float) -> SplineField:
+    """A field of random planes, with frequencies up to `reach` cycles a pixel."""
+    torch.manual_seed(0)
+    line = torch.arange(-(side // 2), (side + 1) // 2)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    radius = torch.hypot(y / side, x / side)
+    inside = radius <= reach
+    field = SplineField(
+        (side, side), (-20.0, 20.0), torch.stack([y[inside], x[inside]]), planes=planes
+    )
+    with torch.no_grad():
+        strength = (radius[inside] + 2 / side) ** -1.5  # falls off as that of real specimens
+        noise = torch.randn_like(field.spectrum) * strength[:, None]
+        field.spectrum += 0.5 * noise / noise.square().sum(dim=(1, 2), keepdim=True).sqrt()
+    return field
+
+
+def random_solution(field: NeuralField | SplineField) -> Solution:
+    """A solution of a field, with an instrument of no account."""
     instrument = Instrument(torch.zeros(1, 2), torch.ones(1), torch.zeros(0))
+    field.requires_grad_(False)
     return Solution(field, Optics(0.63, 0.25, 0.65, 1.33), instrument, 2, 10.0)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fpm_inr.viewer.export import export_page
+from fpm_inr.viewer.shrink import in_bytes
 from fpm_inr.viewer.sources import Source
-from tests.viewer.fields import random_solution
+from tests.viewer.fields import random_solution, spline_solution
 
 HOSTILE = "</script><img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
 
@@ -86,12 +87,82 @@ DAMAGE = {
 }
 
 
+def with_raw(content: bytes, name: str, value: bytes) -> bytes:
+    """The first bytes of a tensor replaced."""
+    header, data = parts(content)
+    start = header[name]["data_offsets"][0]
+    return joined(header, data[:start] + value + data[start + len(value) :])
+
+
+SPECTRUM = "field.spectrum"
+SPLINE_DAMAGE = {
+    "not finite": lambda content: with_raw(content, SPECTRUM, np.float16(np.inf).tobytes()),
+    "overflowing": lambda content: with_values(content, "field.spectrum_scale", 3e38),
+    "overflowing on the card": lambda c: with_values(c, "field.spectrum_scale", 1e30),
+    "not a scale": lambda content: with_values(content, "field.spectrum_scale", np.nan),
+    "frequencies beyond": lambda c: with_raw(c, "field.sample_yx", np.int32(20).tobytes()),
+    "endless frequencies": lambda c: with_raw(c, "field.sample_yx", np.int32(-(2**31)).tobytes()),
+    "frequencies as numbers": lambda c: with_tensor(c, "field.sample_yx", dtype="F32"),
+    "planes": lambda content: with_description(content, field={"planes": 5}),
+    "no planes": lambda content: with_description(content, field=HOSTILE),
+    "flat": lambda content: with_description(content, z_range_um=[3, 3]),
+    "type": lambda content: with_tensor(content, SPECTRUM, dtype="I16"),
+    "unsigned": lambda content: with_tensor(content, SPECTRUM, dtype="U8"),
+    "shape": lambda content: with_tensor(content, SPECTRUM, shape=[14, -1, 1]),
+    "cut in the data": lambda content: content[:-100],
+    "without scale": lambda content: renamed(content, "field.spectrum_scale"),
+    "without frequencies": lambda content: renamed(content, "field.sample_yx"),
+    "larger than a card takes": lambda content: large(content),
+}
+BYTES_DAMAGE = {
+    "rings": lambda content: with_raw(content, "field.spectrum_ring", b"\xff"),
+    "more near": lambda content: with_raw(content, "field.spectrum_ring", b"\0"),
+    "near": lambda content: with_values(content, "field.spectrum_near", np.inf),
+    "scales": lambda content: with_values(content, "field.spectrum_ring_scale", np.nan),
+    "no scales": lambda content: renamed(content, "field.spectrum_ring_scale"),
+}
+
+
+def renamed(content: bytes, name: str) -> bytes:
+    header, data = parts(content)
+    header["other"] = header.pop(name)
+    return joined(header, data)
+
+
+def large(content: bytes) -> bytes:
+    """Frequencies of a grid of gigabytes."""
+    content = with_description(content, shape_y_x=[8000, 8000])
+    return with_raw(content, "field.sample_yx", np.int32(3999).tobytes())
+
+
+@pytest.fixture(scope="module")
+def spline_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    path = tmp_path_factory.mktemp("fields") / "field.safetensors"
+    spline_solution((40, 40)).save(path)
+    return {"halves": path.read_bytes(), "bytes": in_bytes(Source("field", path)).read()}
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [("halves", name) for name in SPLINE_DAMAGE] + [("bytes", name) for name in BYTES_DAMAGE],
+)
+def test_message_of_a_spline_field(
+    browser: Any, view: Any, spline_bytes: dict[str, bytes], stored: str, name: str
+) -> None:
+    damage = BYTES_DAMAGE if stored == "bytes" else SPLINE_DAMAGE
+    check_message(browser, view, damage[name](spline_bytes[stored]))
+
+
 @pytest.mark.parametrize("name", DAMAGE)
 def test_message(browser: Any, view: Any, field_bytes: bytes, name: str) -> None:
-    browser.open(view(Source(HOSTILE, DAMAGE[name](field_bytes))).address)
+    check_message(browser, view, DAMAGE[name](field_bytes))
+
+
+def check_message(browser: Any, view: Any, content: bytes) -> None:
+    browser.open(view(Source(HOSTILE, content)).address)
     assert browser.message.endswith(".")
     assert len(browser.message) < 200
-    assert re.search("damaged|file|at most 8192 pixels", browser.message)
+    assert re.search("damaged|file|at most 8192 pixels|larger than this", browser.message)
     assert browser.run("return window.hacked") is None
     assert browser.complaints() == []
 

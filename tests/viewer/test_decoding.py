@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fpm_inr.fields.pixel import PixelField
+from fpm_inr.fields.spline import SplineField
 from fpm_inr.focus import FocusSettings, autofocus, score_slices
 from fpm_inr.heights import default_heights
 from fpm_inr.solution import Solution, load_solution
@@ -110,6 +111,16 @@ def test_export_in_bytes_is_half_as_large_and_close(browser: Any, tmp_path: Path
     assert_agrees(browser, solution, [-20, 3.3], amplitude=1e-2, phase=0.05)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_export_of_a_spline_field(browser: Any, tmp_path: Path, exact: bool) -> None:
+    solution = saved(spline_solution(), tmp_path / "small.safetensors")
+    export_page([field_source(tmp_path / "small.safetensors")], tmp_path / "a.html", exact=exact)
+    browser.open((tmp_path / "a.html").as_uri())
+    close = {} if exact else {"amplitude": 1e-2, "phase": 0.05}
+    assert_agrees(browser, solution, [-20, 3.3], **close)
+    assert browser.complaints() == []
+
+
 def test_planes_of_a_conventional_solution(browser: Any, view: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     image = torch.polar(1 + torch.rand(3, 40, 56), 6 * torch.rand(3, 40, 56))
@@ -123,8 +134,11 @@ def test_planes_of_a_conventional_solution(browser: Any, view: Any, tmp_path: Pa
 def test_all_in_focus_is_each_pixel_at_its_depth(browser: Any, view: Any, tmp_path: Path) -> None:
     solution = saved(random_solution(), tmp_path / "field.safetensors")
     browser.open(view(field_source(tmp_path)).address)
+    browser.run("fpmInr.setView('depth')")
+    browser.wait("fpmInr.view === 'depth'")
+    browser.settle()
     browser.run("fpmInr.setView('focus')")
-    browser.wait("fpmInr.view === 'focus'")
+    browser.settle()
     for y, x in ((0, 0), (77, 31), (149, 130)):
         depth = browser.run(f"return fpmInr.valueAt([{x}, {y}])").get("depth")
         amplitude = browser.run(f"return fpmInr.read({x}, {y}, 1, 1)[0]")
@@ -134,29 +148,71 @@ def test_all_in_focus_is_each_pixel_at_its_depth(browser: Any, view: Any, tmp_pa
     assert browser.complaints() == []
 
 
+AT_DEPTH = """
+  const [share, turn, width, height] = arguments, {gl, main, probe} = fpmInr;
+  const texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_2D, texture);
+  gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RG16F, 1, 1);
+  gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 1, 1, gl.RG, gl.FLOAT, new Float32Array([share, turn]));
+  const all = {origin: [0, 0], stepX: [1, 0], stepY: [0, 1], corner: [0, 0], width, height};
+  return Array.from(probe.read(main.source, {depth: texture}, all));
+"""
+
+
+def test_a_spline_field_at_depths_of_a_map(browser: Any, view: Any, tmp_path: Path) -> None:
+    solution = saved(spline_solution(), tmp_path / "field.safetensors")
+    browser.open(view(field_source(tmp_path)).address)
+    (height, width), (low, high) = solution.shape_y_x, solution.z_range_um
+    for share in (0.0, 0.40625, 1.0):  # halves hold them
+        values = browser.run(AT_DEPTH, share, 0.5, width, height)
+        amplitude, phase = np.moveaxis(np.reshape(values, (height, width, 2)), -1, 0)
+        expected = solution.render(low + share * (high - low)).field_z_y_x[0]
+        found = amplitude * np.exp(1j * (phase + 0.5))
+        assert np.abs(found - expected).max() < 2e-3 * np.abs(expected).max()
+    for name in ("depth", "focus"):
+        browser.run(f"fpmInr.setView('{name}')")
+        browser.wait(f"fpmInr.view === '{name}'")
+        browser.settle()
+    depth = browser.run("return fpmInr.valueAt([60, 70]).depth")
+    assert low <= depth <= high
+    assert browser.complaints() == []
+
+
 def focus_in_page(browser: Any, y: int, x: int) -> float:
     return float(browser.run(f"return fpmInr.focusOn([{x} + 0.5, {y} + 0.5]).best"))
 
 
-def test_focus_at_a_point_is_that_of_python(browser: Any, view: Any, tmp_path: Path) -> None:
-    solution = saved(random_solution(), tmp_path / "field.safetensors")
+@pytest.mark.parametrize("make", [random_solution, spline_solution])
+def test_focus_at_a_point_is_that_of_python(
+    browser: Any, view: Any, tmp_path: Path, make: Any
+) -> None:
+    solution = saved(make(), tmp_path / "field.safetensors")
     scores = score_slices(solution.slices(default_heights(solution.z_range_um)), FocusSettings())
     browser.open(view(field_source(tmp_path)).address)
     for y, x in ((0, 0), (70, 33), (149, 130), (91, 64)):
         assert focus_in_page(browser, y, x) == pytest.approx(autofocus(scores, y, x).z_um, abs=0.05)
 
 
-@pytest.mark.skipif(not ALGAE.is_file(), reason="needs ../shared/data/algae_r.mat")
-def test_click_on_real_algae_lands_on_the_local_maximum(
-    browser: Any, view: Any, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def algae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A field of real algae."""
     from fpm_inr import load, reconstruct
 
+    if not ALGAE.is_file():
+        pytest.skip("needs ../shared/data/algae_r.mat")
     data = load(ALGAE, color="r", medium_index=1.33, crop=(80, 80, 80, 80))
-    solution = reconstruct(data, z_range_um=(-20, 60), steps=40)
-    solution = saved(solution, tmp_path / "field.safetensors")
+    path: Path = tmp_path_factory.mktemp("algae") / "algae.safetensors"
+    reconstruct(data, z_range_um=(-20, 60)).save(path)
+    return path
+
+
+def test_click_on_real_algae_lands_on_the_local_maximum(
+    browser: Any, view: Any, algae: Path
+) -> None:
+    solution = load_solution(algae)
+    assert isinstance(solution.field, SplineField)
     scores = score_slices(solution.slices(default_heights(solution.z_range_um)), FocusSettings())
-    browser.open(view(field_source(tmp_path)).address)
+    browser.open(view(field_source(algae)).address)
     for y, x in ((60, 60), (80, 110), (120, 40)):
         curve = scores.curve_at(y, x)
         padded = np.concatenate([[-np.inf], curve, [-np.inf]])
@@ -164,3 +220,10 @@ def test_click_on_real_algae_lands_on_the_local_maximum(
         found = focus_in_page(browser, y, x)
         assert np.abs(scores.z_um[is_maximum] - found).min() < 3
         assert found == pytest.approx(autofocus(scores, y, x).z_um, abs=0.1)
+
+
+def test_real_algae_in_bytes(browser: Any, algae: Path, tmp_path: Path) -> None:
+    export_page([field_source(algae)], tmp_path / "algae.html")
+    browser.open((tmp_path / "algae.html").as_uri())
+    assert_agrees(browser, load_solution(algae), [-19, 0.0, 21.7, 60], amplitude=5e-3, phase=0.05)
+    assert browser.complaints() == []

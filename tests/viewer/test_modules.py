@@ -98,3 +98,46 @@ def test_camera(modules: Any, turns: int) -> None:
     assert modules("camera.js", "imagePoint", closer, canvas, [420, 111]) == pytest.approx(there)
     moved = modules("camera.js", "panned", closer, image, [30, -20])
     assert modules("camera.js", "imagePoint", moved, canvas, [450, 91]) == pytest.approx(there)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 32), (24, 16), (48, 96)])
+def test_sparse_fourier_sum(modules: Any, height: int, width: int) -> None:
+    random = np.random.default_rng(4)
+    inside = [
+        part.ravel() for part in np.mgrid[-(height // 2) + 1 : height // 2, -5:6] if part.size
+    ]
+    kept = random.random(inside[0].size) < 0.4
+    y, x = (part[kept] for part in inside)
+    samples = random.standard_normal((y.size, 2))
+    found = modules("fft.js", "imageOfSamples", *(p.tolist() for p in (y, x, samples.ravel())),
+                    height, width)  # fmt: skip
+    j, i = np.mgrid[:height, :width]
+    waves = np.exp(2j * np.pi * (y * j[..., None] / height + x * i[..., None] / width))
+    expected = waves @ (samples[:, 0] + 1j * samples[:, 1])
+    image = np.reshape(found, (height, width, 2)) @ [1, 1j]
+    np.testing.assert_allclose(image, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_grid_lengths(modules: Any) -> None:
+    found = [modules("fft.js", "gridLength", n) for n in (1, 17, 24, 25, 700, 1000, 1321)]
+    assert found == [16, 24, 24, 32, 768, 1024, 1536]
+
+
+def test_spline_weights_are_those_of_the_field(modules: Any) -> None:
+    import torch
+
+    from fpm_inr.fields.spline import SplineField
+
+    field = SplineField((4, 4), (-3.0, 9.0), torch.zeros(2, 1, dtype=torch.int32), planes=8)
+    for z_um in (-5.0, -3.0, 0.1, 4.44, 9.0):
+        first, weights = field.weights(z_um)
+        found = modules("spline.js", "planeWeights", {"planes": 8, "zRange": [-3, 9]}, z_um)
+        assert found["first"] == first
+        np.testing.assert_allclose(found["weights"], weights, atol=1e-6)
+
+
+def test_halves(modules: Any) -> None:
+    bits = np.arange(0, 65536, 7, dtype=np.uint16)
+    bits = bits[np.isfinite(bits.view(np.float16))]
+    found = modules("spectrum.js", "valuesOfHalves", bits.tolist())
+    np.testing.assert_array_equal(found, bits.view(np.float16).astype(np.float32))

@@ -109,6 +109,8 @@ def _ringed(tensors: Tensors) -> Tensors:
 def _rings(sample_yx: NDArray[np.float64]) -> NDArray[np.intp]:
     """Ring of each frequency, equally wide from 1 to `RINGS`; 0 for those that stay exact."""
     squared = (sample_yx**2).sum(axis=0)
-    radius = np.sqrt(((sample_yx / np.abs(sample_yx).max(axis=1, keepdims=True).clip(1)) ** 2).sum(0))
+    radius = np.sqrt(
+        ((sample_yx / np.abs(sample_yx).max(axis=1, keepdims=True).clip(1)) ** 2).sum(0)
+    )
     ring = 1 + np.minimum(RINGS * radius / max(radius.max(), 1e-9), RINGS - 1).astype(np.intp)
     return np.where(squared <= NEAR_CYCLES**2, 0, ring)

@@ -9,6 +9,10 @@ const HALVES = Float32Array.from({ length: 65536 }, (_, bits) => {
   return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
 });
 
+export function valuesOfHalves(bits) {
+  return Array.from(bits, (one) => HALVES[one]);
+}
+
 /** Values of one plane [sample, 2] that were stored as floats of a scale. */
 export function scaledValues({ dtype, data, shape }, scale, plane) {
   const count = 2 * shape[1];
