@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from fpm_inr.benchmark import BenchmarkSettings, Method, run_benchmark
@@ -89,6 +94,35 @@ def test_the_peak_of_memory_is_the_solves_own(finished):
         running.in_own_process(job | {"recipe": "none"}, lambda *_: None)
     with pytest.raises(DataError, match="code 1"):
         running.in_own_process({"engine": "inr"}, lambda *_: None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_benchmark_that_is_stopped_stops_its_solve(finished, tmp_path, told):
+    recipe = tmp_path / "endless.yaml"
+    recipe.write_text(TINY_RECIPES["inr"].replace("steps: 4", "steps: 1000000"))
+    out = shutil.copytree(finished[0] / "32", tmp_path / "out" / "32").parent
+    asked = settings(recipes=(str(recipe),))
+    (out / "settings.json").write_text(json.dumps(asked.identity))
+    command = [sys.executable, "-c", "from fpm_inr.cli import main; main()", "benchmark"]
+    command += ["-o", str(out), "--sizes", "32", "--slices", "5"]
+    command += ["--engines", "inr", "--recipe", str(recipe)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as parent:
+        solves: list[psutil.Process] = []
+        try:
+            while not solves and parent.poll() is None:
+                time.sleep(0.05)
+                solves = [
+                    one
+                    for one in psutil.Process(parent.pid).children()
+                    if "fpm_inr.benchmark.solve" in one.cmdline()
+                ]
+            parent.send_signal(told)
+            assert parent.wait(30) == (143 if told == signal.SIGTERM else 130)
+            assert solves
+            assert not any(one.is_running() for one in solves)
+        finally:
+            parent.kill()
 
 
 def test_the_truth_itself_has_no_error(finished):

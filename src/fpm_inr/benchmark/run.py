@@ -24,6 +24,8 @@ from fpm_inr.io.replacing import replacing
 LONGEST_SECONDS = 3600.0
 # Largest patch that is begun without a smaller one to judge it by.
 LARGEST_UNJUDGED_PX = 128
+# A solve that is told to end gets this long.
+PATIENCE_SECONDS = 10.0
 IDLE_PROCESS_BYTES = 400 * 2**20
 
 Outcome = dict[str, Any]
@@ -216,10 +218,8 @@ def in_own_process(job: dict[str, Any], report: Callable[..., None]) -> Outcome:
                     if "step" in last:
                         report(last["step"], last["total"])
                 code = process.wait()
-            except BaseException:
-                process.terminate()
-                process.wait()
-                raise
+            finally:
+                _end(process)
             if code == 130:
                 raise KeyboardInterrupt
             if "refused" in last:
@@ -235,6 +235,18 @@ def in_own_process(job: dict[str, Any], report: Callable[..., None]) -> Outcome:
                 )
     result: Outcome = last["result"]
     return result
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """See that a process is no more."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def machine() -> dict[str, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -18,6 +22,20 @@ def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int
 
 def _names(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@contextmanager
+def _terminated_as_exit() -> Iterator[None]:
+    """Let SIGTERM unwind as an exit does, so that the solve under way is ended too."""
+
+    def leave(*_: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.command("benchmark")
@@ -138,7 +156,7 @@ def command(
         seed=seed,
     )
     console = Console(stderr=True)
-    with progress_bar(console, transient=False) as progress:
+    with _terminated_as_exit(), progress_bar(console, transient=False) as progress:
         task = progress.add_task("", total=None)
         said = ""
 
