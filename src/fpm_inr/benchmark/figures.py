@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,12 +17,15 @@ from fpm_inr.benchmark.judge import without_rim
 from fpm_inr.benchmark.settings import BenchmarkSettings
 from fpm_inr.display import Contrast, robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase, save_figure
+from fpm_inr.io.replacing import replacing
 from fpm_inr.metrics import align, without_ramp
 from fpm_inr.simulate import load_truth
 
 Outcome = dict[str, Any]
 Image = NDArray[Any]
 
+DPI = 90
+MOST_BYTES = 390 * 1024  # of images.png, so that it can lie in a repository
 ZOOM = 4  # the zoom shows a window of 1 / ZOOM of the side
 
 
@@ -37,7 +42,22 @@ def write_figures(folder: Path, outcome: Outcome, settings: BenchmarkSettings) -
         return
     save_figure(cost_figure(cases, settings), folder / "cost.png")
     largest = [case for case in cases if case["size"] == cases[-1]["size"]]
-    save_figure(images_figure(folder, largest), folder / "images.png")
+    _save_small(images_figure(folder, largest), folder / "images.png")
+
+
+def _save_small(figure: Figure, path: Path) -> None:
+    """Write a PNG of as many colours as keep it under `MOST_BYTES` (noise compresses badly)."""
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    picture = PIL.Image.open(drawn).convert("RGB")
+    for colours in (256, 192, 128, 96, 64):
+        packed = BytesIO()
+        few = picture.quantize(colours, dither=PIL.Image.Dither.NONE)
+        few.save(packed, "PNG", optimize=True)
+        if packed.tell() <= MOST_BYTES:
+            break
+    with replacing(path) as beside:
+        beside.write_bytes(packed.getvalue())
 
 
 def images_figure(folder: Path, cases: list[Outcome]) -> Figure:
