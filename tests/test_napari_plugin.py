@@ -13,7 +13,7 @@ import fpm_inr
 from fpm_inr.fields.pixel import PixelField
 from fpm_inr.io.export import export
 from fpm_inr.napari_plugin import field_reader, solution_layers
-from tests.viewer.fields import random_solution, solution_of
+from tests.viewer.fields import random_solution, solution_of, spline_solution
 
 dask_array = pytest.importorskip("dask.array", reason="needs the extra napari")
 
@@ -24,8 +24,9 @@ def layers_of(path: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
     return {meta["name"]: (data, meta) for data, meta, kind in read(str(path)) if kind == "image"}
 
 
-def test_layers_are_what_render_gives(tmp_path: Path) -> None:
-    solution = random_solution((30, 44))
+@pytest.mark.parametrize("make", [random_solution, spline_solution])
+def test_layers_are_what_render_gives(tmp_path: Path, make: Any) -> None:
+    solution = make((30, 44))
     solution.save(tmp_path / "smear.safetensors", precision="full")
     layers = layers_of(tmp_path / "smear.safetensors")
     assert set(layers) == {"smear amplitude", "smear phase"}

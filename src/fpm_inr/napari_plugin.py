@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 
-HEIGHTS = 201  # of a neural field's stack; only those that are looked at are rendered
+HEIGHTS = 201  # of a stack with any height; only those that are looked at are rendered
 KEPT_SLICES = 16
-SAMPLE_STEPS = 60
 
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -120,7 +119,6 @@ def sample_layers() -> list[LayerData]:
     solution = reconstruct(
         made.acquisition,
         z_range_um=(float(sheet.min()) - 1, float(sheet.max()) + 1),
-        steps=SAMPLE_STEPS,
     )
     return solution_layers(solution, "tilted specimen")
 

@@ -6,7 +6,7 @@ import { gridOf } from "./grid.js";
 
 export const TILE = 128;
 const PREVIEW_MS = 60;
-const TILES_MS = 60;
+const TILES_MS = 120;
 const PREVIEW_SIDE = 1024;
 
 export class Layer {
