@@ -20,6 +20,7 @@ from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, FpmInrError, SettingsError
 from fpm_inr.illumination import flat_array, raster_steps, ring_places
 from fpm_inr.io import load
+from fpm_inr.io.image_files import ImageFiles
 from fpm_inr.io.schema import Description
 from tests.io.acquisition_files import write_matlab
 
@@ -118,6 +119,25 @@ def test_pictures_come_in_the_order_of_a_list(tmp_path: Path) -> None:
     names = [f"led_{n}.png" for n in (6, 5, 4, 3, 2, 1)]
     describe(tmp_path, description(frames={"file": names}))
     assert np.array_equal(load(tmp_path).frames_led_y_x, FRAMES[::-1])
+
+
+def test_a_tiff_of_many_pages_is_opened_once_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[:4], photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", FRAMES[4:], photometric="minisblack")
+    stored = ImageFiles([tmp_path / "a.tif", tmp_path / "b.tif"])
+    assert stored.shape == FRAMES.shape
+    opened = []
+    whole = tifffile.TiffFile
+
+    def counted(path: Path) -> tifffile.TiffFile:
+        opened.append(path.name)
+        return whole(path)
+
+    monkeypatch.setattr(tifffile, "TiffFile", counted)
+    np.testing.assert_array_equal(stored[:, 2:5, :], FRAMES[:, 2:5, :])
+    assert opened == ["a.tif", "b.tif"]
 
 
 def test_a_tiff_of_many_pages(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics, offset_from_axis_um
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError, InputError, SettingsError
 from fpm_inr.illumination import (
     FloatArray,
@@ -33,7 +33,7 @@ from fpm_inr.io.schema import (
     read_description,
 )
 from fpm_inr.io.variables import SUFFIXES, opened_variable
-from fpm_inr.io.window import Crop, Frames, read_window
+from fpm_inr.io.window import Crop, Frames, read_window, seen_from_centre
 
 
 def read(
@@ -256,10 +256,10 @@ def _illumination(
     if not isinstance(light, LedGeometry):
         return Illumination(light[kept])
     geometry = light.select(kept)
+    on_axis = Illumination(geometry.na_at(), geometry)
     if axis_y_x_px is None:
-        return Illumination(geometry.na_at(), geometry)
-    offset_x_y_um = offset_from_axis_um(axis_y_x_px, shape_y_x, optics)
-    return Illumination(geometry.na_at(*offset_x_y_um), geometry)
+        return on_axis
+    return seen_from_centre(on_axis, axis_y_x_px, shape_y_x, optics)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,21 +65,30 @@ class ImageFiles:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        return (len(self.pages), *_page(*self.pages[0]).shape)
+        path, page = self.pages[0]
+        with _opened(path) as opened:
+            return (len(self.pages), *_page(path, opened, page).shape)
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
         leds, y, x = key
         frames = []
-        for led in np.arange(len(self.pages))[leds]:
-            image = _page(*self.pages[led])
-            if image.shape != self.shape[1:]:
-                raise DataError(
-                    f"is {image.shape[0]} x {image.shape[1]} pixels (y x x), the first frame "
-                    f"{self.shape[1]} x {self.shape[2]}",
-                    "give frames of one size",
-                    source=self.pages[led][0],
-                )
-            frames.append(image[y, x])
+        with ExitStack() as opened:
+            # a file of many pages is opened once, and only one file at a time
+            current: tuple[Path, Any] | None = None
+            for led in np.arange(len(self.pages))[leds]:
+                path, page = self.pages[led]
+                if current is None or current[0] != path:
+                    opened.close()
+                    current = (path, opened.enter_context(_opened(path)))
+                image = _page(path, current[1], page)
+                if image.shape != self.shape[1:]:
+                    raise DataError(
+                        f"is {image.shape[0]} x {image.shape[1]} pixels (y x x), the first frame "
+                        f"{self.shape[1]} x {self.shape[2]}",
+                        "give frames of one size",
+                        source=path,
+                    )
+                frames.append(image[y, x])
         return np.stack(frames)
 
 
@@ -86,25 +97,30 @@ def _page_count(path: Path) -> int:
         return 1
     if path.suffix.lower() not in TIFF:
         raise DataError("is no picture (TIFF, PNG)", "name only pictures", source=path)
-    return int(_reading(path, lambda: _tiff_page_count(path)))
+    with _opened(path) as opened:
+        return int(_reading(path, lambda: len(opened.pages)))
 
 
-def _tiff_page_count(path: Path) -> int:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A TIFF file with its pages; nothing for other pictures, which are read whole."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
-        return len(tiff.pages)
+    if path.suffix.lower() not in TIFF:
+        yield None
+        return
+    with _reading(path, lambda: tifffile.TiffFile(path)) as opened:
+        yield opened
 
 
-def _page(path: Path, page: int) -> NDArray[Any]:
+def _page(path: Path, opened: Any, page: int) -> NDArray[Any]:
     """One grey picture [y, x]."""
     import imageio.v3 as iio
-    import tifffile
 
-    if path.suffix.lower() in PNG:
+    if opened is None:
         image = _reading(path, lambda: iio.imread(path, plugin="pillow"))
     else:
-        image = _reading(path, lambda: tifffile.imread(path, key=page))
+        image = _reading(path, lambda: opened.pages[page].asarray())
     image = np.asarray(image)
     if image.ndim != 2 or image.dtype.kind not in "iuf":
         raise DataError(

@@ -79,8 +79,18 @@ def read_window(
         return Acquisition(read, optics, illumination, axis_y_x_px)
     middle = axis_y_x_px or ((rows - 1) / 2, (columns - 1) / 2)
     axis = (middle[0] - y, middle[1] - x)
-    offset_x_y_um = offset_from_axis_um(axis, (height, width), optics)
-    return Acquisition(read, optics, illumination.seen_from(*offset_x_y_um), axis)
+    illumination = seen_from_centre(illumination, axis, (height, width), optics)
+    return Acquisition(read, optics, illumination, axis)
+
+
+def seen_from_centre(
+    illumination: Illumination,
+    axis_y_x_px: tuple[float, float],
+    shape_y_x: tuple[int, int],
+    optics: Optics,
+) -> Illumination:
+    """Illumination at the centre of a frame that the optical axis meets at `axis_y_x_px`."""
+    return illumination.seen_from(*offset_from_axis_um(axis_y_x_px, shape_y_x, optics))
 
 
 def _check_memory(pixels: int) -> None:
