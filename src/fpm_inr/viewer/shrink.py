@@ -12,8 +12,6 @@ from fpm_inr.viewer.sources import Source
 
 PLANE = "field.plane"
 SPECTRUM = "field.spectrum"
-RINGS = 16  # of a spectrum, each with its own scale
-NEAR_CYCLES = 2  # frequencies up to here stay exact: they hold most of the energy
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -42,9 +40,12 @@ def in_bytes(source: Source) -> Source:
             source=source.content,
         ) from error
     try:
+        if SPECTRUM in tensors and tensors[SPECTRUM].dtype == np.int8:
+            return source  # stored so already
+        if SPECTRUM in tensors and tensors[SPECTRUM].dtype == np.int8:
+            return source
         if SPECTRUM in tensors:
-            tensors |= _ringed(tensors)
-            del tensors[f"{SPECTRUM}_scale"]
+            tensors |= _packed(tensors)
         elif PLANE in tensors:
             tensors |= _features(tensors)
         else:
@@ -67,11 +68,10 @@ def _features(tensors: Tensors) -> Tensors:
     return {PLANE: bytes_, "field.plane_low": low, "field.plane_step": step}
 
 
-def _ringed(tensors: Tensors) -> Tensors:
-    """Samples of a spline field: each plane and ring of frequencies has a scale of its own.
+def _packed(tensors: Tensors) -> Tensors:
+    """Samples of a spline field; see `fpm_inr.fields.packing`."""
+    from fpm_inr.fields.packing import pack
 
-    Ring 0 are the frequencies that stay exact.
-    """
     spectrum = tensors[SPECTRUM]
     scale = tensors.get(f"{SPECTRUM}_scale", np.empty(0))
     sample_yx = tensors.get("field.sample_yx", np.empty(0))
@@ -85,32 +85,7 @@ def _ringed(tensors: Tensors) -> Tensors:
         or not np.isfinite(scale).all()
     ):
         raise DataError("is not finite or misshapen", "restore the file", field=SPECTRUM)
-    ring = _rings(sample_yx.astype(np.float64))
-    near = ring == 0
-    kept = np.empty((len(scale), int(near.sum()), 2), np.float32)
-    steps = np.zeros((len(scale), RINGS + 1), np.float32)
-    stored = np.zeros(spectrum.shape, np.int8)
-    for plane in range(len(scale)):  # one at a time: a large field takes hundreds of megabytes
-        values = spectrum[plane].astype(np.float32) * np.float32(scale[plane])
-        kept[plane] = values[near]
-        np.maximum.at(steps[plane], ring, np.abs(values).max(axis=1) / 127)
-        apart = np.where(steps[plane] > 0, steps[plane], 1)[ring]
-        stored[plane] = np.rint(values / apart[:, None])
-        stored[plane, near] = 0
-        steps[plane, 0] = 0
+    values = spectrum.astype(np.float32) * scale.astype(np.float32)[:, None, None]
     return {
-        SPECTRUM: stored,
-        "field.spectrum_ring": ring.astype(np.uint8),
-        "field.spectrum_ring_scale": steps,
-        "field.spectrum_near": kept,
+        f"field.{name}": value for name, value in pack(values, sample_yx.astype(np.int64)).items()
     }
-
-
-def _rings(sample_yx: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Ring of each frequency, equally wide from 1 to `RINGS`; 0 for those that stay exact."""
-    squared = (sample_yx**2).sum(axis=0)
-    radius = np.sqrt(
-        ((sample_yx / np.abs(sample_yx).max(axis=1, keepdims=True).clip(1)) ** 2).sum(0)
-    )
-    ring = 1 + np.minimum(RINGS * radius / max(radius.max(), 1e-9), RINGS - 1).astype(np.intp)
-    return np.where(squared <= NEAR_CYCLES**2, 0, ring)

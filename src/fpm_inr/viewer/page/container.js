@@ -5,7 +5,7 @@
 export class FieldError extends Error {}
 
 const ARRAYS = {
-  U8: Uint8Array, I8: Int8Array, I32: Int32Array,
+  U8: Uint8Array, I8: Int8Array, I16: Int16Array, I32: Int32Array,
   F16: Uint16Array, F32: Float32Array, F64: Float64Array,
 };
 const LONGEST_HEADER = 1e7;

@@ -48,7 +48,8 @@ function spline(settings, tensors, { height, width, zRange }) {
   }
   if (parts !== 2 || samples < 1) throw bad("spectrum");
   const places = tensor(tensors, "sample_yx", 2);
-  if (places.dtype !== "I32" || places.shape[0] !== 2 || places.shape[1] !== samples) {
+  if ((places.dtype !== "I16" && places.dtype !== "I32") ||
+      places.shape[0] !== 2 || places.shape[1] !== samples) {
     throw bad("sample_yx");
   }
   const [y, x] = [places.data.subarray(0, samples), places.data.subarray(samples)];
@@ -67,7 +68,7 @@ function scaledPlanes(tensors, spectrum) {
   return (plane) => finite(scaledValues(spectrum, scale, plane));
 }
 
-/** Of an exported page: bytes, with a scale for every ring of frequencies. */
+/** Bytes, with a scale for every ring of frequencies; those of ring 0 stand apart. */
 function ringedPlanes(tensors, spectrum) {
   const [planes, samples] = spectrum.shape;
   const ring = tensor(tensors, "spectrum_ring", 1);
@@ -76,14 +77,17 @@ function ringedPlanes(tensors, spectrum) {
   if (ring.dtype !== "U8" || ring.shape[0] !== samples || !ring.data.every((n) => n < rings)) {
     throw bad("spectrum_ring");
   }
-  const near = ring.data.reduce((count, n) => count + (n === 0), 0);
-  const rest = {
-    ring: ring.data,
-    rings,
-    scale: scale.data,
-    near: floats(tensors, "spectrum_near", [planes, near, 2]).data,
-  };
-  return (plane) => finite(ringValues(spectrum, rest, plane));
+  const near = tensor(tensors, "spectrum_near", 3);
+  const count = ring.data.reduce((sum, n) => sum + (n === 0), 0);
+  if (near.shape.join() !== [planes, count, 2].join() || !["F16", "F32"].includes(near.dtype)) {
+    throw bad("spectrum_near");
+  }
+  const nearScale = tensors.has("field.spectrum_scale")
+    ? floats(tensors, "spectrum_scale", [planes]).data
+    : new Float32Array(planes).fill(1);
+  const rest = { ring: ring.data, rings, scale: scale.data };
+  return (plane) =>
+    finite(ringValues(spectrum, { ...rest, near: scaledValues(near, nearScale, plane) }, plane));
 }
 
 function finite(values) {

@@ -25,15 +25,15 @@ export function scaledValues({ dtype, data, shape }, scale, plane) {
 
 /**
  * Values of one plane [sample, 2] in bytes: each ring of frequencies has its own scale, and those of
- * ring 0 stand apart, exact.
+ * ring 0 stand apart.
  * @param {{ring: Uint8Array, scale: Float32Array, rings: number, near: Float32Array}} rings
- *   ring of each sample; scale [plane, ring]; near [plane, sample of ring 0, 2]
+ *   ring of each sample; scale [plane, ring]; near [sample of ring 0, 2] of this plane
  */
 export function ringValues({ data, shape }, { ring, scale, rings, near }, plane) {
   const samples = shape[1];
   const stored = data.subarray(2 * plane * samples, 2 * (plane + 1) * samples);
   const values = new Float32Array(2 * samples);
-  let nearAt = (near.length / shape[0]) * plane;
+  let nearAt = 0;
   for (let n = 0; n < samples; n++) {
     if (ring[n] === 0) {
       values[2 * n] = near[nearAt++];
