@@ -28,7 +28,7 @@ def write_results(
     settings: dict[str, Any],
     data: Path,
     load_seconds: float,
-    precision: str = "half",
+    precision: str = "compact",
 ) -> dict[str, Any]:
     """Write all results of a reconstruction; return the content of run.json (docs/outputs.md).
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fpm_inr.forward import Instrument
 
 FORMAT = "fpm-inr field 1"
-LARGEST_HALF = 2.0**14
 _INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
 
 
@@ -170,14 +169,15 @@ class Solution:
             self.amplitude_scale,
         )
 
-    def save(self, path: str | Path, *, precision: str = "half") -> None:
+    def save(self, path: str | Path, *, precision: str = "compact") -> None:
         """Write the field file (safetensors).
 
         Parameters
         ----------
         path : str or Path
-        precision : {"half", "full"}
-            Of the feature planes, which make up most of the file.
+        precision : {"compact", "half", "full"}
+            Of the planes, which make up most of the file: 8 bits for those of a spline field (16
+            near zero frequency) and 16 for those of a neural field; 16; or 32.
 
         Raises
         ------
@@ -189,19 +189,21 @@ class Solution:
         import torch
         from safetensors.torch import save_file
 
+        from fpm_inr.fields.spline import SplineField
         from fpm_inr.io.replacing import replacing
 
-        if precision not in ("half", "full"):
-            raise SettingsError(f"is {precision!r}", "give 'half' or 'full'", field="precision")
+        if precision not in ("compact", "half", "full"):
+            raise SettingsError(
+                f"is {precision!r}", "give 'compact', 'half' or 'full'", field="precision"
+            )
         tensors = {}
         for name, value in self.field.state_dict().items():
             stored = value.detach().cpu().contiguous()
-            if precision == "half" and name == "plane":
+            if precision != "full" and name == "plane":
                 stored = stored.to(torch.float16)
-            if name == "spectrum":
-                stored, scale = _scaled(stored, precision)
-                tensors["field.spectrum_scale"] = scale
             tensors[f"field.{name}"] = stored
+        if isinstance(self.field, SplineField):
+            tensors |= _stored_spectrum(self.field, precision)
         for name in _INSTRUMENT:
             value = getattr(self.instrument, name)
             if value is not None:
@@ -240,17 +242,36 @@ def _kind(field: SplineField | NeuralField | PixelField) -> str:
     return {"SplineField": "spline", "NeuralField": "neural"}.get(type(field).__name__, "pixel")
 
 
-def _scaled(spectrum: torch.Tensor, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """A spectrum [plane, sample, part] as it is stored, and what to multiply it by, [plane].
-
-    A spectrum's few strong samples and many weak ones would leave the range of 16 bits.
-    """
+def _stored_spectrum(field: SplineField, precision: str) -> dict[str, torch.Tensor]:
+    """Tensors of a spline field as they are stored; `_spectrum` reads them."""
     import torch
 
-    if precision == "full":
-        return spectrum, torch.ones(len(spectrum))
-    scale = spectrum.abs().amax(dim=(1, 2)).clamp_min(1e-30) / LARGEST_HALF
-    return (spectrum / scale[:, None, None]).to(torch.float16), scale
+    from fpm_inr.fields.packing import pack, to_halves
+
+    spectrum = field.spectrum.detach().cpu().numpy()
+    sample_yx = field.state_dict()["sample_yx"].cpu().numpy()
+    if precision == "compact":
+        arrays = pack(spectrum, sample_yx)
+    elif precision == "half":
+        halves, scale = to_halves(spectrum)
+        arrays = {"spectrum": halves, "spectrum_scale": scale}
+    else:
+        arrays = {"spectrum": spectrum, "spectrum_scale": np.ones(len(spectrum), np.float32)}
+    arrays["sample_yx"] = sample_yx.astype(np.int16)  # sides are at most 65536 pixels
+    return {
+        f"field.{name}": torch.from_numpy(np.ascontiguousarray(v)) for name, v in arrays.items()
+    }
+
+
+def _spectrum(state: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Spectrum [plane, sample, 2] of a spline field's tensors."""
+    import torch
+
+    from fpm_inr.fields.packing import unpack
+
+    if state["spectrum"].dtype == torch.int8:
+        return torch.from_numpy(unpack({name: value.numpy() for name, value in state.items()}))
+    return state["spectrum"].float() * state["spectrum_scale"][:, None, None]
 
 
 def load_solution(path: str | Path) -> Solution:
@@ -284,9 +305,9 @@ def load_solution(path: str | Path) -> Solution:
             raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
         solved: SplineField | NeuralField | PixelField
         if header["kind"] == "spline":
-            spectrum = state["spectrum"].float() * state.pop("spectrum_scale")[:, None, None]
-            solved = SplineField(shape, (low, high), state["sample_yx"], **header["field"])
-            solved.load_state_dict({**state, "spectrum": spectrum})
+            sample_yx = state["sample_yx"].int()
+            solved = SplineField(shape, (low, high), sample_yx, **header["field"])
+            solved.load_state_dict({"sample_yx": sample_yx, "spectrum": _spectrum(state)})
         elif header["kind"] == "neural":
             solved = NeuralField(shape, (low, high), **header["field"])
             solved.load_state_dict({name: value.float() for name, value in state.items()})

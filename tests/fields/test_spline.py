@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.fields.packing import NEAR_CYCLES, pack, unpack
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Instrument
 from fpm_inr.solution import Solution, load_solution
@@ -76,7 +77,7 @@ def test_a_finer_image_has_the_same_values_at_the_same_places() -> None:
 def test_what_cannot_be_is_refused(
     z_range: tuple[float, float], planes: int, shape: tuple[int, int]
 ) -> None:
-    with pytest.raises(ValueError, match="planes for z|frequencies beyond"):
+    with pytest.raises(ValueError, match=r"planes for z|frequencies beyond"):
         SplineField(shape, z_range, SAMPLES, planes=planes)
 
 
@@ -90,7 +91,9 @@ def test_signed_frequencies_are_those_of_numpy(height: int, width: int) -> None:
     np.testing.assert_array_equal(x.numpy(), expected[1].ravel())
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("full", 0.0), ("half", 1e-3)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("full", 0.0), ("half", 1e-3), ("compact", 5e-3)]
+)
 def test_file_gives_it_back(tmp_path: Path, precision: str, tolerance: float) -> None:
     field = filled((12, 16), (-5.0, 5.0), 6)
     instrument = Instrument(torch.zeros(1, 2), torch.ones(1), torch.zeros(0))
@@ -103,3 +106,26 @@ def test_file_gives_it_back(tmp_path: Path, precision: str, tolerance: float) ->
     )
     assert again.field.settings == field.settings
     assert again.z_range_um == (-5.0, 5.0)
+
+
+def test_bytes_keep_weak_frequencies_beside_strong_ones(tmp_path: Path) -> None:
+    side = np.arange(-30, 31)
+    y, x = (part.ravel() for part in np.meshgrid(side, side, indexing="ij"))
+    radius = np.hypot(y, x)
+    kept = radius <= 30
+    sample_yx = np.stack([y, x])[:, kept]
+    falling = (1 / (1 + radius[kept] ** 3))[None, :, None]
+    spectrum = falling * np.random.default_rng(0).normal(size=(5, kept.sum(), 2))
+    packed = pack(spectrum.astype(np.float32), sample_yx)
+    assert packed["spectrum"].dtype == np.int8
+    error = np.abs(unpack(packed) - spectrum)
+    # within half a step of the strongest in the ring, which lies within a factor of its radius
+    assert float((error / falling).max()) < 0.03
+    near = radius[kept] <= NEAR_CYCLES
+    assert float((error[:, near] / np.abs(spectrum).max()).max()) < 1e-3
+
+
+def test_bytes_that_do_not_fit_are_a_damaged_file(tmp_path: Path) -> None:
+    packed = pack(np.ones((4, 6, 2), np.float32), SAMPLES.numpy())
+    with pytest.raises(ValueError, match="rings do not fit"):
+        unpack(packed | {"spectrum_ring": np.full(6, 250, np.uint8)})

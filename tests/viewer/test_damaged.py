@@ -116,7 +116,7 @@ SPLINE_DAMAGE = {
 }
 BYTES_DAMAGE = {
     "rings": lambda content: with_raw(content, "field.spectrum_ring", b"\xff"),
-    "more near": lambda content: with_raw(content, "field.spectrum_ring", b"\0"),
+    "another count near": lambda c: with_tensor(c, "field.spectrum_near", shape=[7, 1, 2]),
     "near": lambda content: with_values(content, "field.spectrum_near", np.inf),
     "scales": lambda content: with_values(content, "field.spectrum_ring_scale", np.nan),
     "no scales": lambda content: renamed(content, "field.spectrum_ring_scale"),

@@ -199,7 +199,7 @@ def command(
             settings=settings.model_dump(mode="json"),
             data=data,
             load_seconds=load_seconds,
-            precision="full" if full_precision else "half",
+            precision="full" if full_precision else "compact",
         )
     residual = run["data_residual"]
     console.print(
