@@ -64,7 +64,7 @@ def test_pixels_agree_with_render(browser: Any, view: Any, tmp_path: Path, name:
 
 
 SPLINES = {
-    "even": ({"shape_y_x": (128, 128)}, {}),
+    "even": ({"shape_y_x": (256, 256), "reach": 0.45}, {}),  # over 2^15 points
     "odd": ({"shape_y_x": (75, 101), "reach": 0.5}, {"precision": "full"}),
     "narrow": ({"shape_y_x": (40, 203), "planes": 4}, {}),
     "tall": ({"shape_y_x": (190, 33), "reach": 0.34}, {}),

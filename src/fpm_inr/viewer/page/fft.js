@@ -102,7 +102,8 @@ export class SparseFft {
     const orderX = inputOrder(width);
     const orderY = inputOrder(height);
     const wrap = (k, n) => (k < 0 ? k + n : k);
-    this.places = y.map((k, n) => orderX[wrap(x[n], width)] * this.rows + k + this.reach);
+    this.places = Int32Array.from(
+      y, (k, n) => orderX[wrap(x[n], width)] * this.rows + k + this.reach);
     this.targets = Array.from(
       { length: this.rows }, (_, row) => orderY[wrap(row - this.reach, height)]);
     this.along = new Float32Array(2 * width * this.rows);
