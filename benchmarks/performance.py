@@ -194,9 +194,8 @@ def command() -> None:
         )
         took = time.perf_counter() - began
         run = json.loads((Path(folder) / "out" / "run.json").read_text())
-    print(
-        f"256 x 256 x 68, -20..20 um: {took:.1f} s, of which solving {run['seconds']['solve']:.1f} s"
-    )
+    solving = run["seconds"]["solve"]
+    print(f"256 x 256 x 68, -20..20 um: {took:.1f} s, of which solving {solving:.1f} s")
 
 
 PARTS: dict[str, Callable[[], None]] = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import fpm_inr as fpm
-from fpm_inr.calibration import calibrate
+from fpm_inr.calibration.calibrate import calibrate
 
 Z_BLOOD_UM = -55.0
 
