@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.acquisition import Acquisition
 from fpm_inr.engines import inr
 from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import SweepOrder
 from fpm_inr.fields.neural import NeuralField
-from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
-
-OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
-
-
-def smooth_object(shape: tuple[int, int], seed: int = 0) -> Tensor:
-    """A band-limited complex object: amplitude about 1, phase up to about 1 rad."""
-    generator = torch.Generator().manual_seed(seed)
-    parts = []
-    for _ in range(2):
-        noise = torch.randn(shape, generator=generator)
-        y, x = torch.fft.fftfreq(shape[0])[:, None], torch.fft.fftfreq(shape[1])[None, :]
-        kept = torch.fft.fft2(noise) * torch.exp(-(y**2 + x**2) / (2 * 0.05**2))
-        part = torch.fft.ifft2(kept).real
-        parts.append(part / part.abs().max())
-    return torch.polar(1 + 0.3 * parts[0], 0.8 * parts[1])
-
-
-def experiment(z_um: float) -> tuple[ForwardModel, Instrument, Tensor, Tensor, Acquisition]:
-    side = np.linspace(-0.2, 0.2, 5)
-    na_xy = np.array([(x, y) for y in side for x in side])
-    shape = (32, 28)
-    empty = np.ones((25, *shape), dtype=np.float32)
-    acquisition = Acquisition(empty, OPTICS, Illumination(na_xy))
-    model = compile_forward(acquisition, 2)
-    instrument = nominal_instrument(acquisition).to("cpu")
-    truth = smooth_object(model.field_shape_y_x)
-    measured = model.amplitude(
-        model.spectrum(truth)[None],
-        torch.tensor([z_um]),
-        torch.arange(25),
-        model.aperture(instrument),
-    )[0]
-    return model, instrument, truth, measured, acquisition
+from fpm_inr.forward import ForwardModel
+from tests.engines.known_object import OPTICS, experiment
 
 
 def sweep(acquisition: Acquisition, z_range_um: tuple[float, float], steps: int) -> Plan:

@@ -7,48 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.parameters import Calibration, parse_free
 from fpm_inr.engines import spline
 from fpm_inr.engines.frames import at_the_rim, matching_factor, trust
 from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import PassOrder
-from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.forward import Instrument
+from tests.engines.known_object import OPTICS, experiment
 
-OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
+SHAPE, NA_REACH = (32, 27), 0.18
 ORDER = PassOrder(passes_per_plane=12, step=2.0, floor=0.2, edge_px=0)
-
-
-def smooth_object(shape: tuple[int, int]) -> Tensor:
-    """A band-limited complex object: amplitude about 1, phase up to about 1 rad."""
-    generator = torch.Generator().manual_seed(0)
-    parts = []
-    for _ in range(2):
-        noise = torch.randn(shape, generator=generator)
-        y, x = torch.fft.fftfreq(shape[0])[:, None], torch.fft.fftfreq(shape[1])[None, :]
-        kept = torch.fft.fft2(noise) * torch.exp(-(y**2 + x**2) / (2 * 0.05**2))
-        part = torch.fft.ifft2(kept).real
-        parts.append(part / part.abs().max())
-    return torch.polar(1 + 0.3 * parts[0], 0.8 * parts[1])
-
-
-def experiment(
-    z_um: float, shape: tuple[int, int] = (32, 27)
-) -> tuple[ForwardModel, Instrument, Tensor, Tensor, Acquisition]:
-    side = np.linspace(-0.18, 0.18, 5)
-    na_xy = np.array([(x, y) for y in side for x in side])
-    acquisition = Acquisition(np.ones((25, *shape), dtype=np.float32), OPTICS, Illumination(na_xy))
-    model = compile_forward(acquisition, 2)
-    instrument = nominal_instrument(acquisition).to("cpu")
-    truth = smooth_object(model.field_shape_y_x)
-    measured = model.amplitude(
-        model.spectrum(truth)[None],
-        torch.tensor([z_um]),
-        torch.arange(25),
-        model.aperture(instrument),
-    )[0]
-    return model, instrument, truth, measured, acquisition
 
 
 def planned(z_range_um: tuple[float, float], steps: int) -> Plan:
@@ -73,7 +42,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
     with_background: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spline, "SAMPLES_AT_ONCE", at_once)
-    model, instrument, truth, measured, _ = experiment(3.0)
+    model, instrument, truth, measured, _ = experiment(3.0, SHAPE, NA_REACH)
     if with_background:
         instrument = Instrument(
             instrument.na_led_xy,
@@ -110,7 +79,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
 
 
 def test_known_object_is_recovered() -> None:
-    model, instrument, truth, measured, _ = experiment(6.0)
+    model, instrument, truth, measured, _ = experiment(6.0, SHAPE, NA_REACH)
     plan = planned((6.0, 6.0), 200)
     state = spline.start(model, (6.0, 6.0), 1)
     spline.solve(state, model, instrument, measured, plan, ORDER)
@@ -120,7 +89,7 @@ def test_known_object_is_recovered() -> None:
 
 
 def test_a_thin_object_in_a_stack_is_recovered_at_its_height_only() -> None:
-    model, instrument, truth, measured, _ = experiment(6.0)
+    model, instrument, truth, measured, _ = experiment(6.0, SHAPE, NA_REACH)
     state = spline.start(model, (-14.0, 14.0), 9)
     spline.solve(state, model, instrument, measured, planned((-14.0, 14.0), 120), ORDER)
     with torch.no_grad():
@@ -130,7 +99,7 @@ def test_a_thin_object_in_a_stack_is_recovered_at_its_height_only() -> None:
 
 
 def test_brightness_of_an_led_at_the_rim_is_found() -> None:
-    model, instrument, truth, measured, _ = experiment(0.0)
+    model, instrument, truth, measured, _ = experiment(0.0, SHAPE, NA_REACH)
     order = ORDER.model_copy(update={"rim_width": 0.05})
     rim = at_the_rim(model, instrument, 0.05)
     assert rim.sum() == 4
@@ -146,7 +115,7 @@ def test_brightness_of_an_led_at_the_rim_is_found() -> None:
 
 @pytest.mark.parametrize("learned", [None, "gains,pupil,pose"])
 def test_resumed_run_equals_unbroken_one(learned: str | None) -> None:
-    model, instrument, _, measured, acquisition = experiment(0.0)
+    model, instrument, _, measured, acquisition = experiment(0.0, SHAPE, NA_REACH)
     z_range, plan = (-5.0, 5.0), planned((-5.0, 5.0), 20)
 
     def begun() -> spline.SplineState:
@@ -177,7 +146,7 @@ def test_resumed_run_equals_unbroken_one(learned: str | None) -> None:
 
 
 def test_gains_are_learned_along() -> None:
-    model, instrument, truth, measured, acquisition = experiment(0.0)
+    model, instrument, truth, measured, acquisition = experiment(0.0, SHAPE, NA_REACH)
     generator = torch.Generator().manual_seed(1)
     gains = torch.exp(0.1 * torch.randn(25, generator=generator))
     calibration = Calibration(
@@ -194,7 +163,7 @@ def test_gains_are_learned_along() -> None:
 
 
 def test_a_diverging_solve_says_so() -> None:
-    model, instrument, _, measured, _ = experiment(0.0)
+    model, instrument, _, measured, _ = experiment(0.0, SHAPE, NA_REACH)
     state = spline.start(model, (0.0, 0.0), 1)
     with pytest.raises(FloatingPointError, match="step 1"):
         spline.solve(
@@ -203,7 +172,7 @@ def test_a_diverging_solve_says_so() -> None:
 
 
 def test_checkpoints_are_offered_while_it_runs() -> None:
-    model, instrument, _, measured, _ = experiment(0.0)
+    model, instrument, _, measured, _ = experiment(0.0, SHAPE, NA_REACH)
     seen: list[int] = []
     spline.solve(
         spline.start(model, (0.0, 0.0), 1),
