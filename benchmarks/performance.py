@@ -159,12 +159,14 @@ def solve_some(half_um: float) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     solution = fpm.reconstruct(acquisition, z_range_um=(-half_um, half_um), steps=6)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    a_pass = 4 * np.median(np.diff([row["seconds"] for row in solution.history]))
+    order = load_recipe("default").order
+    a_pass = order.groups * np.median(np.diff([row["seconds"] for row in solution.history]))
     planes = solution.field.settings["planes"]
+    passes = order.passes_per_plane * planes
     print(
         f"1024 x 1024 x 68, z range {2 * half_um:g} um, {planes} planes: peak "
         f"{peak / 2**20:.2f} GiB ({before / 2**20:.2f} before), {a_pass:.1f} s a pass of all LEDs, "
-        f"{4 * planes} passes foretell {4 * planes * a_pass:.0f} s"
+        f"{passes} passes foretell {passes * a_pass:.0f} s"
     )
 
 

@@ -64,6 +64,32 @@ class Task:
     instrument: Callable[[], Instrument]
 
 
+def _solving(
+    engine_solve: Callable[..., None],
+    state: Any,
+    model: ForwardModel,
+    instrument: Instrument,
+    *how: Any,
+) -> Callable[[Tensor, Listener, Callable[[Any], None], float], None]:
+    """A `Task.solve`: an engine's, with all but the frames and the listeners given."""
+
+    def solve(
+        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
+    ) -> None:
+        engine_solve(
+            state,
+            model,
+            instrument,
+            amplitude,
+            *how,
+            listen=listen,
+            checkpoint=keep,
+            checkpoint_seconds=seconds,
+        )
+
+    return solve
+
+
 def inr_task(
     acquisition: Acquisition,
     begin: JointStart,
@@ -98,19 +124,7 @@ def inr_task(
     field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
     state = inr.start(field.to(model.device), plan, learned)
 
-    def solve(
-        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
-    ) -> None:
-        inr.solve(
-            state,
-            model,
-            instrument,
-            amplitude,
-            plan,
-            listen=listen,
-            checkpoint=keep,
-            checkpoint_seconds=seconds,
-        )
+    solve = _solving(inr.solve, state, model, instrument, plan)
 
     return Task(
         state,
@@ -133,20 +147,7 @@ def _spline_task(
 ) -> Task:
     state = spline.start(model, z_range_um, sizes["planes"], learned)
 
-    def solve(
-        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
-    ) -> None:
-        spline.solve(
-            state,
-            model,
-            instrument,
-            amplitude,
-            plan,
-            order,
-            listen=listen,
-            checkpoint=keep,
-            checkpoint_seconds=seconds,
-        )
+    solve = _solving(spline.solve, state, model, instrument, plan, order)
 
     return Task(
         state,
@@ -186,19 +187,7 @@ def conventional_task(
     state = conventional.start(model, torch.from_numpy(z_um), chosen)
     instrument = begin.instrument.to(model.device)
 
-    def solve(
-        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
-    ) -> None:
-        conventional.solve(
-            state,
-            model,
-            instrument,
-            amplitude,
-            chosen,
-            listen=listen,
-            checkpoint=keep,
-            checkpoint_seconds=seconds,
-        )
+    solve = _solving(conventional.solve, state, model, instrument, chosen)
 
     def field() -> PixelField:
         solved = state.solved()

@@ -83,6 +83,23 @@ class SweepOrder(_Settings):
     )
 
 
+# What `engines.frames` makes of measured frames.
+RimWidth = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
+    ),
+]
+EdgePx = Annotated[
+    int,
+    Field(
+        ge=0, description="pixels at the edges of the frames over which trust in them falls to 0"
+    ),
+]
+
+
 class PassOrder(_Settings):
     """Every step takes one z, spread evenly over the range, and a group of LEDs (spline field)."""
 
@@ -98,15 +115,8 @@ class PassOrder(_Settings):
     floor: float = Field(
         gt=0, description="damping, as a share of the most visited frequency's number of LEDs"
     )
-    rim_width: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
-    )
-    edge_px: int = Field(
-        4, ge=0, description="pixels at the edges of the frames over which trust in them falls to 0"
-    )
+    rim_width: RimWidth = 0.05
+    edge_px: EdgePx = 4
 
 
 Order = Annotated[EpochOrder | SweepOrder | PassOrder, Field(discriminator="kind")]
@@ -172,15 +182,8 @@ class ConventionalRecipe(_Settings):
     pupil_step: float = Field(
         0.0, ge=0, le=1, description="share of the pupil's correction; 0: the pupil is known"
     )
-    rim_width: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="LEDs this near the pupil's edge (share of its NA) have a free brightness",
-    )
-    edge_px: int = Field(
-        4, ge=0, description="pixels at the edges of the frames over which trust in them falls to 0"
-    )
+    rim_width: RimWidth = 0.05
+    edge_px: EdgePx = 4
 
 
 AnyRecipe = TypeVar("AnyRecipe", Recipe, ConventionalRecipe)

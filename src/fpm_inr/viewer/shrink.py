@@ -42,8 +42,6 @@ def in_bytes(source: Source) -> Source:
     try:
         if SPECTRUM in tensors and tensors[SPECTRUM].dtype == np.int8:
             return source  # stored so already
-        if SPECTRUM in tensors and tensors[SPECTRUM].dtype == np.int8:
-            return source
         if SPECTRUM in tensors:
             tensors |= _packed(tensors)
         elif PLANE in tensors:
