@@ -57,25 +57,59 @@ def test_gradient_by_hand_is_that_of_the_loss(
     assert torch.equal(place[:, flat].int(), state.field.sample_yx)
     with torch.no_grad():
         state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
-    aperture = model.aperture(instrument)
-    frames = spline._Frames(model, instrument, measured, order)
-    assert frames.is_rim.any()
-    wrong, misfit = spline._wrong(state, model, aperture, frames, torch.arange(25), 3.0)
+    frames = spline._Frames(state, model, instrument, measured, order)
+    group = frames.group(np.arange(25))
+    assert any(batch.rim_count for batch in group.batches)
+    wrong, misfit = spline._wrong(state, frames, group, 3.0, 0.0)
 
     samples = state.field.samples(3.0).detach().requires_grad_()
-    light = model.exit_field(
+    aperture = model.aperture(instrument)
+    predicted = model.amplitude(
         state.field.place(samples)[None], torch.tensor([3.0]), torch.arange(25), aperture
     )[0]
-    wanted = measured
-    if with_background:
-        wanted = (measured.square() - 0.02).clamp_min(0).sqrt()
     rim = at_the_rim(model, instrument, 0.3)
-    factor = torch.where(rim, matching_factor(wanted, light.detach().abs()), 1.0)
-    wanted = wanted * factor[:, None, None]
-    loss = ((light.abs() - wanted).square() * trust(model.shape_y_x, 3)).sum() / 2 / (32 * 27)
+    factor = torch.where(rim, matching_factor(measured, predicted.detach()), 1.0)
+    wanted = measured * factor[:, None, None]
+    loss = ((predicted - wanted).square() * trust(model.shape_y_x, 3)).sum() / 2 / (32 * 27)
     loss.backward()
     torch.testing.assert_close(wrong, samples.grad, rtol=1e-4, atol=1e-6)
     assert misfit == pytest.approx(float(loss.detach()) / 25, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "learned", ["pupil,pose", "shifts,pupil_map", "background,defocus", "gains,pupil,background"]
+)
+def test_gradient_of_the_instrument_is_that_of_the_loss(learned: str) -> None:
+    model, instrument, truth, measured, acquisition = experiment(3.0, SHAPE, NA_REACH)
+    free = parse_free(learned)
+    calibration = Calibration(instrument, free, OPTICS, acquisition.shape_y_x, height_is_free=False)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for value in calibration.parameters():
+            value += 0.05 * torch.rand(value.shape, generator=generator)
+    order = PassOrder(passes_per_plane=1, step=1.0, floor=0.2, edge_px=3, rim_width=0.0)
+    state = spline.start(model, (0.0, 6.0), 5, calibration)
+    with torch.no_grad():
+        flat = state.field.flat_index()
+        state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
+    frames = spline._Frames(state, model, instrument, measured, order)
+    # gains, which the visit moves, are those of before it
+    light = model.amplitude(
+        state.field.spectrum_y_x(3.0)[None].detach(),
+        torch.tensor([3.0]),
+        torch.arange(25),
+        model.aperture(calibration.instrument()),
+    )[0]
+    loss = ((light - measured).square() * trust(model.shape_y_x, 3)).sum() / 2 / (32 * 27)
+    total = loss
+    if calibration.has_penalty:
+        total = loss + loss.detach() * calibration.penalty()
+    names = [name for name, _ in calibration.named_parameters()]
+    wanted = torch.autograd.grad(total, list(calibration.parameters()))
+    spline._wrong(state, frames, frames.group(np.arange(25)), 3.0, 0.5)
+    for name, gradient in zip(names, wanted, strict=True):
+        found = calibration.get_parameter(name).grad
+        torch.testing.assert_close(found, gradient, rtol=2e-3, atol=2e-6, msg=name)
 
 
 def test_known_object_is_recovered() -> None:

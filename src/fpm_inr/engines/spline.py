@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.calibration.parameters import Calibration, Learning
@@ -26,7 +28,7 @@ from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
-SAMPLES_AT_ONCE = 1 << 19
+SAMPLES_AT_ONCE = 1 << 18
 # Below this intensity (mean bright-field: 1) a predicted pixel has no phase to speak of.
 DARK = 1e-12
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
@@ -143,28 +145,17 @@ def solve(
     listen, checkpoint, checkpoint_seconds
         As `inr.solve`.
     """
-    calibration = state.calibration
-    frames = _Frames(model, instrument, amplitude_led_y_x, order)
-    if calibration is not None and calibration.free.gains is not None:
-        # they are learned: one freedom is enough
-        frames.is_rim[:] = False
-    aperture = model.aperture(instrument)
-    shares: dict[bytes, Tensor] = {}
+    frames = _Frames(state, model, instrument, amplitude_led_y_x, order)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.step < len(plan):
         step, z_um, rate = state.step, float(plan.z_um[state.step]), float(plan.rate[state.step])
-        leds = torch.from_numpy(plan.leds[step]).to(model.device)
-        group = plan.leds[step].tobytes()
-        if group not in shares:
-            shares[group] = _share(state.field, model, aperture, leds, order.floor)
-        share_k = shares[group]
-        if calibration is None:
-            wrong_k, misfit = _wrong(state, model, aperture, frames, leds, z_um)
-        else:
-            done = step / len(plan)
-            wrong_k, misfit = _learn(state, model, frames, leds, z_um, done, rate / order.step)
-        _descend(state.field, z_um, rate * share_k * wrong_k)
+        group = frames.group(plan.leds[step])
+        done = step / len(plan)
+        wrong_k, misfit = _wrong(state, frames, group, z_um, done)
+        if state.optimiser is not None:
+            _learn(state.optimiser, done, rate / order.step)
+        _descend(state.field, z_um, rate, wrong_k.mul_(group.share_k))
         state.step = step + 1
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
@@ -176,143 +167,206 @@ def solve(
             saved = time.perf_counter()
 
 
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """LEDs that are worked on together.
+
+    Parameters
+    ----------
+    leds : Tensor [led]
+    index_led_k : Tensor [led, sample]
+        Which of the field's frequencies each brings into the pupil.
+    aperture : Aperture
+        The pupil as they see it, before anything is learned.
+    measured_led_y_x : Tensor [led, y, x]
+    rim_count : int
+        LEDs whose brightness is free; they come first.
+    """
+
+    leds: Tensor
+    index_led_k: Tensor
+    aperture: Aperture
+    measured_led_y_x: Tensor
+    rim_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """LEDs of a step in batches, and the step [sample] of each of the field's frequencies."""
+
+    batches: list[_Batch]
+    share_k: Tensor
+    led_count: int
+
+
 class _Frames:
-    """What does not change from step to step."""
+    """What does not change from step to step: everything that a group of LEDs needs."""
 
     def __init__(
         self,
+        state: SplineState,
         model: ForwardModel,
         instrument: Instrument,
         amplitude_led_y_x: Tensor,
         order: PassOrder,
     ) -> None:
-        self.amplitude_led_y_x = amplitude_led_y_x
+        self.model = model
         self.weight_y_x = trust(model.shape_y_x, order.edge_px).to(model.device)
-        self.is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
-        self.at_once = max(1, SAMPLES_AT_ONCE // self.pixels)
-        self.frame_index = model.frame_index()
+        self._instrument = instrument
+        self._amplitude_led_y_x = amplitude_led_y_x
+        self._floor = order.floor
+        self._is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
+        if state.calibration is not None and state.calibration.free.gains is not None:
+            # they are learned: one freedom is enough
+            self._is_rim[:] = False
+        self._groups: dict[bytes, _Group] = {}
+        on_gpu = model.device.type != "cpu"
+        self._at_once = model.led_count if on_gpu else max(1, SAMPLES_AT_ONCE // self.pixels)
+        samples = state.field.flat_index()
+        # a window sample that no field frequency is at does not occur
+        self._sample_at = samples.new_zeros(math.prod(model.field_shape_y_x))
+        self._sample_at[samples] = torch.arange(len(samples), device=model.device)
+        self._sample_count = len(samples)
+        self._frame_index = model.frame_index()
+        self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
+        self._places = self._frame_index[None]
+
+    def group(self, leds: NDArray[np.int64]) -> _Group:
+        """The group of these LEDs, made when it is first asked for."""
+        key = leds.tobytes()
+        if key not in self._groups:
+            self._groups[key] = self._prepared(torch.from_numpy(leds).to(self.model.device))
+        return self._groups[key]
+
+    def light(self, pupil_led_k: Tensor) -> Tensor:
+        """Complex field [led, y, x] on the camera of light [led, sample] in the pupil."""
+        # the grid stays: outside the pupil it is always 0
+        grid = self._grid[: len(pupil_led_k)]
+        grid.index_copy_(1, self._frame_index, pupil_led_k)
+        return torch.fft.ifft2(grid.unflatten(1, self.model.shape_y_x), norm="forward")
+
+    def back(self, light_led_y_x: Tensor) -> Tensor:
+        """The adjoint of `light`, over the number of pixels."""
+        spectrum = torch.fft.fft2(light_led_y_x, norm="forward")
+        return spectrum.take(self._places[: len(light_led_y_x)])
+
+    def _prepared(self, all_leds: Tensor) -> _Group:
+        model = self.model
+        cover = torch.zeros(self._sample_count, device=model.device)
+        batches = []
+        all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
+        for leds in all_leds.split(self._at_once):
+            index = self._sample_at[model.field_index(leds)]
+            aperture = model.aperture(self._instrument, leds)
+            cover.index_add_(
+                0, index.flatten(), aperture.transmission_led_k.abs().square().flatten()
+            )
+            rim_count = int(self._is_rim[leds].sum())
+            measured = self._amplitude_led_y_x[leds]
+            batches.append(_Batch(leds, index, aperture, measured, rim_count))
+        most = len(batches[0].leds)
+        if most > len(self._grid):
+            self._grid = self._grid.new_zeros(most, self.pixels)
+            of_led = self.pixels * torch.arange(most, device=model.device)
+            self._places = of_led[:, None] + self._frame_index
+        return _Group(batches, 1 / (cover + self._floor * cover.max()), len(all_leds))
 
 
 @torch.no_grad()
 def _wrong(
-    state: SplineState,
-    model: ForwardModel,
-    aperture: Aperture,
-    frames: _Frames,
-    all_leds: Tensor,
-    z_um: float,
+    state: SplineState, frames: _Frames, group: _Group, z_um: float, done: float
 ) -> tuple[Tensor, float]:
     """What is wrong with the spectrum [sample], summed over these LEDs: the loss' gradient by hand.
 
-    Of the loss sum w (|psi| - m)^2 / 2 over LEDs and pixels (divided by the pixels), and the loss
-    per LED. Written out, it takes the Fourier transforms that it must and little else.
+    Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
+    background, and the loss per LED. Written out, it takes the Fourier transforms that it must and
+    little else. Gradients of what is learned of the instrument are left in its parameters; only
+    the pupil's transfer needs automatic differentiation.
     """
-    field, shape = state.field, model.shape_y_x
-    z = torch.tensor([z_um], dtype=torch.float32, device=model.device)
-    spectrum = field.spectrum_y_x(z_um).flatten()
-    wrong = torch.zeros_like(spectrum)
-    error = torch.zeros((), device=model.device)
-    for leds in all_leds.split(frames.at_once):
-        index = model.field_index(leds)
-        seen_by = aperture.select(leds)
-        transfer = seen_by.at(z)[0]
-        grid = spectrum.new_zeros(len(leds), frames.pixels)
-        seen = spectrum.take(index).mul_(transfer)
-        grid.index_copy_(1, frames.frame_index, seen)
-        light = torch.fft.ifft2(grid.unflatten(1, shape), norm="forward")
-        part = torch.view_as_real(light)
-        intensity = part[..., 0].square().addcmul_(part[..., 1], part[..., 1]).clamp_min_(DARK)
-        measured = frames.amplitude_led_y_x[leds]
-        if seen_by.background_led is not None:
-            floor = seen_by.background_led[:, None, None]
-            measured = (measured.square() - floor).clamp_min_(0).sqrt_()
-        inverse = intensity.rsqrt()
-        if frames.is_rim[leds].any():
-            measured = _matched(state, leds, frames.is_rim[leds], measured, intensity * inverse)
-        change = inverse.mul_(measured).neg_().add_(1)
-        error += torch.einsum("yx,lyx->", frames.weight_y_x, intensity.mul_(change).mul_(change))
-        part.mul_(change.mul_(frames.weight_y_x)[..., None])
-        back = torch.fft.fft2(light, norm="forward").flatten(1).index_select(1, frames.frame_index)
-        wrong.index_add_(0, index.flatten(), back.mul_(transfer.conj()).flatten())
-    return wrong.take(field.flat_index()), float(error) / (2 * frames.pixels * len(all_leds))
-
-
-def _learn(
-    state: SplineState,
-    model: ForwardModel,
-    frames: _Frames,
-    all_leds: Tensor,
-    z_um: float,
-    done: float,
-    envelope: float,
-) -> tuple[Tensor, float]:
-    """As `_wrong`, and a step of what is learned of the instrument."""
     calibration = state.calibration
-    assert calibration is not None
-    z = torch.tensor([z_um], dtype=torch.float32, device=model.device)
+    z = torch.tensor([z_um], dtype=torch.float32, device=frames.model.device)
+    samples = state.field.samples(z_um)
+    wrong = torch.zeros_like(samples)
+    error = torch.zeros((), device=samples.device)
+    one = torch.ones((), device=samples.device)
     if state.optimiser is not None:
         state.optimiser.zero_grad(set_to_none=True)
-    samples = state.field.samples(z_um).detach().requires_grad_()
-    total = 0.0
-    for leds in all_leds.split(frames.at_once):
-        aperture = model.aperture(calibration.instrument(), leds)
-        spectrum = state.field.place(samples)[None]
-        predicted = model.amplitude(spectrum, z, leds, aperture)[0]
-        measured = target = frames.amplitude_led_y_x[leds]
-        if frames.is_rim[leds].any():
-            target = _matched(state, leds, frames.is_rim[leds], measured, predicted.detach())
-        misfit = ((predicted - target).square() * frames.weight_y_x).sum() / (2 * frames.pixels)
-        loss = misfit
-        if calibration.has_penalty:
-            loss = misfit + misfit.detach() * calibration.penalty()
-        loss.backward()
-        total += float(misfit.detach())
-        calibration.observe(leds, predicted.detach(), measured, done)
-    if state.optimiser is not None:
-        for group in state.optimiser.param_groups:
-            learning = group["learning"]
-            assert isinstance(learning, Learning)
-            group["lr"] = learning.rate(done, envelope)
-        state.optimiser.step()
-    assert samples.grad is not None
-    return samples.grad, total / len(all_leds)
+    for batch in group.batches:
+        with torch.set_grad_enabled(calibration is not None):
+            aperture = batch.aperture
+            if calibration is not None:
+                aperture = frames.model.aperture(calibration.instrument(), batch.leds)
+            learned = aperture.at(z)[0]
+        transfer, background = learned.detach(), aperture.background_led
+        seen = samples.take(batch.index_led_k)
+        light = frames.light(seen * transfer)
+        part = torch.view_as_real(light)
+        intensity = part[..., 0].square().addcmul_(part[..., 1], part[..., 1])
+        if background is not None:
+            intensity += background.detach()[:, None, None]
+        inverse = intensity.clamp_min_(DARK).rsqrt()
+        if calibration is not None:
+            calibration.observe(batch.leds, intensity * inverse, batch.measured_led_y_x, done)
+        if batch.rim_count:
+            _match(state, batch, intensity, inverse)
+        change = torch.addcmul(one, batch.measured_led_y_x, inverse, value=-1)
+        intensity.mul_(change)
+        change.mul_(frames.weight_y_x)
+        missed = torch.dot(change.view(-1), intensity.view(-1)) / (2 * frames.pixels)
+        error += missed
+        # vectorised, which a product of complex and real values is not
+        light.mul_(change.to(light.dtype))
+        back = frames.back(light)
+        if calibration is not None:
+            # per frame, as the mean over a frame's pixels
+            pulls = [(learned, back * seen.conj())]
+            if background is not None:
+                pulls.append((background, change.sum(dim=(1, 2)) / (2 * frames.pixels)))
+            if calibration.has_penalty:
+                with torch.enable_grad():
+                    pulls.append((missed * calibration.penalty(), one))
+            pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
+            if pulls:
+                torch.autograd.backward(*map(list, zip(*pulls, strict=True)))
+        wrong.scatter_add_(0, batch.index_led_k.view(-1), back.mul_(transfer.conj()).view(-1))
+    return wrong, float(error) / group.led_count
 
 
-@torch.no_grad()
-def _share(
-    field: SplineField, model: ForwardModel, aperture: Aperture, leds: Tensor, floor: float
-) -> Tensor:
-    """Step [sample] of each of the field's frequencies: 1 / (LEDs that see it + floor)."""
-    cover = torch.zeros(math.prod(model.field_shape_y_x), device=model.device)
-    seen = aperture.transmission_led_k[leds].abs().square()
-    cover.index_add_(0, model.field_index(leds).flatten(), seen.flatten())
-    cover = cover[field.flat_index()]
-    return 1 / (cover + floor * cover.max())
+def _learn(optimiser: torch.optim.Adam, done: float, envelope: float) -> None:
+    """Move what is learned of the instrument along the gradients that `_wrong` has left."""
+    for settings in optimiser.param_groups:
+        learning = settings["learning"]
+        assert isinstance(learning, Learning)
+        settings["lr"] = learning.rate(done, envelope)
+    optimiser.step()
 
 
-@torch.no_grad()
-def _matched(
-    state: SplineState, leds: Tensor, is_rim: Tensor, measured: Tensor, predicted: Tensor
-) -> Tensor:
-    """Measured amplitudes [led, y, x], those of LEDs at the rim as bright as predicted."""
-    factor = torch.where(is_rim, matching_factor(measured, predicted), 1.0)
-    found = torch.where(is_rim, matching_factor(predicted, measured), 1.0)
+def _match(state: SplineState, batch: _Batch, intensity: Tensor, inverse: Tensor) -> None:
+    """Scale measured over predicted amplitude, in place, where an LED's brightness is free.
+
+    `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
+    """
+    rim = batch.rim_count
+    predicted, measured = intensity[:rim] * inverse[:rim], batch.measured_led_y_x[:rim]
+    inverse[:rim] *= matching_factor(measured, predicted)[:, None, None]
+    found = matching_factor(predicted, measured)
+    leds = batch.leds[:rim]
     state.rim_gain_led[leds] = torch.lerp(state.rim_gain_led[leds], found, RIM_GAIN_SHARE)
-    return measured * factor[:, None, None]
 
 
 @torch.no_grad()
-def _descend(field: SplineField, z_um: float, step_k: Tensor) -> None:
-    """Move the planes so that the spectrum at this height moves by -step [sample].
+def _descend(field: SplineField, z_um: float, rate: float, step_k: Tensor) -> None:
+    """Move the planes so that the spectrum at this height moves by -rate * step [sample].
 
     Of all changes of the planes that do so the smallest: in proportion to their weights.
     """
     first, weights = field.weights(z_um)
-    parts = torch.view_as_real(step_k) / weights.square().sum()
-    for plane, weight in enumerate(weights.tolist(), start=first):
-        field.spectrum[plane].sub_(parts, alpha=weight)
+    parts = torch.view_as_real(step_k)
+    shares = rate * weights / weights.square().sum()
+    for plane, share in enumerate(shares.tolist(), start=first):
+        field.spectrum[plane].sub_(parts, alpha=share)
 
 
 def _report(state: SplineState, plan: Plan, misfit: float, peak: float, z_um: float) -> StepReport:
