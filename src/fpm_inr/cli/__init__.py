@@ -8,6 +8,7 @@ import sys
 import click
 
 from fpm_inr import __version__
+from fpm_inr.allocator import keep_freed_memory
 from fpm_inr.errors import FpmInrError
 
 # verb -> one line of help; kept here so that `fpm-inr --help` need not import the verbs.
@@ -53,6 +54,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 2."""
+    keep_freed_memory()
     try:
         status = cli.main(arguments, prog_name="fpm-inr", standalone_mode=False)
     except FpmInrError as error:

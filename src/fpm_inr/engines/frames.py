@@ -38,10 +38,3 @@ def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) ->
     is_rim = (na_led - na).abs() <= rim_width * na
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)
-
-
-def matching_factor(measured_led_y_x: Tensor, predicted_led_y_x: Tensor) -> Tensor:
-    """Factors [led] that bring measured amplitudes nearest to the predicted ones."""
-    power = measured_led_y_x.square().sum(dim=(-2, -1))
-    product = (measured_led_y_x * predicted_led_y_x).sum(dim=(-2, -1))
-    return torch.where(power > 0, product / power.clamp_min(1e-30), torch.ones_like(power))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.calibration.parameters import Calibration, Learning
-from fpm_inr.engines.frames import at_the_rim, matching_factor, trust
+from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import PassOrder
@@ -28,8 +28,8 @@ from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
-SAMPLES_AT_ONCE = 1 << 18
-# Below this intensity (mean bright-field: 1) a predicted pixel has no phase to speak of.
+SAMPLES_AT_ONCE = 1 << 19
+# Added to every predicted intensity (mean bright-field: 1): a dark pixel has no phase to speak of.
 DARK = 1e-12
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
@@ -181,6 +181,8 @@ class _Batch:
     measured_led_y_x : Tensor [led, y, x]
     rim_count : int
         LEDs whose brightness is free; they come first.
+    rim_power : Tensor [rim_count]
+        Sum of their squared amplitudes.
     """
 
     leds: Tensor
@@ -188,6 +190,7 @@ class _Batch:
     aperture: Aperture
     measured_led_y_x: Tensor
     rim_count: int
+    rim_power: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +260,8 @@ class _Frames:
         cover = torch.zeros(self._sample_count, device=model.device)
         batches = []
         all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
-        for leds in all_leds.split(self._at_once):
+        count = math.ceil(len(all_leds) / self._at_once)
+        for leds in all_leds.tensor_split(count):
             index = self._sample_at[model.field_index(leds)]
             aperture = model.aperture(self._instrument, leds)
             cover.index_add_(
@@ -265,7 +269,8 @@ class _Frames:
             )
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
-            batches.append(_Batch(leds, index, aperture, measured, rim_count))
+            rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
+            batches.append(_Batch(leds, index, aperture, measured, rim_count, rim_power))
         most = len(batches[0].leds)
         if most > len(self._grid):
             self._grid = self._grid.new_zeros(most, self.pixels)
@@ -290,7 +295,7 @@ def _wrong(
     samples = state.field.samples(z_um)
     wrong = torch.zeros_like(samples)
     error = torch.zeros((), device=samples.device)
-    one = torch.ones((), device=samples.device)
+    one, dark = torch.tensor([1.0, DARK], device=samples.device)
     if state.optimiser is not None:
         state.optimiser.zero_grad(set_to_none=True)
     for batch in group.batches:
@@ -303,10 +308,11 @@ def _wrong(
         seen = samples.take(batch.index_led_k)
         light = frames.light(seen * transfer)
         part = torch.view_as_real(light)
-        intensity = part[..., 0].square().addcmul_(part[..., 1], part[..., 1])
+        intensity = torch.addcmul(dark, part[..., 0], part[..., 0])
+        intensity.addcmul_(part[..., 1], part[..., 1])
         if background is not None:
             intensity += background.detach()[:, None, None]
-        inverse = intensity.clamp_min_(DARK).rsqrt()
+        inverse = intensity.rsqrt()
         if calibration is not None:
             calibration.observe(batch.leds, intensity * inverse, batch.measured_led_y_x, done)
         if batch.rim_count:
@@ -349,9 +355,9 @@ def _match(state: SplineState, batch: _Batch, intensity: Tensor, inverse: Tensor
     `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
     """
     rim = batch.rim_count
-    predicted, measured = intensity[:rim] * inverse[:rim], batch.measured_led_y_x[:rim]
-    inverse[:rim] *= matching_factor(measured, predicted)[:, None, None]
-    found = matching_factor(predicted, measured)
+    product = (intensity[:rim] * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
+    inverse[:rim] *= (product / batch.rim_power)[:, None, None]
+    found = product / intensity[:rim].sum(dim=(1, 2))
     leds = batch.leds[:rim]
     state.rim_gain_led[leds] = torch.lerp(state.rim_gain_led[leds], found, RIM_GAIN_SHARE)
 
