@@ -18,8 +18,22 @@ from torch import Tensor
 from fpm_inr.optics import noll_to_nm, zernike
 
 
+def monomials(modes: int, sample_y_x: tuple[Tensor, Tensor]) -> Tensor:
+    """Monomials [monomial, sample] that modes up to this Noll index are made of.
+
+    Parameters
+    ----------
+    modes : int
+    sample_y_x : (Tensor [sample], Tensor [sample])
+        Pupil coordinates (1 at the pupil's edge).
+    """
+    _, powers, _, _ = _shift_table(modes)
+    sample_y, sample_x = (_powers(value, int(powers.max())) for value in sample_y_x)
+    return (sample_y[:, powers[:, 0]] * sample_x[:, powers[:, 1]]).T.contiguous()
+
+
 def zernike_phase(
-    zernike_rad: Tensor, sample_y_x: tuple[Tensor, Tensor], shift_y_x: tuple[Tensor, Tensor]
+    zernike_rad: Tensor, monomial_n_k: Tensor, shift_y_x: tuple[Tensor, Tensor]
 ) -> Tensor:
     """Phase [led, sample] in rad of an aberration, at pupil coordinates sample + shift.
 
@@ -27,22 +41,19 @@ def zernike_phase(
     ----------
     zernike_rad : Tensor [mode]
         Coefficients in radians RMS, by Noll index from 1.
-    sample_y_x : (Tensor [sample], Tensor [sample])
-        Pupil coordinates of the common grid (1 at the pupil's edge).
+    monomial_n_k : Tensor [monomial, sample]
+        `monomials` of the common grid.
     shift_y_x : (Tensor [led], Tensor [led])
-        What each LED adds to them.
+        What each LED adds to its pupil coordinates.
     """
     table, powers, factors, rest = _shift_table(len(zernike_rad))
     device, dtype = zernike_rad.device, zernike_rad.dtype
     polynomial = zernike_rad @ torch.from_numpy(table).to(device, dtype)
-    degree = int(powers.max())
-    shifted_y, shifted_x = (_powers(value, degree) for value in shift_y_x)
+    shifted_y, shifted_x = (_powers(value, int(powers.max())) for value in shift_y_x)
     # (y + r)^a (x + s)^b = sum over i, j of binomials r^(a-i) s^(b-j) y^i x^j
     terms = shifted_y[:, rest[0]] * shifted_x[:, rest[1]]
     by_led = torch.einsum("m,mn,lmn->ln", polynomial, torch.from_numpy(factors).to(terms), terms)
-    sample_y, sample_x = (_powers(value, degree) for value in sample_y_x)
-    monomials = sample_y[:, powers[:, 0]] * sample_x[:, powers[:, 1]]
-    return by_led @ monomials.T
+    return by_led @ monomial_n_k
 
 
 def _powers(value: Tensor, degree: int) -> Tensor:

@@ -10,13 +10,14 @@ touched.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fpm_inr.aberration import zernike_phase
+from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 
@@ -74,6 +75,35 @@ def nominal_instrument(acquisition: Acquisition) -> Instrument:
 
 
 @dataclass(frozen=True, eq=False)
+class Sight:
+    """Where the light of some LEDs crosses the pupil: what hangs on their directions alone.
+
+    Parameters
+    ----------
+    disc_led_k : Tensor [led, sample]
+        Share of every sample that lies inside the pupil.
+    defocus_led_k : Tensor [led, sample]
+        Phase per um of defocus, rad/um.
+    rest_y_per_um, rest_x_per_um : Tensor [led]
+        Pupil coordinate of a frame's zero frequency: the sub-pixel rest of the shift.
+    """
+
+    disc_led_k: Tensor
+    defocus_led_k: Tensor
+    rest_y_per_um: Tensor
+    rest_x_per_um: Tensor
+
+    def detached(self) -> Sight:
+        """Return the same, apart from any gradient."""
+        return Sight(
+            self.disc_led_k.detach(),
+            self.defocus_led_k.detach(),
+            self.rest_y_per_um.detach(),
+            self.rest_x_per_um.detach(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Aperture:
     """The pupil as some LEDs see it, at the in-pupil samples.
 
@@ -106,18 +136,63 @@ class Aperture:
             self.defocus_um,
         )
 
-    def at(self, z_um: Tensor) -> Tensor:
-        """Complex transfer [z, led, sample] at heights z [z]."""
+    def phase_at(self, z_um: Tensor) -> Tensor:
+        """Phase [z, led, sample] in rad at heights z [z]."""
         if self.defocus_um is not None:
             z_um = z_um + self.defocus_um
         phase = z_um[:, None, None] * self.defocus_led_k
         if self.phase_led_k is not None:
             phase = phase + self.phase_led_k
-        # torch.polar takes three times as long
-        if self.transmission_led_k.is_complex():
-            return torch.complex(phase.cos(), phase.sin()) * self.transmission_led_k
-        return torch.complex(
-            phase.cos() * self.transmission_led_k, phase.sin() * self.transmission_led_k
+        return phase
+
+    def at(self, z_um: Tensor) -> Tensor:
+        """Complex transfer [z, led, sample] at heights z [z]."""
+        return with_phase(self.transmission_led_k, self.phase_at(z_um))
+
+
+def with_phase(transmission: Tensor, phase_rad: Tensor) -> Tensor:
+    """Transmission (real or complex), turned by a phase."""
+    # torch.polar takes three times as long
+    cosine, sine = phase_rad.cos(), phase_rad.sin()
+    if transmission.is_complex():
+        return torch.complex(cosine, sine) * transmission
+    return torch.complex(cosine * transmission, sine * transmission)
+
+
+class _Crossing(torch.autograd.Function):
+    """Disc and defocus rate [led, sample] at coordinates sample + rest, in 1/um.
+
+    Both hang on the squared distance from the pupil's centre, so that their gradients join before
+    they reach the coordinates.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, rest_y: Tensor, rest_x: Tensor, y: Tensor, x: Tensor, optics: Optics, edge: float
+    ) -> tuple[Tensor, Tensor]:
+        squared = (y + rest_y[:, None]).square_()
+        squared += (x + rest_x[:, None]).square_()
+        # the square root has no gradient at the very centre, where the disc is flat anyway
+        radius = squared.clamp_min((edge / 100) ** 2).sqrt_()
+        disc = pupil_disc(radius, optics.na / optics.wavelength_um, edge)
+        ctx.save_for_backward(rest_y, rest_x, y, x, squared, radius, disc)
+        ctx.optics, ctx.edge = optics, edge
+        return disc, defocus_rate_rad_per_um(squared, optics.wavelength_um, optics.medium_index)
+
+    @staticmethod
+    def backward(ctx: Any, *pulls: Tensor) -> tuple[Tensor | None, ...]:
+        rest_y, rest_x, y, x, squared, radius, disc = ctx.saved_tensors
+        of_disc, of_rate = pulls
+        wave_number = ctx.optics.medium_index / ctx.optics.wavelength_um
+        # d rate / d squared = -pi / kz, d disc / d squared = -1 / (2 edge radius) on the ramp
+        pull = of_rate * (wave_number**2 - squared).clamp_min(0).rsqrt().mul(-math.pi)
+        ramp = (disc > 0) & (disc < 1)
+        pull = pull - ramp * of_disc / (2 * ctx.edge * radius)
+        total = pull.sum(dim=1)
+        return (
+            2 * (pull @ y + rest_y * total),
+            2 * (pull @ x + rest_x * total),
+            *(None,) * 4,
         )
 
 
@@ -133,6 +208,9 @@ class ForwardModel:
     upsampling: int
     window_led_yx: Tensor
     sample_yx: Tensor
+    _kept_monomials: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def field_shape_y_x(self) -> tuple[int, int]:
@@ -163,41 +241,51 @@ class ForwardModel:
         """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
         return torch.fft.fft2(field_z_y_x, norm="forward")
 
-    def aperture(self, instrument: Instrument, leds: Tensor | None = None) -> Aperture:
-        """The pupil as these LEDs see it (all when None)."""
-        window = (self.window_led_yx if leds is None else self.window_led_yx[leds]).to(
-            instrument.na_led_xy.dtype
-        )
-        samples = self.sample_yx.to(instrument.na_led_xy.dtype)
-        na_xy = instrument.na_led_xy if leds is None else instrument.na_led_xy[leds]
-        gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
+    def sight(self, na_led_xy: Tensor, leds: Tensor | None = None) -> Sight:
+        """Where the light of these LEDs (all when None), of directions [led, 2], crosses."""
+        window = (self.window_led_yx if leds is None else self.window_led_yx[leds]).to(na_led_xy)
+        na_xy = na_led_xy if leds is None else na_led_xy[leds]
+        samples = self.sample_yx.to(na_led_xy.dtype)
         step_y, step_x = self._frequency_step_per_um()
         # pupil coordinate of a sample = its frequency in the frame + (window - shift)
         wavelength = self.optics.wavelength_um
         rest_y = window[:, 0] * step_y - na_xy[:, 1] / wavelength
         rest_x = window[:, 1] * step_x - na_xy[:, 0] / wavelength
-        ky = samples[0] * step_y + rest_y[:, None]
-        kx = samples[1] * step_x + rest_x[:, None]
-        squared = ky**2 + kx**2
-        cutoff = self.optics.na / wavelength
-        edge = EDGE_SAMPLES * math.sqrt(step_y * step_x)
-        # the square root has no gradient at the very centre, where the disc is flat anyway
-        radius = squared.clamp_min((edge / 100) ** 2).sqrt()
-        transmission = pupil_disc(radius, cutoff, edge) * gain[:, None]
+        disc, defocus = _Crossing.apply(  # type: ignore[no-untyped-call]
+            rest_y,
+            rest_x,
+            samples[0] * step_y,
+            samples[1] * step_x,
+            self.optics,
+            EDGE_SAMPLES * math.sqrt(step_y * step_x),
+        )
+        return Sight(disc, defocus, rest_y, rest_x)
+
+    def aperture(
+        self, instrument: Instrument, leds: Tensor | None = None, sight: Sight | None = None
+    ) -> Aperture:
+        """The pupil as these LEDs see it (all when None).
+
+        `sight`, where it is known already, is that of the same LEDs.
+        """
+        if sight is None:
+            sight = self.sight(instrument.na_led_xy, leds)
+        gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
+        transmission = sight.disc_led_k * gain[:, None]
         phase = None
         if len(instrument.zernike_rad):
+            cutoff = self.optics.na / self.optics.wavelength_um
             phase = zernike_phase(
                 instrument.zernike_rad,
-                (samples[0] * step_y / cutoff, samples[1] * step_x / cutoff),
-                (rest_y / cutoff, rest_x / cutoff),
+                self._monomials(len(instrument.zernike_rad), instrument.na_led_xy.dtype),
+                (sight.rest_y_per_um / cutoff, sight.rest_x_per_um / cutoff),
             )
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
-        rate = defocus_rate_rad_per_um(squared, wavelength, self.optics.medium_index)
         background = instrument.background_led
         if background is not None and leds is not None:
             background = background[leds]
-        return Aperture(transmission, rate, phase, background, instrument.defocus_um)
+        return Aperture(transmission, sight.defocus_led_k, phase, background, instrument.defocus_um)
 
     def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
         """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
@@ -242,6 +330,17 @@ class ForwardModel:
         """Flat index [sample] of the gathered samples on the frame's frequency grid."""
         height, width = self.shape_y_x
         return (self.sample_yx[0] % height) * width + self.sample_yx[1] % width
+
+    def _monomials(self, modes: int, dtype: torch.dtype) -> Tensor:
+        key = (modes, dtype, self.device)
+        if key not in self._kept_monomials:
+            cutoff = self.optics.na / self.optics.wavelength_um
+            y, x = (
+                samples.to(dtype) * step / cutoff
+                for samples, step in zip(self.sample_yx, self._frequency_step_per_um(), strict=True)
+            )
+            self._kept_monomials[key] = monomials(modes, (y, x))
+        return self._kept_monomials[key]
 
     def _frequency_step_per_um(self) -> tuple[float, float]:
         height, width = self.shape_y_x

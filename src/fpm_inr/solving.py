@@ -145,7 +145,7 @@ def _spline_task(
     sizes: dict[str, Any],
     settings: dict[str, Any],
 ) -> Task:
-    state = spline.start(model, z_range_um, sizes["planes"], learned)
+    state = spline.start(model, z_range_um, sizes["planes"], learned, groups=order.groups)
 
     solve = _solving(spline.solve, state, model, instrument, plan, order)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fpm_inr import forward
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import (
     EDGE_SAMPLES,
@@ -227,3 +228,21 @@ def test_residual_of_the_truth_is_zero_and_of_nothing_is_one() -> None:
     torch.testing.assert_close(power, measured.square().sum(dim=(1, 2)))
     nothing, _ = residual_by_led(model, aperture, measured, torch.zeros_like(field), 5.0)
     torch.testing.assert_close(nothing, power)
+
+
+def test_gradient_of_where_light_crosses_the_pupil() -> None:
+    optics, edge = OPTICS, 0.02
+    random = torch.Generator().manual_seed(0)
+    cutoff = optics.na / optics.wavelength_um
+    # near the pupil's edge, where the disc is a ramp, and well inside it
+    angle = 2 * math.pi * torch.rand(40, generator=random, dtype=torch.float64)
+    radius = cutoff * (0.3 + 0.8 * torch.rand(40, generator=random, dtype=torch.float64))
+    y, x = radius * angle.sin(), radius * angle.cos()
+    rest = 0.001 * torch.randn(2, 3, generator=random, dtype=torch.float64)
+
+    def crossing(down: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return forward._Crossing.apply(down, right, y, x, optics, edge)  # type: ignore[no-untyped-call,no-any-return]
+
+    assert torch.autograd.gradcheck(
+        crossing, tuple(rest.requires_grad_().unbind()), eps=1e-8, atol=1e-4
+    )

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from fpm_inr.aberration import zernike_phase
+from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.calibrate import CalibrationResult
 from fpm_inr.display import PHASE_COLOURS
@@ -49,7 +49,11 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
     if len(found.zernike_rad):
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         zero = torch.zeros(1, dtype=torch.float64)
-        flat = zernike_phase(found.zernike_rad, (y.flatten(), x.flatten()), (zero, zero))
+        flat = zernike_phase(
+            found.zernike_rad,
+            monomials(len(found.zernike_rad), (y.flatten(), x.flatten())),
+            (zero, zero),
+        )
         phase[inside] = flat[0].reshape(SIDE, SIDE).numpy()[inside]
     else:
         phase[inside] = 0.0

@@ -358,7 +358,8 @@ class Calibration(nn.Module):
         rate = self.free.gains.rate(done, 1.0)
         if rate == 0.0:
             return
-        fit = (predicted * measured).sum(dim=(1, 2)) / predicted.square().sum(dim=(1, 2))
+        p, m = predicted.flatten(1), measured.flatten(1)
+        fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
         self.log_gain_led[leds] += rate * step

@@ -25,10 +25,13 @@ from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.fields.spline import SplineField, signed_frequencies
-from fpm_inr.forward import Aperture, ForwardModel, Instrument
+from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
 SAMPLES_AT_ONCE = 1 << 19
+# One batch of LEDs in so many teaches about the instrument at a visit, in turn: its gradient costs
+# more than the field's, and takes fewer frames.
+TAUGHT_ONE_IN = 4
 # Added to every predicted intensity (mean bright-field: 1): a dark pixel has no phase to speak of.
 DARK = 1e-12
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
@@ -46,12 +49,15 @@ class SplineState:
     optimiser : Adam, optional
         Of what is learned of the instrument.
     calibration : Calibration, optional
+    sighted_na_group_led_xy : Tensor [group, led, 2], optional
+        Directions of LEDs that move, as each group has last taken them into account.
     """
 
     field: SplineField
     rim_gain_led: Tensor
     optimiser: torch.optim.Adam | None = None
     calibration: Calibration | None = None
+    sighted_na_group_led_xy: Tensor | None = None
     step: int = 0
     seconds: float = 0.0
     history: list[StepReport] = field(default_factory=list)
@@ -59,6 +65,8 @@ class SplineState:
     def tensors(self) -> dict[str, Tensor]:
         """All tensors of the state by name, for a checkpoint."""
         named = {"spectrum": self.field.spectrum.detach(), "rim_gain_led": self.rim_gain_led}
+        if self.sighted_na_group_led_xy is not None:
+            named["sighted_na_group_led_xy"] = self.sighted_na_group_led_xy
         if self.calibration is not None:
             for name, value in self.calibration.state_dict().items():
                 named[f"calibration.{name}"] = value.detach()
@@ -72,6 +80,8 @@ class SplineState:
         with torch.no_grad():
             self.field.spectrum.copy_(tensors["spectrum"])
         self.rim_gain_led = tensors["rim_gain_led"].to(self.rim_gain_led.device)
+        if self.sighted_na_group_led_xy is not None:
+            self.sighted_na_group_led_xy.copy_(tensors["sighted_na_group_led_xy"])
         if self.calibration is not None:
             names = self.calibration.state_dict()
             self.calibration.load_state_dict(
@@ -102,18 +112,27 @@ def start(
     z_range_um: tuple[float, float],
     planes: int,
     calibration: Calibration | None = None,
+    *,
+    groups: int = 1,
 ) -> SplineState:
-    """Begin with a clear object, on the frequencies that some LED sees."""
+    """Begin with a clear object, on the frequencies that some LED sees.
+
+    `groups` is the number of groups that the LEDs will come in (`PassOrder.groups`).
+    """
     every = torch.arange(model.led_count, device=model.device)
     seen = model.field_index(every).unique()
     samples = signed_frequencies(seen, model.field_shape_y_x)
     made = SplineField(model.field_shape_y_x, z_range_um, samples, planes=planes)
-    groups = [] if calibration is None else calibration.groups()
+    learned = [] if calibration is None else calibration.groups()
+    sighted = None
+    if calibration is not None and calibration.free.moves_leds:
+        sighted = calibration.na_led_xy().detach().repeat(groups, 1, 1)
     return SplineState(
         made.to(model.device),
         torch.ones(model.led_count, device=model.device),
-        torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999)) if groups else None,
+        torch.optim.Adam(learned, lr=1e-3, betas=(0.9, 0.999)) if learned else None,
         calibration,
+        sighted,
     )
 
 
@@ -150,7 +169,7 @@ def solve(
     saved = time.perf_counter()
     while state.step < len(plan):
         step, z_um, rate = state.step, float(plan.z_um[state.step]), float(plan.rate[state.step])
-        group = frames.group(plan.leds[step])
+        group = frames.group(plan.leds[step], step % frames.groups)
         done = step / len(plan)
         wrong_k, misfit = _wrong(state, frames, group, z_um, done)
         if state.optimiser is not None:
@@ -167,7 +186,7 @@ def solve(
             saved = time.perf_counter()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Batch:
     """LEDs that are worked on together.
 
@@ -176,6 +195,8 @@ class _Batch:
     leds : Tensor [led]
     index_led_k : Tensor [led, sample]
         Which of the field's frequencies each brings into the pupil.
+    sight : Sight
+        Where their light crosses the pupil, as last taken into account.
     aperture : Aperture
         The pupil as they see it, before anything is learned.
     measured_led_y_x : Tensor [led, y, x]
@@ -187,6 +208,7 @@ class _Batch:
 
     leds: Tensor
     index_led_k: Tensor
+    sight: Sight
     aperture: Aperture
     measured_led_y_x: Tensor
     rim_count: int
@@ -197,6 +219,7 @@ class _Batch:
 class _Group:
     """LEDs of a step in batches, and the step [sample] of each of the field's frequencies."""
 
+    number: int
     batches: list[_Batch]
     share_k: Tensor
     led_count: int
@@ -218,13 +241,15 @@ class _Frames:
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
         self._instrument = instrument
+        self._sighted = state.sighted_na_group_led_xy
         self._amplitude_led_y_x = amplitude_led_y_x
         self._floor = order.floor
         self._is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
         if state.calibration is not None and state.calibration.free.gains is not None:
             # they are learned: one freedom is enough
             self._is_rim[:] = False
-        self._groups: dict[bytes, _Group] = {}
+        self.groups = min(order.groups, model.led_count)
+        self._groups: dict[int, _Group] = {}
         on_gpu = model.device.type != "cpu"
         self._at_once = model.led_count if on_gpu else max(1, SAMPLES_AT_ONCE // self.pixels)
         samples = state.field.flat_index()
@@ -236,12 +261,12 @@ class _Frames:
         self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
         self._places = self._frame_index[None]
 
-    def group(self, leds: NDArray[np.int64]) -> _Group:
-        """The group of these LEDs, made when it is first asked for."""
-        key = leds.tobytes()
-        if key not in self._groups:
-            self._groups[key] = self._prepared(torch.from_numpy(leds).to(self.model.device))
-        return self._groups[key]
+    def group(self, leds: NDArray[np.int64], number: int) -> _Group:
+        """The group of this number, of these LEDs; made when it is first asked for."""
+        if number not in self._groups:
+            leds_there = torch.from_numpy(leds).to(self.model.device)
+            self._groups[number] = self._prepared(leds_there, number)
+        return self._groups[number]
 
     def light(self, pupil_led_k: Tensor) -> Tensor:
         """Complex field [led, y, x] on the camera of light [led, sample] in the pupil."""
@@ -255,7 +280,7 @@ class _Frames:
         spectrum = torch.fft.fft2(light_led_y_x, norm="forward")
         return spectrum.take(self._places[: len(light_led_y_x)])
 
-    def _prepared(self, all_leds: Tensor) -> _Group:
+    def _prepared(self, all_leds: Tensor, number: int) -> _Group:
         model = self.model
         cover = torch.zeros(self._sample_count, device=model.device)
         batches = []
@@ -263,6 +288,10 @@ class _Frames:
         count = math.ceil(len(all_leds) / self._at_once)
         for leds in all_leds.tensor_split(count):
             index = self._sample_at[model.field_index(leds)]
+            na_led_xy = self._instrument.na_led_xy
+            if self._sighted is not None:
+                na_led_xy = self._sighted[number]
+            sight = model.sight(na_led_xy, leds)
             aperture = model.aperture(self._instrument, leds)
             cover.index_add_(
                 0, index.flatten(), aperture.transmission_led_k.abs().square().flatten()
@@ -270,13 +299,13 @@ class _Frames:
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
             rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
-            batches.append(_Batch(leds, index, aperture, measured, rim_count, rim_power))
+            batches.append(_Batch(leds, index, sight, aperture, measured, rim_count, rim_power))
         most = len(batches[0].leds)
         if most > len(self._grid):
             self._grid = self._grid.new_zeros(most, self.pixels)
             of_led = self.pixels * torch.arange(most, device=model.device)
             self._places = of_led[:, None] + self._frame_index
-        return _Group(batches, 1 / (cover + self._floor * cover.max()), len(all_leds))
+        return _Group(number, batches, 1 / (cover + self._floor * cover.max()), len(all_leds))
 
 
 @torch.no_grad()
@@ -298,13 +327,23 @@ def _wrong(
     one, dark = torch.tensor([1.0, DARK], device=samples.device)
     if state.optimiser is not None:
         state.optimiser.zero_grad(set_to_none=True)
-    for batch in group.batches:
-        with torch.set_grad_enabled(calibration is not None):
+    visit = state.step // frames.groups
+    for place, batch in enumerate(group.batches):
+        teaches = calibration is not None and (place + visit) % TAUGHT_ONE_IN == 0
+        with torch.set_grad_enabled(teaches):
             aperture = batch.aperture
             if calibration is not None:
-                aperture = frames.model.aperture(calibration.instrument(), batch.leds)
-            learned = aperture.at(z)[0]
-        transfer, background = learned.detach(), aperture.background_led
+                instrument, sight = calibration.instrument(), batch.sight
+                if teaches and state.sighted_na_group_led_xy is not None:
+                    sight = frames.model.sight(instrument.na_led_xy, batch.leds)
+                    batch.sight = sight.detached()
+                    now = instrument.na_led_xy.detach()[batch.leds]
+                    state.sighted_na_group_led_xy[group.number, batch.leds] = now
+                aperture = frames.model.aperture(instrument, batch.leds, sight)
+            phase = aperture.phase_at(z)[0]
+        background = aperture.background_led
+        transmission = aperture.transmission_led_k.detach()
+        transfer = with_phase(transmission, phase.detach())
         seen = samples.take(batch.index_led_k)
         light = frames.light(seen * transfer)
         part = torch.view_as_real(light)
@@ -313,7 +352,8 @@ def _wrong(
         if background is not None:
             intensity += background.detach()[:, None, None]
         inverse = intensity.rsqrt()
-        if calibration is not None:
+        if teaches:
+            assert calibration is not None
             calibration.observe(batch.leds, intensity * inverse, batch.measured_led_y_x, done)
         if batch.rim_count:
             _match(state, batch, intensity, inverse)
@@ -325,9 +365,14 @@ def _wrong(
         # vectorised, which a product of complex and real values is not
         light.mul_(change.to(light.dtype))
         back = frames.back(light)
-        if calibration is not None:
-            # per frame, as the mean over a frame's pixels
-            pulls = [(learned, back * seen.conj())]
+        if teaches:
+            assert calibration is not None
+            # a change of the transfer's logarithm, d log t + i d phase, changes the loss by the
+            # real part of pull* times it; what has no transmission has no light to change
+            pull = back * seen.mul_(transfer).conj()
+            some = torch.where(transmission == 0, 1, transmission)
+            of_transmission = (pull / some.conj()) if some.is_complex() else pull.real / some
+            pulls = [(phase, pull.imag), (aperture.transmission_led_k, of_transmission)]
             if background is not None:
                 pulls.append((background, change.sum(dim=(1, 2)) / (2 * frames.pixels)))
             if calibration.has_penalty:
@@ -335,7 +380,8 @@ def _wrong(
                     pulls.append((missed * calibration.penalty(), one))
             pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
             if pulls:
-                torch.autograd.backward(*map(list, zip(*pulls, strict=True)))
+                values, of_values = zip(*pulls, strict=True)
+                torch.autograd.backward(values, of_values)
         wrong.scatter_add_(0, batch.index_led_k.view(-1), back.mul_(transfer.conj()).view(-1))
     return wrong, float(error) / group.led_count
 

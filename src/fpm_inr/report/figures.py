@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import median_filter
 
-from fpm_inr.aberration import zernike_phase
+from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import Instrument
 
@@ -78,7 +78,11 @@ def pupil_phase(instrument: Instrument) -> NDArray[np.float64]:
     phase = torch.zeros(PUPIL_SIDE**2, dtype=torch.float64)
     if len(instrument.zernike_rad):
         zero = torch.zeros(1, dtype=torch.float64)
-        phase = zernike_phase(instrument.zernike_rad, (y.flatten(), x.flatten()), (zero, zero))[0]
+        phase = zernike_phase(
+            instrument.zernike_rad,
+            monomials(len(instrument.zernike_rad), (y.flatten(), x.flatten())),
+            (zero, zero),
+        )[0]
     inside = torch.where(y**2 + x**2 <= 1, phase.reshape(PUPIL_SIDE, PUPIL_SIDE), torch.nan)
     image: NDArray[np.float64] = inside.numpy()
     return image
