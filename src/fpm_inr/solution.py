@@ -198,6 +198,8 @@ class Solution:
             )
         tensors = {}
         for name, value in self.field.state_dict().items():
+            if name == "sample_yx":
+                continue  # stored as runs
             stored = value.detach().cpu().contiguous()
             if precision != "full" and name == "plane":
                 stored = stored.to(torch.float16)
@@ -246,7 +248,7 @@ def _stored_spectrum(field: SplineField, precision: str) -> dict[str, torch.Tens
     """Tensors of a spline field as they are stored; `_spectrum` reads them."""
     import torch
 
-    from fpm_inr.fields.packing import pack, to_halves
+    from fpm_inr.fields.packing import pack, to_halves, to_runs
 
     spectrum = field.spectrum.detach().cpu().numpy()
     sample_yx = field.state_dict()["sample_yx"].cpu().numpy()
@@ -257,7 +259,7 @@ def _stored_spectrum(field: SplineField, precision: str) -> dict[str, torch.Tens
         arrays = {"spectrum": halves, "spectrum_scale": scale}
     else:
         arrays = {"spectrum": spectrum, "spectrum_scale": np.ones(len(spectrum), np.float32)}
-    arrays["sample_yx"] = sample_yx.astype(np.int16)  # sides are at most 65536 pixels
+    arrays["sample_runs"] = to_runs(sample_yx)
     return {
         f"field.{name}": torch.from_numpy(np.ascontiguousarray(v)) for name, v in arrays.items()
     }
@@ -285,6 +287,7 @@ def load_solution(path: str | Path) -> Solution:
     import torch
 
     from fpm_inr.fields.neural import NeuralField
+    from fpm_inr.fields.packing import from_runs
     from fpm_inr.fields.pixel import PixelField
     from fpm_inr.fields.spline import SplineField
     from fpm_inr.forward import Instrument
@@ -305,7 +308,8 @@ def load_solution(path: str | Path) -> Solution:
             raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
         solved: SplineField | NeuralField | PixelField
         if header["kind"] == "spline":
-            sample_yx = state["sample_yx"].int()
+            runs = state["sample_runs"].numpy()
+            sample_yx = torch.from_numpy(from_runs(runs, state["spectrum"].shape[1]))
             solved = SplineField(shape, (low, high), sample_yx, **header["field"])
             solved.load_state_dict({"sample_yx": sample_yx, "spectrum": _spectrum(state)})
         elif header["kind"] == "neural":

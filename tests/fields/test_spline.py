@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from fpm_inr.acquisition import Optics
-from fpm_inr.fields.packing import NEAR_CYCLES, pack, unpack
+from fpm_inr.fields.packing import NEAR_CYCLES, from_runs, pack, to_runs, unpack
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Instrument
 from fpm_inr.solution import Solution, load_solution
@@ -129,3 +129,20 @@ def test_bytes_that_do_not_fit_are_a_damaged_file(tmp_path: Path) -> None:
     packed = pack(np.ones((4, 6, 2), np.float32), SAMPLES.numpy())
     with pytest.raises(ValueError, match="rings do not fit"):
         unpack(packed | {"spectrum_ring": np.full(6, 250, np.uint8)})
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=60))
+def test_runs_give_any_frequencies_back(places: list[tuple[int, int]]) -> None:
+    sample_yx = np.array(places, np.int32).T
+    np.testing.assert_array_equal(from_runs(to_runs(sample_yx), len(places)), sample_yx)
+
+
+def test_rows_are_stored_as_runs() -> None:
+    y, x = (part.ravel() for part in np.mgrid[-3:4, -8:9])
+    assert len(to_runs(np.stack([y, x]))) == 7
+
+
+@pytest.mark.parametrize("run", [[0, 0, 7], [0, 0, -1], [0, 0, 2**31 - 1], [0, 0, 0]])
+def test_runs_that_do_not_fit_are_damage(run: list[int]) -> None:
+    with pytest.raises(ValueError, match="runs of frequencies"):
+        from_runs(np.array([run], np.int32), 6)

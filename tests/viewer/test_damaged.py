@@ -94,15 +94,22 @@ def with_raw(content: bytes, name: str, value: bytes) -> bytes:
     return joined(header, data[:start] + value + data[start + len(value) :])
 
 
+def run(y: int, x: int, count: int) -> bytes:
+    return np.array([y, x, count], np.int32).tobytes()
+
+
 SPECTRUM = "field.spectrum"
 SPLINE_DAMAGE = {
     "not finite": lambda content: with_raw(content, SPECTRUM, np.float16(np.inf).tobytes()),
     "overflowing": lambda content: with_values(content, "field.spectrum_scale", 3e38),
     "overflowing on the card": lambda c: with_values(c, "field.spectrum_scale", 1e30),
     "not a scale": lambda content: with_values(content, "field.spectrum_scale", np.nan),
-    "frequencies beyond": lambda c: with_raw(c, "field.sample_yx", np.int32(20).tobytes()),
-    "endless frequencies": lambda c: with_raw(c, "field.sample_yx", np.int32(-(2**31)).tobytes()),
-    "frequencies as numbers": lambda c: with_tensor(c, "field.sample_yx", dtype="F32"),
+    "frequencies beyond": lambda c: with_raw(c, "field.sample_runs", np.int32(20).tobytes()),
+    "endless frequencies": lambda c: with_raw(c, "field.sample_runs", np.int32(-(2**31)).tobytes()),
+    "frequencies as numbers": lambda c: with_tensor(c, "field.sample_runs", dtype="F32"),
+    "endless runs": lambda c: with_raw(c, "field.sample_runs", run(0, 0, 2**31 - 1)),
+    "backward runs": lambda c: with_raw(c, "field.sample_runs", run(0, 0, -5)),
+    "too many in runs": lambda c: with_raw(c, "field.sample_runs", run(0, 0, 7)),
     "planes": lambda content: with_description(content, field={"planes": 5}),
     "no planes": lambda content: with_description(content, field=HOSTILE),
     "flat": lambda content: with_description(content, z_range_um=[3, 3]),
@@ -111,7 +118,7 @@ SPLINE_DAMAGE = {
     "shape": lambda content: with_tensor(content, SPECTRUM, shape=[14, -1, 1]),
     "cut in the data": lambda content: content[:-100],
     "without scale": lambda content: renamed(content, "field.spectrum_scale"),
-    "without frequencies": lambda content: renamed(content, "field.sample_yx"),
+    "without frequencies": lambda content: renamed(content, "field.sample_runs"),
     "larger than a card takes": lambda content: large(content),
 }
 BYTES_DAMAGE = {
@@ -132,7 +139,7 @@ def renamed(content: bytes, name: str) -> bytes:
 def large(content: bytes) -> bytes:
     """Frequencies of a grid of gigabytes."""
     content = with_description(content, shape_y_x=[8000, 8000])
-    return with_raw(content, "field.sample_yx", np.int32(3999).tobytes())
+    return with_raw(content, "field.sample_runs", np.int32(3999).tobytes())
 
 
 @pytest.fixture(scope="module")

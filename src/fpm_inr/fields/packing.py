@@ -75,6 +75,29 @@ def unpack(arrays: Arrays) -> NDArray[np.float32]:
     return spectrum
 
 
+def to_runs(sample_yx: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """Frequencies [2, sample] as runs along x, [run, 3]: y, first x, how many."""
+    y, x = sample_yx
+    begins = np.flatnonzero(np.r_[True, (np.diff(y) != 0) | (np.diff(x) != 1)])
+    counts = np.diff(np.r_[begins, len(y)])
+    return np.stack([y[begins], x[begins], counts], axis=1).astype(np.int32)
+
+
+def from_runs(runs: NDArray[Any], samples: int) -> NDArray[np.int32]:
+    """Frequencies [2, sample] of `to_runs`.
+
+    Raises
+    ------
+    ValueError
+        They are not as many as the samples.
+    """
+    y, x, counts = runs.astype(np.int64).reshape(-1, 3).T
+    if counts.min(initial=1) < 1 or counts.max(initial=1) > samples or counts.sum() != samples:
+        raise ValueError(f"runs of frequencies that are not {samples}")
+    within = np.arange(samples) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.stack([np.repeat(y, counts), np.repeat(x, counts) + within]).astype(np.int32)
+
+
 def to_halves(
     spectrum_plane_k_part: NDArray[np.float32],
 ) -> tuple[NDArray[np.float16], NDArray[np.float32]]:

@@ -68,22 +68,24 @@ def _features(tensors: Tensors) -> Tensors:
 
 def _packed(tensors: Tensors) -> Tensors:
     """Samples of a spline field; see `fpm_inr.fields.packing`."""
-    from fpm_inr.fields.packing import pack
+    from fpm_inr.fields.packing import from_runs, pack
 
     spectrum = tensors[SPECTRUM]
     scale = tensors.get(f"{SPECTRUM}_scale", np.empty(0))
-    sample_yx = tensors.get("field.sample_yx", np.empty(0))
+    runs = tensors.get("field.sample_runs", np.empty(0))
     if (
         spectrum.ndim != 3
         or spectrum.size == 0
         or spectrum.shape[2] != 2
         or scale.shape != spectrum.shape[:1]
-        or sample_yx.shape != (2, spectrum.shape[1])
+        or runs.ndim != 2
         or not np.isfinite(spectrum).all()
         or not np.isfinite(scale).all()
     ):
         raise DataError("is not finite or misshapen", "restore the file", field=SPECTRUM)
+    try:
+        sample_yx = from_runs(runs, spectrum.shape[1])
+    except ValueError as error:
+        raise DataError(str(error), "restore the file", field="field.sample_runs") from error
     values = spectrum.astype(np.float32) * scale.astype(np.float32)[:, None, None]
-    return {
-        f"field.{name}": value for name, value in pack(values, sample_yx.astype(np.int64)).items()
-    }
+    return {f"field.{name}": value for name, value in pack(values, sample_yx).items()}

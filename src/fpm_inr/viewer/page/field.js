@@ -47,19 +47,31 @@ function spline(settings, tensors, { height, width, zRange }) {
     throw bad("planes");
   }
   if (parts !== 2 || samples < 1) throw bad("spectrum");
-  const places = tensor(tensors, "sample_yx", 2);
-  if ((places.dtype !== "I16" && places.dtype !== "I32") ||
-      places.shape[0] !== 2 || places.shape[1] !== samples) {
-    throw bad("sample_yx");
-  }
-  const [y, x] = [places.data.subarray(0, samples), places.data.subarray(samples)];
-  const isWithin = (list, side) =>
-    list.every((k) => k >= -Math.floor(side / 2) && k <= Math.floor((side - 1) / 2));
-  if (!isWithin(y, height) || !isWithin(x, width)) throw bad("sample_yx");
+  const [y, x] = frequencies(tensor(tensors, "sample_runs", 2), samples, height, width);
   const planeValues = spectrum.dtype === "I8"
     ? ringedPlanes(tensors, spectrum)
     : scaledPlanes(tensors, spectrum);
   return { kind: "spline", hasPhase: true, planes, sampleY: y, sampleX: x, planeValues };
+}
+
+/** Frequencies y and x of every sample, from runs along x: y, first x, how many. */
+function frequencies(runs, samples, height, width) {
+  if (runs.dtype !== "I32" || runs.shape[1] !== 3) throw bad("sample_runs");
+  const isWithin = (k, side) => k >= -Math.floor(side / 2) && k <= Math.floor((side - 1) / 2);
+  const [y, x] = [new Int32Array(samples), new Int32Array(samples)];
+  let end = 0;
+  for (let run = 0; run < runs.data.length; run += 3) {
+    const [row, first, count] = runs.data.subarray(run, run + 3);
+    if (count < 1 || end + count > samples || !isWithin(row, height) ||
+        !isWithin(first, width) || !isWithin(first + count - 1, width)) {
+      throw bad("sample_runs");
+    }
+    y.fill(row, end, end + count);
+    for (let k = 0; k < count; k++) x[end + k] = first + k;
+    end += count;
+  }
+  if (end !== samples) throw bad("sample_runs");
+  return [y, x];
 }
 
 function scaledPlanes(tensors, spectrum) {
