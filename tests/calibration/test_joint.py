@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fpm_inr import reconstruction
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
@@ -62,6 +63,8 @@ def test_what_is_learned_lowers_the_residual_and_is_kept(tmp_path: Path) -> None
     learned = reconstruct(data, steps=80, calibrate="gains,pupil")
     assert data_residual(data, learned, [0.0])[0] < 0.5 * data_residual(data, plain, [0.0])[0]
     assert learned.instrument.gain_led.log().std() > 0.1
+    before, after = learned.record["calibration_residual"]
+    assert after < 0.5 * before
     learned.save(tmp_path / "field.safetensors")
     loaded = load_solution(tmp_path / "field.safetensors")
     torch.testing.assert_close(loaded.instrument.gain_led, learned.instrument.gain_led)
@@ -240,3 +243,15 @@ def test_parameters_begin_where_told() -> None:
     assert float(found.defocus_um.detach()) == -3.0  # type: ignore[union-attr]
     with pytest.raises(SettingsError, match="has 2 values for 25 LEDs"):
         make(parse_free({"gains": [1.0, 1.0]}))
+
+
+def test_an_instrument_that_explains_nothing_better_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def short_solve(data: Acquisition, instrument: Instrument, **keys: object) -> float:
+        return 0.01 * (1 + float(instrument.gain_led.log().std()))
+
+    monkeypatch.setattr(reconstruction, "_short_solve_residual", short_solve)
+    kept = reconstruct(acquisition(), steps=6, calibrate="gains")
+    assert "did not fall" in kept.record["calibration_refused"]
+    assert torch.equal(kept.instrument.gain_led, torch.ones(kept.instrument.gain_led.shape))

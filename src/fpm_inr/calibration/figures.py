@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from numpy.typing import NDArray
 
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.calibrate import CalibrationResult
+from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.display import PHASE_COLOURS
 
 # arrows are drawn so that the longest is about as long as the LEDs are apart
@@ -17,10 +20,14 @@ SIDE = 129
 
 
 def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> Figure:
-    """Draw what was found: nominal LEDs with (lengthened) arrows, pupil phase, gains."""
+    """Draw what was found: nominal LEDs with (lengthened) arrows, pupil, gains.
+
+    The pupil's amplitude is drawn where a free map was found.
+    """
     found = result.found
-    figure = Figure(figsize=(16, 5.2), layout="constrained")
-    leds, pupil, gains = figure.subplots(1, 3)
+    has_map = found.pupil_y_x is not None
+    figure = Figure(figsize=(21 if has_map else 16, 5.2), layout="constrained")
+    leds, pupil, gains, *more = figure.subplots(1, 4 if has_map else 3)
     before = result.nominal.na_led_xy.numpy()
     moved = found.na_led_xy.numpy() - before
     longest = float(np.hypot(*moved.T).max())
@@ -57,6 +64,10 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
         phase[inside] = flat[0].reshape(SIDE, SIDE).numpy()[inside]
     else:
         phase[inside] = 0.0
+    if found.pupil_y_x is not None:
+        log_amplitude, free_phase = sampled(found.pupil_y_x, acquisition.optics, SIDE).numpy()
+        phase[inside] += free_phase[inside]
+        _draw_amplitude(more[0], np.where(inside, np.exp(log_amplitude), np.nan))
     limit = max(float(np.nanmax(np.abs(phase))), 0.1)
     wraps = limit > np.pi
     shown = pupil.imshow(
@@ -67,7 +78,7 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
         extent=(-1, 1, 1, -1),
     )
     figure.colorbar(shown, ax=pupil, label="rad")
-    rms = float(found.zernike_rad.norm()) / (2 * np.pi)
+    rms = float(np.std(phase[inside])) / (2 * np.pi)
     pupil.set_title(f"pupil phase, {rms:.3f} waves RMS")
     pupil.set(xlabel="kx / edge", ylabel="ky / edge")
 
@@ -83,3 +94,10 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
         f"{result.before.residual:.4f} before, {result.after.residual:.4f} after"
     )
     return figure
+
+
+def _draw_amplitude(axes: Axes, amplitude: NDArray[np.float64]) -> None:
+    shown = axes.imshow(amplitude, cmap="gray", extent=(-1, 1, 1, -1))
+    axes.figure.colorbar(shown, ax=axes, label="amplitude")
+    axes.set_title("pupil amplitude")
+    axes.set(xlabel="kx / edge", ylabel="ky / edge")

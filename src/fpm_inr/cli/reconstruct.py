@@ -209,6 +209,12 @@ def command(
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    if "calibration_residual" in solution.record:
+        before, after = solution.record["calibration_residual"]
+        console.print(
+            f"Data residual of a short solve: {before:.4f} with the instrument as stated, "
+            f"{after:.4f} as found."
+        )
     if "calibration_refused" in solution.record:
         console.print(
             f"[yellow]Warning:[/] what was learned of the instrument is refused, "
