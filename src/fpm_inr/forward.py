@@ -185,7 +185,9 @@ class _Crossing(torch.autograd.Function):
         of_disc, of_rate = pulls
         wave_number = ctx.optics.medium_index / ctx.optics.wavelength_um
         # d rate / d squared = -pi / kz, d disc / d squared = -1 / (2 edge radius) on the ramp
-        pull = of_rate * (wave_number**2 - squared).clamp_min(0).rsqrt().mul(-math.pi)
+        # beyond k = n / wavelength there is no light, and no gradient either
+        axial_squared = (wave_number**2 - squared).clamp_min(1e-9 * wave_number**2)
+        pull = of_rate * axial_squared.rsqrt().mul(-math.pi)
         ramp = (disc > 0) & (disc < 1)
         pull = pull - ramp * of_disc / (2 * ctx.edge * radius)
         total = pull.sum(dim=1)

@@ -195,8 +195,9 @@ class _Batch:
     leds : Tensor [led]
     index_led_k : Tensor [led, sample]
         Which of the field's frequencies each brings into the pupil.
-    sight : Sight
-        Where their light crosses the pupil, as last taken into account.
+    sight : Sight, optional
+        Where their light crosses the pupil, as last taken into account; of no use where nothing is
+        learned.
     aperture : Aperture
         The pupil as they see it, before anything is learned.
     measured_led_y_x : Tensor [led, y, x]
@@ -208,7 +209,7 @@ class _Batch:
 
     leds: Tensor
     index_led_k: Tensor
-    sight: Sight
+    sight: Sight | None
     aperture: Aperture
     measured_led_y_x: Tensor
     rim_count: int
@@ -241,6 +242,7 @@ class _Frames:
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
         self._instrument = instrument
+        self._learns = state.calibration is not None
         self._sighted = state.sighted_na_group_led_xy
         self._amplitude_led_y_x = amplitude_led_y_x
         self._floor = order.floor
@@ -281,18 +283,18 @@ class _Frames:
         return spectrum.take(self._places[: len(light_led_y_x)])
 
     def _prepared(self, all_leds: Tensor, number: int) -> _Group:
-        model = self.model
+        model, nominal = self.model, self._instrument
         cover = torch.zeros(self._sample_count, device=model.device)
         batches = []
         all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
         count = math.ceil(len(all_leds) / self._at_once)
         for leds in all_leds.tensor_split(count):
             index = self._sample_at[model.field_index(leds)]
-            na_led_xy = self._instrument.na_led_xy
-            if self._sighted is not None:
-                na_led_xy = self._sighted[number]
-            sight = model.sight(na_led_xy, leds)
-            aperture = model.aperture(self._instrument, leds)
+            sight = None
+            if self._learns:
+                now = self._sighted[number] if self._sighted is not None else nominal.na_led_xy
+                sight = model.sight(now, leds)
+            aperture = model.aperture(nominal, leds)
             cover.index_add_(
                 0, index.flatten(), aperture.transmission_led_k.abs().square().flatten()
             )
