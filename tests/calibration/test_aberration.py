@@ -1,11 +1,17 @@
-"""The shifted phase is the sum of shifted Zernike modes."""
+"""The pupil's phase: modes, as shifted LEDs see them, and as it is drawn."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from fpm_inr.aberration import monomials, zernike_phase
+from fpm_inr.acquisition import Optics
+from fpm_inr.calibration.pupil_map import pupil_images
+from fpm_inr.forward import Instrument
 from fpm_inr.optics import zernike
 
 
@@ -32,3 +38,23 @@ def test_has_right_gradients_in_coefficients_and_shifts() -> None:
     assert torch.autograd.gradcheck(
         lambda c, a, b: zernike_phase(c, monomials(len(c), (y, x)), (a, b)), (rad, down, right)
     )
+
+
+def test_pupil_is_drawn_with_its_modes_and_its_free_map() -> None:
+    optics, side = Optics(0.5, 0.1, 1.0), 33
+    rad = torch.zeros(5, dtype=torch.float64)
+    rad[4] = 0.7
+    modes = Instrument(torch.zeros(1, 2), torch.ones(1), rad)
+    both = replace(modes, pupil_y_x=0.5 * torch.exp(torch.full((32, 40), 0.2j)))
+    amplitude, phase = pupil_images(modes, optics, side)
+    with_map = pupil_images(both, optics, side)
+    axis = torch.linspace(-1, 1, side, dtype=torch.float64)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    outside = (y**2 + x**2 > 1).numpy()
+    wanted = 0.7 * zernike(5, y, x).numpy()
+    for drawn in (amplitude, phase, *with_map):
+        np.testing.assert_array_equal(np.isnan(drawn), outside)
+    np.testing.assert_allclose(phase[~outside], wanted[~outside], atol=1e-12)
+    np.testing.assert_allclose(amplitude[~outside], 1)
+    np.testing.assert_allclose(with_map[0][~outside], 0.5, atol=1e-6)
+    np.testing.assert_allclose(with_map[1][~outside], wanted[~outside] + 0.2, atol=1e-6)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.calibrate import CalibrationResult
-from fpm_inr.calibration.pupil_map import sampled
+from fpm_inr.calibration.pupil_map import pupil_images
 from fpm_inr.display import PHASE_COLOURS
 
 # arrows are drawn so that the longest is about as long as the LEDs are apart
@@ -50,24 +48,9 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
     leds.set(xlabel="NA x", ylabel="NA y")
     leds.set_title(f"LED moves x {factor:g} (longest {longest:.2g} NA); dashed: objective")
 
-    axis = torch.linspace(-1, 1, SIDE, dtype=torch.float64)
-    inside = (axis[:, None] ** 2 + axis**2 <= 1).numpy()
-    phase = np.full((SIDE, SIDE), np.nan)
-    if len(found.zernike_rad):
-        y, x = torch.meshgrid(axis, axis, indexing="ij")
-        zero = torch.zeros(1, dtype=torch.float64)
-        flat = zernike_phase(
-            found.zernike_rad,
-            monomials(len(found.zernike_rad), (y.flatten(), x.flatten())),
-            (zero, zero),
-        )
-        phase[inside] = flat[0].reshape(SIDE, SIDE).numpy()[inside]
-    else:
-        phase[inside] = 0.0
-    if found.pupil_y_x is not None:
-        log_amplitude, free_phase = sampled(found.pupil_y_x, acquisition.optics, SIDE).numpy()
-        phase[inside] += free_phase[inside]
-        _draw_amplitude(more[0], np.where(inside, np.exp(log_amplitude), np.nan))
+    amplitude, phase = pupil_images(found, acquisition.optics, SIDE)
+    if has_map:
+        _draw_amplitude(more[0], amplitude)
     limit = max(float(np.nanmax(np.abs(phase))), 0.1)
     wraps = limit > np.pi
     shown = pupil.imshow(
@@ -78,7 +61,7 @@ def calibration_figure(acquisition: Acquisition, result: CalibrationResult) -> F
         extent=(-1, 1, 1, -1),
     )
     figure.colorbar(shown, ax=pupil, label="rad")
-    rms = float(np.std(phase[inside])) / (2 * np.pi)
+    rms = float(np.nanstd(phase)) / (2 * np.pi)
     pupil.set_title(f"pupil phase, {rms:.3f} waves RMS")
     pupil.set(xlabel="kx / edge", ylabel="ky / edge")
 

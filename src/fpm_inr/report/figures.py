@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -13,8 +12,8 @@ from matplotlib.patches import Circle
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import median_filter
 
-from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.pupil_map import pupil_images
 from fpm_inr.forward import Instrument
 
 PUPIL_SIDE = 129
@@ -62,30 +61,13 @@ def instrument_figure(acquisition: Acquisition, instrument: Instrument) -> Figur
     moved = float(np.hypot(*(used - stated).T).max())
     leds.set_title(f"LEDs as used (crosses: as stated); moved by up to {moved:.2g} NA")
 
-    phase = pupil_phase(instrument)
+    _, phase = pupil_images(instrument, acquisition.optics, PUPIL_SIDE)
     limit = max(float(np.nanmax(np.abs(phase))), 0.1)
     shown = pupil.imshow(phase, cmap="RdBu", vmin=-limit, vmax=limit, extent=(-1, 1, 1, -1))
     figure.colorbar(shown, ax=pupil, label="rad", shrink=0.8)
-    rms = float(instrument.zernike_rad.norm()) / (2 * np.pi)
+    rms = float(np.nanstd(phase)) / (2 * np.pi)
     pupil.set(xlabel="kx / edge", ylabel="ky / edge", title=f"pupil phase, {rms:.3f} waves RMS")
     return figure
-
-
-def pupil_phase(instrument: Instrument) -> NDArray[np.float64]:
-    """Phase [y, x] of the pupil's Zernike modes in rad; NaN outside the pupil."""
-    axis = torch.linspace(-1, 1, PUPIL_SIDE, dtype=torch.float64)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    phase = torch.zeros(PUPIL_SIDE**2, dtype=torch.float64)
-    if len(instrument.zernike_rad):
-        zero = torch.zeros(1, dtype=torch.float64)
-        phase = zernike_phase(
-            instrument.zernike_rad,
-            monomials(len(instrument.zernike_rad), (y.flatten(), x.flatten())),
-            (zero, zero),
-        )[0]
-    inside = torch.where(y**2 + x**2 <= 1, phase.reshape(PUPIL_SIDE, PUPIL_SIDE), torch.nan)
-    image: NDArray[np.float64] = inside.numpy()
-    return image
 
 
 def _draw_leds(
