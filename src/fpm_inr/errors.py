@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def _one_line(sentence: str) -> str:
+    """Line ends and other control characters of file and key names as escapes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
+
+
 class FpmInrError(Exception):
     """Base of every error that is the input's, not the program's. The command line exits with 2."""
 
@@ -25,7 +30,7 @@ class InputError(FpmInrError, ValueError):
     def __init__(self, problem: str, mend: str, *, field: str = "", source: object = "") -> None:
         self.problem, self.mend, self.field, self.source = problem, mend, field, str(source)
         place = ": ".join(part for part in (self.source, self.field) if part)
-        super().__init__(f"{place + ': ' if place else ''}{problem}; {mend}.")
+        super().__init__(_one_line(f"{place + ': ' if place else ''}{problem}; {mend}."))
 
     def at(self, source: object, field: str | None = None) -> InputError:
         """Return the same error, located in a file (and under that file's name for the field)."""
