@@ -94,6 +94,6 @@ for part in arguments.parts:
     for size in map(int, arguments.sizes.split(",")):
         print(f"{part}, {size} x {size} x 68")
         frames, true = thin(size) if is_flat else tilted(size)
-        for passes in sorted({1, 2, max(1, whole // 8), whole}):
+        for passes in sorted({1, 2, max(1, whole // 8), max(1, whole // 4), whole}):
             report(f"default, {passes} passes", shortened(passes, order), frames, true, is_flat)
         report("paper", "paper", frames, true, is_flat)

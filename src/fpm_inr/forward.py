@@ -76,7 +76,7 @@ def nominal_instrument(acquisition: Acquisition) -> Instrument:
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """Where the light of some LEDs crosses the pupil: what hangs on their directions alone.
+    """Where the light of some LEDs crosses the pupil, and what aberrations it meets there.
 
     Parameters
     ----------
@@ -86,12 +86,15 @@ class Sight:
         Phase per um of defocus, rad/um.
     rest_y_per_um, rest_x_per_um : Tensor [led]
         Pupil coordinate of a frame's zero frequency: the sub-pixel rest of the shift.
+    phase_led_k : Tensor [led, sample], optional
+        Phase of the aberrations, rad.
     """
 
     disc_led_k: Tensor
     defocus_led_k: Tensor
     rest_y_per_um: Tensor
     rest_x_per_um: Tensor
+    phase_led_k: Tensor | None = None
 
     def detached(self) -> Sight:
         """Return the same, apart from any gradient."""
@@ -100,6 +103,7 @@ class Sight:
             self.defocus_led_k.detach(),
             self.rest_y_per_um.detach(),
             self.rest_x_per_um.detach(),
+            None if self.phase_led_k is None else self.phase_led_k.detach(),
         )
 
 
@@ -210,8 +214,9 @@ class ForwardModel:
     upsampling: int
     window_led_yx: Tensor
     sample_yx: Tensor
-    _kept_monomials: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
-        default_factory=dict, init=False, repr=False
+    margin_samples: float = 0.0
+    _monomials_by_kind: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
+        default_factory=dict, repr=False
     )
 
     @property
@@ -239,6 +244,26 @@ class ForwardModel:
             sample_yx=self.sample_yx.to(device),
         )
 
+    def narrowed(self) -> ForwardModel:
+        """The same without a margin: for LEDs whose windows follow them."""
+        samples = _samples_yx(self.optics, self.shape_y_x, 0.0).to(self.device)
+        return replace(self, sample_yx=samples, margin_samples=0.0, _monomials_by_kind={})
+
+    def at_windows(self, window_led_yx: Tensor) -> ForwardModel:
+        """The same around other windows."""
+        return replace(self, window_led_yx=window_led_yx)
+
+    def windows(self, na_led_xy: Tensor) -> Tensor:
+        """Whole samples [led, 2] (y, x) in the shifts of light from these directions."""
+        step_y_x = na_led_xy.new_tensor(self._frequency_step_per_um())
+        return (na_led_xy.flip(1) / self.optics.wavelength_um / step_y_x).round().long()
+
+    def windows_following(self, na_led_xy: Tensor) -> Tensor:
+        """Windows [led, 2] of LEDs that have moved, no further away than the margin allows."""
+        most = math.floor(self.margin_samples)
+        moved = self.windows(na_led_xy) - self.window_led_yx
+        return self.window_led_yx + moved.clamp(-most, most)
+
     def spectrum(self, field_z_y_x: Tensor) -> Tensor:
         """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
         return torch.fft.fft2(field_z_y_x, norm="forward")
@@ -263,6 +288,18 @@ class ForwardModel:
         )
         return Sight(disc, defocus, rest_y, rest_x)
 
+    def aberrated(self, sight: Sight, zernike_rad: Tensor) -> Sight:
+        """The same sight through a pupil of these Zernike coefficients [mode]."""
+        phase = None
+        if len(zernike_rad):
+            cutoff = self.optics.na / self.optics.wavelength_um
+            phase = zernike_phase(
+                zernike_rad,
+                self._monomials(len(zernike_rad), sight.rest_y_per_um.dtype),
+                (sight.rest_y_per_um / cutoff, sight.rest_x_per_um / cutoff),
+            )
+        return replace(sight, phase_led_k=phase)
+
     def aperture(
         self, instrument: Instrument, leds: Tensor | None = None, sight: Sight | None = None
     ) -> Aperture:
@@ -271,23 +308,21 @@ class ForwardModel:
         `sight`, where it is known already, is that of the same LEDs.
         """
         if sight is None:
-            sight = self.sight(instrument.na_led_xy, leds)
+            sight = self.aberrated(self.sight(instrument.na_led_xy, leds), instrument.zernike_rad)
         gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
         transmission = sight.disc_led_k * gain[:, None]
-        phase = None
-        if len(instrument.zernike_rad):
-            cutoff = self.optics.na / self.optics.wavelength_um
-            phase = zernike_phase(
-                instrument.zernike_rad,
-                self._monomials(len(instrument.zernike_rad), instrument.na_led_xy.dtype),
-                (sight.rest_y_per_um / cutoff, sight.rest_x_per_um / cutoff),
-            )
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
         background = instrument.background_led
         if background is not None and leds is not None:
             background = background[leds]
-        return Aperture(transmission, sight.defocus_led_k, phase, background, instrument.defocus_um)
+        return Aperture(
+            transmission,
+            sight.defocus_led_k,
+            sight.phase_led_k,
+            background,
+            instrument.defocus_um,
+        )
 
     def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
         """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
@@ -335,14 +370,14 @@ class ForwardModel:
 
     def _monomials(self, modes: int, dtype: torch.dtype) -> Tensor:
         key = (modes, dtype, self.device)
-        if key not in self._kept_monomials:
+        if key not in self._monomials_by_kind:
             cutoff = self.optics.na / self.optics.wavelength_um
             y, x = (
                 samples.to(dtype) * step / cutoff
                 for samples, step in zip(self.sample_yx, self._frequency_step_per_um(), strict=True)
             )
-            self._kept_monomials[key] = monomials(modes, (y, x))
-        return self._kept_monomials[key]
+            self._monomials_by_kind[key] = monomials(modes, (y, x))
+        return self._monomials_by_kind[key]
 
     def _frequency_step_per_um(self) -> tuple[float, float]:
         height, width = self.shape_y_x
@@ -368,19 +403,25 @@ def compile_forward(
     instrument : Instrument, optional
         Where the LEDs are; the acquisition's nominal places where left out.
     """
-    height, width = acquisition.shape_y_x
     optics = acquisition.optics
-    step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
-    na_xy = acquisition.illumination.na_led_xy
+    na_led_xy = torch.tensor(acquisition.illumination.na_led_xy)
     if instrument is not None:
-        na_xy = instrument.na_led_xy.detach().cpu().double().numpy()
-    window = np.stack(
-        [
-            np.rint(na_xy[:, 1] / optics.wavelength_um / step_y),
-            np.rint(na_xy[:, 0] / optics.wavelength_um / step_x),
-        ],
-        axis=1,
+        na_led_xy = instrument.na_led_xy.detach().cpu().double()
+    model = ForwardModel(
+        optics,
+        acquisition.shape_y_x,
+        upsampling,
+        torch.zeros(0, 2, dtype=torch.int64),
+        _samples_yx(optics, acquisition.shape_y_x, margin_samples),
+        margin_samples,
     )
+    return model.at_windows(model.windows(na_led_xy))
+
+
+def _samples_yx(optics: Optics, shape_y_x: tuple[int, int], margin_samples: float) -> Tensor:
+    """Frequencies [2, sample] of a frame's grid that may lie in the pupil, in samples."""
+    height, width = shape_y_x
+    step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
     y = np.rint(np.fft.fftfreq(height, 1 / height))[:, None]
     x = np.rint(np.fft.fftfreq(width, 1 / width))[None, :]
     # nearest distance that any sub-pixel rest (half a sample and the margin) can bring about
@@ -389,14 +430,7 @@ def compile_forward(
     near_x = np.maximum(np.abs(x) - reach, 0) * step_x
     limit = optics.na / optics.wavelength_um + EDGE_SAMPLES / 2 * math.sqrt(step_y * step_x)
     inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
-    samples = np.stack([y[inside_y, 0], x[0, inside_x]])
-    return ForwardModel(
-        optics,
-        (height, width),
-        upsampling,
-        torch.tensor(window, dtype=torch.int64),
-        torch.tensor(samples, dtype=torch.int64),
-    )
+    return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Calibration, Learning
+from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
@@ -49,15 +49,16 @@ class SplineState:
     optimiser : Adam, optional
         Of what is learned of the instrument.
     calibration : Calibration, optional
-    sighted_na_group_led_xy : Tensor [group, led, 2], optional
-        Directions of LEDs that move, as each group has last taken them into account.
+    seen_group_led : Tensor [group, led, 2 + mode], optional
+        Direction of every LED and the pupil's Zernike coefficients, as each group has last taken
+        them into account.
     """
 
     field: SplineField
     rim_gain_led: Tensor
     optimiser: torch.optim.Adam | None = None
     calibration: Calibration | None = None
-    sighted_na_group_led_xy: Tensor | None = None
+    seen_group_led: Tensor | None = None
     step: int = 0
     seconds: float = 0.0
     history: list[StepReport] = field(default_factory=list)
@@ -65,8 +66,8 @@ class SplineState:
     def tensors(self) -> dict[str, Tensor]:
         """All tensors of the state by name, for a checkpoint."""
         named = {"spectrum": self.field.spectrum.detach(), "rim_gain_led": self.rim_gain_led}
-        if self.sighted_na_group_led_xy is not None:
-            named["sighted_na_group_led_xy"] = self.sighted_na_group_led_xy
+        if self.seen_group_led is not None:
+            named["seen_group_led"] = self.seen_group_led
         if self.calibration is not None:
             for name, value in self.calibration.state_dict().items():
                 named[f"calibration.{name}"] = value.detach()
@@ -80,8 +81,8 @@ class SplineState:
         with torch.no_grad():
             self.field.spectrum.copy_(tensors["spectrum"])
         self.rim_gain_led = tensors["rim_gain_led"].to(self.rim_gain_led.device)
-        if self.sighted_na_group_led_xy is not None:
-            self.sighted_na_group_led_xy.copy_(tensors["sighted_na_group_led_xy"])
+        if self.seen_group_led is not None:
+            self.seen_group_led.copy_(tensors["seen_group_led"])
         if self.calibration is not None:
             names = self.calibration.state_dict()
             self.calibration.load_state_dict(
@@ -124,15 +125,15 @@ def start(
     samples = signed_frequencies(seen, model.field_shape_y_x)
     made = SplineField(model.field_shape_y_x, z_range_um, samples, planes=planes)
     learned = [] if calibration is None else calibration.groups()
-    sighted = None
-    if calibration is not None and calibration.free.moves_leds:
-        sighted = calibration.na_led_xy().detach().repeat(groups, 1, 1)
+    seen_now = None
+    if calibration is not None:
+        seen_now = _seen(calibration.instrument()).repeat(groups, 1, 1)
     return SplineState(
         made.to(model.device),
         torch.ones(model.led_count, device=model.device),
         torch.optim.Adam(learned, lr=1e-3, betas=(0.9, 0.999)) if learned else None,
         calibration,
-        sighted,
+        seen_now,
     )
 
 
@@ -172,7 +173,7 @@ def solve(
         group = frames.group(plan.leds[step], step % frames.groups)
         done = step / len(plan)
         wrong_k, misfit = _wrong(state, frames, group, z_um, done)
-        if state.optimiser is not None:
+        if state.optimiser is not None and group.teaches(step // frames.groups):
             _learn(state.optimiser, done, rate / order.step)
         _descend(state.field, z_um, rate, wrong_k.mul_(group.share_k))
         state.step = step + 1
@@ -186,6 +187,12 @@ def solve(
             saved = time.perf_counter()
 
 
+def _seen(instrument: Instrument) -> Tensor:
+    """Directions and Zernike coefficients [led, 2 + mode] of an instrument."""
+    na, zernike = instrument.na_led_xy.detach(), instrument.zernike_rad.detach()
+    return torch.cat([na, zernike.expand(len(na), -1)], dim=1)
+
+
 @dataclass(eq=False)
 class _Batch:
     """LEDs that are worked on together.
@@ -193,11 +200,13 @@ class _Batch:
     Parameters
     ----------
     leds : Tensor [led]
+    window_led_yx : Tensor [led, 2]
+        Where the light of each was when it was last taken into account.
     index_led_k : Tensor [led, sample]
         Which of the field's frequencies each brings into the pupil.
     sight : Sight, optional
-        Where their light crosses the pupil, as last taken into account; of no use where nothing is
-        learned.
+        What their light meets in the pupil, as last taken into account; of no use, and not kept,
+        where nothing is learned.
     aperture : Aperture
         The pupil as they see it, before anything is learned.
     measured_led_y_x : Tensor [led, y, x]
@@ -208,6 +217,7 @@ class _Batch:
     """
 
     leds: Tensor
+    window_led_yx: Tensor
     index_led_k: Tensor
     sight: Sight | None
     aperture: Aperture
@@ -225,6 +235,14 @@ class _Group:
     share_k: Tensor
     led_count: int
 
+    def teaches(self, visit: int) -> list[_Batch]:
+        """The batches that teach about the instrument at this visit."""
+        return [
+            batch
+            for place, batch in enumerate(self.batches)
+            if (place + visit) % TAUGHT_ONE_IN == 0
+        ]
+
 
 class _Frames:
     """What does not change from step to step: everything that a group of LEDs needs."""
@@ -237,13 +255,14 @@ class _Frames:
         amplitude_led_y_x: Tensor,
         order: PassOrder,
     ) -> None:
-        self.model = model
+        # windows follow LEDs that move, as far as the field has frequencies for them
+        self.model, self._reached = model.narrowed(), model
         self.weight_y_x = trust(model.shape_y_x, order.edge_px).to(model.device)
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
         self._instrument = instrument
-        self._learns = state.calibration is not None
-        self._sighted = state.sighted_na_group_led_xy
+        self._free = Free() if state.calibration is None else state.calibration.free
+        self._seen_group_led = state.seen_group_led
         self._amplitude_led_y_x = amplitude_led_y_x
         self._floor = order.floor
         self._is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
@@ -259,7 +278,7 @@ class _Frames:
         self._sample_at = samples.new_zeros(math.prod(model.field_shape_y_x))
         self._sample_at[samples] = torch.arange(len(samples), device=model.device)
         self._sample_count = len(samples)
-        self._frame_index = model.frame_index()
+        self._frame_index = self.model.frame_index()
         self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
         self._places = self._frame_index[None]
 
@@ -269,6 +288,22 @@ class _Frames:
             leds_there = torch.from_numpy(leds).to(self.model.device)
             self._groups[number] = self._prepared(leds_there, number)
         return self._groups[number]
+
+    def look(self, batch: _Batch, instrument: Instrument) -> Sight:
+        """What the light of a batch meets in the pupil now, differentiable in the instrument."""
+        sight = batch.sight
+        if sight is None or self._free.moves_leds:
+            window = self._reached.windows_following(instrument.na_led_xy.detach())
+            sighting = self.model.at_windows(window)
+            moved = (window[batch.leds] != batch.window_led_yx).any(dim=1)
+            if moved.any():
+                batch.window_led_yx = window[batch.leds]
+                batch.index_led_k[moved] = self._sample_at[sighting.field_index(batch.leds[moved])]
+            sight = sighting.sight(instrument.na_led_xy, batch.leds)
+        if batch.sight is None or self._free.pupil is not None or self._free.moves_leds:
+            sight = self.model.aberrated(sight, instrument.zernike_rad)
+        batch.sight = sight.detached()
+        return sight
 
     def light(self, pupil_led_k: Tensor) -> Tensor:
         """Complex field [led, y, x] on the camera of light [led, sample] in the pupil."""
@@ -289,19 +324,22 @@ class _Frames:
         all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
         count = math.ceil(len(all_leds) / self._at_once)
         for leds in all_leds.tensor_split(count):
-            index = self._sample_at[model.field_index(leds)]
-            sight = None
-            if self._learns:
-                now = self._sighted[number] if self._sighted is not None else nominal.na_led_xy
-                sight = model.sight(now, leds)
-            aperture = model.aperture(nominal, leds)
+            index = self._sample_at[self.model.field_index(leds)]
+            aperture = self.model.aperture(nominal, leds)
             cover.index_add_(
                 0, index.flatten(), aperture.transmission_led_k.abs().square().flatten()
             )
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
             rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
-            batches.append(_Batch(leds, index, sight, aperture, measured, rim_count, rim_power))
+            window = self.model.window_led_yx[leds]
+            batch = _Batch(leds, window, index, None, aperture, measured, rim_count, rim_power)
+            if self._seen_group_led is not None:
+                seen = self._seen_group_led[number]
+                # LEDs of a batch have seen the same pupil
+                was = replace(nominal, na_led_xy=seen[:, :2], zernike_rad=seen[int(leds[0]), 2:])
+                self.look(batch, was)
+            batches.append(batch)
         most = len(batches[0].leds)
         if most > len(self._grid):
             self._grid = self._grid.new_zeros(most, self.pixels)
@@ -327,20 +365,23 @@ def _wrong(
     wrong = torch.zeros_like(samples)
     error = torch.zeros((), device=samples.device)
     one, dark = torch.tensor([1.0, DARK], device=samples.device)
-    if state.optimiser is not None:
-        state.optimiser.zero_grad(set_to_none=True)
-    visit = state.step // frames.groups
-    for place, batch in enumerate(group.batches):
-        teaches = calibration is not None and (place + visit) % TAUGHT_ONE_IN == 0
+    teachers: list[_Batch] = []
+    instrument = None
+    pulls: list[tuple[Tensor, Tensor]] = []
+    if calibration is not None:
+        teachers = group.teaches(state.step // frames.groups)
+        with torch.set_grad_enabled(bool(teachers)):
+            instrument = calibration.instrument()
+    for batch in group.batches:
+        teaches = batch in teachers
         with torch.set_grad_enabled(teaches):
             aperture = batch.aperture
-            if calibration is not None:
-                instrument, sight = calibration.instrument(), batch.sight
-                if teaches and state.sighted_na_group_led_xy is not None:
-                    sight = frames.model.sight(instrument.na_led_xy, batch.leds)
-                    batch.sight = sight.detached()
-                    now = instrument.na_led_xy.detach()[batch.leds]
-                    state.sighted_na_group_led_xy[group.number, batch.leds] = now
+            if instrument is not None:
+                sight = batch.sight
+                if teaches:
+                    assert state.seen_group_led is not None
+                    sight = frames.look(batch, instrument)
+                    state.seen_group_led[group.number, batch.leds] = _seen(instrument)[batch.leds]
                 aperture = frames.model.aperture(instrument, batch.leds, sight)
             phase = aperture.phase_at(z)[0]
         background = aperture.background_led
@@ -372,19 +413,23 @@ def _wrong(
             # a change of the transfer's logarithm, d log t + i d phase, changes the loss by the
             # real part of pull* times it; what has no transmission has no light to change
             pull = back * seen.mul_(transfer).conj()
-            some = torch.where(transmission == 0, 1, transmission)
-            of_transmission = (pull / some.conj()) if some.is_complex() else pull.real / some
-            pulls = [(phase, pull.imag), (aperture.transmission_led_k, of_transmission)]
+            pulls.append((phase, pull.imag))
+            if aperture.transmission_led_k.requires_grad:
+                some = torch.where(transmission == 0, 1, transmission)
+                of_transmission = (pull / some.conj()) if some.is_complex() else pull.real / some
+                pulls.append((aperture.transmission_led_k, of_transmission))
             if background is not None:
                 pulls.append((background, change.sum(dim=(1, 2)) / (2 * frames.pixels)))
             if calibration.has_penalty:
                 with torch.enable_grad():
                     pulls.append((missed * calibration.penalty(), one))
-            pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
-            if pulls:
-                values, of_values = zip(*pulls, strict=True)
-                torch.autograd.backward(values, of_values)
         wrong.scatter_add_(0, batch.index_led_k.view(-1), back.mul_(transfer.conj()).view(-1))
+    pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
+    if pulls:
+        assert state.optimiser is not None
+        state.optimiser.zero_grad(set_to_none=True)
+        values, of_values = zip(*pulls, strict=True)
+        torch.autograd.backward(values, of_values)
     return wrong, float(error) / group.led_count
 
 
