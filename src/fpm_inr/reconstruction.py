@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -58,6 +58,7 @@ def reconstruct(
     device: str = "auto",
     seed: int = 0,
     listen: Listener = ignore,
+    listen_calibration: Callable[[int, int, float], None] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     calibration: str | Path | Instrument | None = None,
@@ -93,6 +94,8 @@ def reconstruct(
         On a CPU, equal seeds give equal results. The conventional engine draws no numbers.
     listen : callable
         Receives a `StepReport` after every step.
+    listen_calibration : callable, optional
+        Told step, steps and residual of a plane that is calibrated first.
     checkpoint : str or Path, optional
         File that is written every minute and on interruption, and removed at the end.
     resume : bool
@@ -101,7 +104,8 @@ def reconstruct(
         A calibration.json, or an instrument, to use instead of the acquisition's nominal one.
     calibrate : str, mapping or Free, optional
         inr: what to learn of the instrument together with the field ("gains,pupil,pose"); see
-        docs/calibration.md. Default: what the recipe says. Where the solve diverges, moves an LED
+        docs/calibration.md. Default: what the recipe says. Where LEDs are to move and there is no
+        `calibration`, a plane is calibrated first. Where the solve diverges, moves an LED
         beyond four Fourier samples, or finds an instrument that explains the frames no better, it
         is made again without, and ``record["calibration_refused"]`` says why; else
         ``record["calibration_residual"]`` has the residuals of two short solves, with the
@@ -120,6 +124,7 @@ def reconstruct(
 
     from fpm_inr.calibration.joint import joint_start
     from fpm_inr.calibration.parameters import Free
+    from fpm_inr.forward import nominal_instrument
     from fpm_inr.solving import conventional_task, inr_task, plane_heights_um
 
     check_options(
@@ -152,7 +157,13 @@ def reconstruct(
         recipe_used = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         calibrate = recipe_used.calibrate if calibrate is None else calibrate
     begin = joint_start(
-        acquisition, calibration=calibration, calibrate=calibrate, height_is_free=low < high
+        acquisition,
+        calibration=calibration,
+        calibrate=calibrate,
+        z_range_um=(low, high),
+        seed=seed,
+        device=on,
+        listen=listen_calibration,
     )
     model = begin.compile(acquisition, upsampling).to(on)
     if engine == "conventional":
@@ -223,10 +234,9 @@ def reconstruct(
     if begin.calibration is not None and status == "done" and not refused:
         keys = {"z_range_um": (low, high), "upsample": upsampling, "device": device, "seed": seed}
         found = task.instrument().to("cpu", torch.float64)
+        stated = nominal_instrument(acquisition) if calibration is None else begin.instrument
         try:
-            residuals = [
-                _short_solve_residual(acquisition, one, **keys) for one in (begin.instrument, found)
-            ]
+            residuals = [_short_solve_residual(acquisition, one, **keys) for one in (stated, found)]
         except KeyboardInterrupt:
             residuals = []  # not compared; the solve itself is done
         if residuals and not residuals[1] < residuals[0]:
@@ -268,6 +278,7 @@ def reconstruct(
             "settings": settings,
             "version": __version__,
             "torch": torch.__version__,
+            **begin.record,
             **({"calibration_residual": residuals} if residuals else {}),
         },
         [asdict(row) for row in state.history],

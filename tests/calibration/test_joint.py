@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from fpm_inr import reconstruction
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
+from fpm_inr.calibration.joint import joint_start
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
+from fpm_inr.calibration.pose import posed
 from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
@@ -161,6 +164,46 @@ def test_nothing_moves_at_the_start() -> None:
     torch.testing.assert_close(found.gain_led, nominal.gain_led)
     assert not found.zernike_rad.any()
     assert float(found.defocus_um.detach()) == 0  # type: ignore[union-attr]
+
+
+def test_leds_that_are_samples_off_are_found_with_the_field() -> None:
+    true = acquisition()
+    na_xy, sample_na = true.illumination.na_led_xy, 0.53 / (32 * 1.6)
+    move = torch.tensor([0.0, 0.0, 0.9, -0.9, 0.0, 0.0], dtype=torch.float64)
+    stated_xy = posed(torch.tensor(na_xy), move, sample_na).numpy()
+    stated = replace(true, illumination=Illumination(stated_xy))
+    solved = reconstruct(stated, steps=40, calibrate="gains,pupil,pose")
+    before, after = solved.record["calibration_of_a_plane"]["residual"]
+    assert after < 0.5 * before
+    assert "calibration_refused" not in solved.record
+
+    def error(leds: np.ndarray) -> float:
+        return float(np.sqrt(np.square(leds - na_xy).mean()))
+
+    assert error(solved.instrument.na_led_xy.detach().numpy()) < 0.3 * error(stated_xy)
+
+
+def test_leds_whose_places_are_given_are_not_sought_on_a_plane_first() -> None:
+    data = acquisition()
+    for given in (
+        {"calibrate": {"pose": {"init": [0.0] * 6}}},
+        {"calibrate": {"pose": {"learning_rate": 0.0}}},
+        {"calibrate": "gains,pupil"},
+        {"calibrate": "pose", "calibration": nominal_instrument(data)},
+    ):
+        solved = reconstruct(data, steps=4, **given)  # type: ignore[arg-type]
+        assert "calibration_of_a_plane" not in solved.record
+
+
+def test_a_pose_that_goes_on_from_a_plane_takes_small_steps_unless_told_otherwise() -> None:
+    data = acquisition()
+    keys = {"calibration": nominal_instrument(data), "z_range_um": (0.0, 0.0)}
+    for given, rate, start in ((True, 0.02, 0.1), ({"learning_rate": 0.3}, 0.3, 0.1)):
+        calibration = joint_start(data, calibrate={"pose": given}, **keys).calibration  # type: ignore[arg-type]
+        assert calibration is not None
+        assert calibration.free.pose is not None
+        assert calibration.free.pose.learning_rate == rate
+        assert calibration.free.pose.start == start
 
 
 def test_a_parameter_learns_only_between_its_start_and_stop() -> None:

@@ -183,6 +183,7 @@ def command(
             device=settings.device,
             seed=settings.seed,
             listen=progress,
+            listen_calibration=progress.calibrating,
             checkpoint=output / "checkpoint.safetensors",
             resume=resume,
             calibration=settings.calibration,
@@ -209,6 +210,14 @@ def command(
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    if "calibration_of_a_plane" in solution.record:
+        plane = solution.record["calibration_of_a_plane"]
+        before, after = plane["residual"]
+        console.print(
+            f"A plane at z = {plane['z_um']:.1f} um, calibrated first: data residual "
+            f"{before:.4f} as stated, {after:.4f} as found"
+            + (f"; refused, {plane['refused']}." if plane["refused"] else ".")
+        )
     if "calibration_residual" in solution.record:
         before, after = solution.record["calibration_residual"]
         console.print(
@@ -289,4 +298,11 @@ class _Progress:
             total=report.total,
             loss=report.loss,
             psnr=report.psnr_db,
+            description="Solving",
+        )
+
+    def calibrating(self, step: int, total: int, residual: float) -> None:
+        """Show the calibration of a plane that comes first."""
+        self._bar.update(
+            self._task, completed=step, total=total, loss=residual, description="Finding the LEDs"
         )
