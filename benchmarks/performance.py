@@ -1,8 +1,9 @@
 """Where the time, memory and bytes go, on this machine: the figures of docs/performance.md.
 
-    python benchmarks/performance.py [step] [render] [memory] [command]
+    python benchmarks/performance.py [step] [joint] [render] [memory] [command]
 
 step      one pass over the LEDs against the bare Fourier transforms in it, 128 to 512 pixels
+joint     what learning about the instrument adds to a step, 128 and 256 pixels
 render    161 slices of 2048 x 2048: rendering, writing, all-in-focus
 memory    peak memory of solving 1024 x 1024 x 68, for 20 and 80 um of z (a few steps)
 command   256 x 256 x 68 from command to files, start-up included
@@ -30,6 +31,7 @@ import torch
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.allocator import keep_freed_memory
+from fpm_inr.calibration.joint import joint_start
 from fpm_inr.engines import spline
 from fpm_inr.engines.plan import make_plan
 from fpm_inr.engines.progress import StepReport
@@ -39,6 +41,7 @@ from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.simulate import preset
 
 Z_RANGE_UM = (-12.0, 12.0)
+JOINT = ("gains", "gains,pupil", "gains,pupil,pose", "gains,pupil,pose,shifts,background")
 
 
 def rig() -> tuple[Optics, Illumination]:
@@ -62,6 +65,50 @@ def step() -> None:
             f"  {side}: {1e3 * ours:.1f} ms, bare {1e3 * floor:.1f} ms, ratio {ratio:.2f} "
             f"({to_frames:.2f} to the frames' transforms alone)"
         )
+
+
+def joint() -> None:
+    keep_freed_memory()
+    for side in (128, 256):
+        acquisition = acquisition_of(side)
+        plain, rows = [], {names: [] for names in JOINT}
+        # by turns, so that all meet the machine in the same mood
+        for _ in range(9):
+            plain.append(joint_seconds(acquisition, None))
+            for names, seconds in rows.items():
+                seconds.append(joint_seconds(acquisition, names))
+        for names, seconds in rows.items():
+            ratio = statistics.median(one / two for one, two in zip(seconds, plain, strict=True))
+            print(f"  {side}: {names}: {ratio:.2f} times a plain step")
+
+
+def joint_seconds(acquisition: Acquisition, names: str | None) -> float:
+    """Seconds of twelve passes, the first visit of every group left out."""
+    nominal = nominal_instrument(acquisition)
+    begin = joint_start(acquisition, calibration=nominal, calibrate=names, z_range_um=Z_RANGE_UM)
+    order = load_recipe("default").order
+    plan = make_plan(
+        order,
+        na_led=acquisition.illumination.na_led,
+        na_objective=acquisition.optics.na,
+        z_range_um=Z_RANGE_UM,
+        seed=0,
+        steps=13 * order.groups,
+    )
+    model = begin.compile(acquisition, 2)
+    state = spline.start(model, Z_RANGE_UM, 13, begin.calibration, groups=order.groups)
+    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x)
+    times: list[float] = []
+    spline.solve(
+        state,
+        model,
+        begin.instrument.to("cpu"),
+        amplitude,
+        plan,
+        order,
+        listen=lambda _: times.append(time.perf_counter()),
+    )
+    return times[-1] - times[order.groups - 1]
 
 
 def step_cost(side: int) -> tuple[float, float, float, float]:
@@ -222,6 +269,7 @@ def command() -> None:
 
 PARTS: dict[str, Callable[[], None]] = {
     "step": step,
+    "joint": joint,
     "render": render,
     "memory": memory,
     "command": command,
