@@ -261,6 +261,7 @@ class _Frames:
         self.pixels = math.prod(model.shape_y_x)
         self.peak = float(amplitude_led_y_x.max())
         self._instrument = instrument
+        self.instrument: Instrument | None = None  # as learned, until it changes
         self._free = Free() if state.calibration is None else state.calibration.free
         self._seen_group_led = state.seen_group_led
         self._amplitude_led_y_x = amplitude_led_y_x
@@ -370,8 +371,13 @@ def _wrong(
     pulls: list[tuple[Tensor, Tensor]] = []
     if calibration is not None:
         teachers = group.teaches(state.step // frames.groups)
-        with torch.set_grad_enabled(bool(teachers)):
-            instrument = calibration.instrument()
+        if teachers or frames.instrument is None:
+            with torch.set_grad_enabled(bool(teachers)):
+                instrument = calibration.instrument()
+            # what teaches changes it
+            frames.instrument = None if teachers else instrument
+        else:
+            instrument = frames.instrument
     for batch in group.batches:
         teaches = batch in teachers
         with torch.set_grad_enabled(teaches):
