@@ -64,6 +64,15 @@ class Instrument:
         moved = {one.name: move(getattr(self, one.name)) for one in fields(self)}
         return Instrument(**moved)  # type: ignore[arg-type]
 
+    def select(self, leds: Tensor) -> Instrument:
+        """Keep the LEDs of these indices, in this order."""
+        return replace(
+            self,
+            na_led_xy=self.na_led_xy[leds],
+            gain_led=self.gain_led[leds],
+            background_led=None if self.background_led is None else self.background_led[leds],
+        )
+
 
 def nominal_instrument(acquisition: Acquisition) -> Instrument:
     """Return the instrument as the acquisition states it: no gain errors, no aberration."""

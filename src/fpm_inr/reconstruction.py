@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -236,7 +236,7 @@ def reconstruct(
         found = task.instrument().to("cpu", torch.float64)
         stated = nominal_instrument(acquisition) if calibration is None else begin.instrument
         try:
-            residuals = [_short_solve_residual(acquisition, one, **keys) for one in (stated, found)]
+            residuals = _short_solve_residuals(acquisition, stated, found, **keys)
         except KeyboardInterrupt:
             residuals = []  # not compared; the solve itself is done
         if residuals and not residuals[1] < residuals[0]:
@@ -285,6 +285,27 @@ def reconstruct(
     )
 
 
+def _short_solve_residuals(
+    acquisition: Acquisition, stated: Instrument, found: Instrument, **keys: Any
+) -> list[float]:
+    """Residual of a short solve with each instrument, over the LEDs that both can describe."""
+    import torch
+
+    from fpm_inr.calibration.joint import straddling
+
+    kept = np.flatnonzero(~straddling(acquisition, found))
+    frames = acquisition.select(kept)
+    # a background is in units of the bright-field mean
+    unit = (acquisition.amplitude_scale / frames.amplitude_scale) ** 2
+    residuals = []
+    for one in (stated, found):
+        chosen = one.select(torch.from_numpy(kept))
+        if chosen.background_led is not None:
+            chosen = replace(chosen, background_led=chosen.background_led * unit)
+        residuals.append(_short_solve_residual(frames, chosen, **keys))
+    return residuals
+
+
 def _short_solve_residual(acquisition: Acquisition, instrument: Instrument, **keys: Any) -> float:
     """How far a short solve with this instrument, kept fixed, ends from the frames.
 
@@ -321,15 +342,18 @@ def data_residual(
     Returns
     -------
     list of float
-        sum (predicted - measured amplitude)^2 / sum measured amplitude^2, over LEDs and pixels.
+        sum (predicted - measured amplitude)^2 / sum measured amplitude^2, over pixels and the LEDs
+        that were used.
     """
     import torch
 
     from fpm_inr.forward import compile_forward, residual_by_led
 
     on = pick_device(device)
-    model = compile_forward(acquisition, solution.upsampling, instrument=solution.instrument).to(on)
-    aperture = model.aperture(solution.instrument.to(on))
+    acquisition = acquisition.select(solution.leds_used)
+    instrument = solution.instrument.select(torch.from_numpy(solution.leds_used))
+    model = compile_forward(acquisition, solution.upsampling, instrument=instrument).to(on)
+    aperture = model.aperture(instrument.to(on))
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale).to(on)
     residuals = []
     for stack in solution.slices(np.asarray(z_um)):

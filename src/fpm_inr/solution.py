@@ -109,6 +109,12 @@ class Solution:
     history: Sequence[dict[str, float]] = ()
 
     @property
+    def leds_used(self) -> NDArray[np.intp]:
+        """Indices of the LEDs that were used: of the instrument's, all that were not left out."""
+        every = np.arange(len(self.instrument.gain_led))
+        return np.setdiff1d(every, self.record.get("leds_left_out", []))
+
+    @property
     def z_range_um(self) -> tuple[float, float]:
         """Solved range of z."""
         return self.field.z_range_um

@@ -115,6 +115,7 @@ def inr_task(
         seed=seed,
         steps=steps,
         planes=sizes.get("planes", 1),
+        left_out_led=begin.left_out_led,
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
     instrument = begin.instrument.to(model.device)
@@ -187,7 +188,9 @@ def conventional_task(
     state = conventional.start(model, torch.from_numpy(z_um), chosen)
     instrument = begin.instrument.to(model.device)
 
-    solve = _solving(conventional.solve, state, model, instrument, chosen)
+    used = np.flatnonzero(~begin.left_out_led).tolist()
+
+    solve = _solving(conventional.solve, state, model, instrument, chosen, used)
 
     def field() -> PixelField:
         solved = state.solved()

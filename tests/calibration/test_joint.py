@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from fpm_inr import reconstruction
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
-from fpm_inr.calibration.joint import joint_start
+from fpm_inr.calibration.joint import joint_start, straddling
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.calibration.pose import posed
 from fpm_inr.engines.progress import StepReport
@@ -23,6 +24,7 @@ from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
 from fpm_inr.optics import zernike
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import load_solution
+from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
 EVERYTHING = "gains,pupil,pose,shifts,background"
@@ -299,3 +301,48 @@ def test_an_instrument_that_explains_nothing_better_is_refused(
     assert "did not fall" in kept.record["calibration_refused"]
     plain = reconstruct(acquisition(), steps=6)
     assert torch.equal(kept.instrument.gain_led, plain.instrument.gain_led)
+
+
+@pytest.mark.parametrize("engine", ["inr", "conventional"])
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_an_led_that_was_moved_to_just_outside_the_pupil_has_no_say(
+    engine: Any, recipe: str
+) -> None:
+    data = tiny_acquisition()
+    corner = 0  # a dark-field LED, which does not set the scale of the frames
+    assert not data.is_bright_field[corner]
+    instrument = nominal_instrument(data)
+    assert not straddling(data, instrument).any()
+    instrument.na_led_xy[corner] *= 0.95
+    assert np.flatnonzero(straddling(data, instrument)).tolist() == [corner]
+    frames = data.frames_led_y_x.copy()
+    frames[corner] *= 1.5
+    keys = {"engine": engine, "recipe": recipe, "calibration": instrument}
+    keys |= {"steps": 60} if engine == "inr" else {"passes": 3}
+    solutions = [reconstruct(one, **keys) for one in (data, replace(data, frames_led_y_x=frames))]
+    first, second = (one.render(0.0).field_z_y_x for one in solutions)
+    np.testing.assert_array_equal(first, second)
+    assert solutions[0].record["leds_left_out"] == [corner]
+    assert solutions[0].leds_used.tolist() == list(range(1, 25))
+    residuals = [
+        data_residual(one, solution, [0.0])[0]
+        for one, solution in zip(
+            (data, replace(data, frames_led_y_x=frames)), solutions, strict=True
+        )
+    ]
+    assert residuals[0] == residuals[1]
+
+
+def test_leds_are_left_out_only_near_the_edge_and_never_all_of_them() -> None:
+    data = tiny_acquisition()
+    instrument = nominal_instrument(data)
+    na_led = instrument.na_led_xy.norm(dim=1, keepdim=True)
+    outside = {0.8: 0, 1.01: 24, 1.3: 24, 1.5: 0}
+    for factor, count in outside.items():
+        # all but the one on the axis go to this share of the NA
+        ring = instrument.na_led_xy / na_led.clamp_min(1e-9) * factor * data.optics.na
+        assert straddling(data, replace(instrument, na_led_xy=ring)).sum() == count
+    without_axis = np.delete(np.arange(25), 12)
+    ring = ring * 1.01 / 1.5
+    found = replace(instrument, na_led_xy=ring).select(torch.from_numpy(without_axis))
+    assert not straddling(data.select(without_axis), found).any()

@@ -162,3 +162,12 @@ def test_unknown_or_unreadable_recipe(tmp_path: Path) -> None:
     path.write_text("order: [")
     with pytest.raises(SettingsError, match="YAML"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_leds_that_are_left_out_are_not_visited_and_all_others_are(recipe: str) -> None:
+    left_out = np.array([False, True, False, False, True])
+    for z_range_um in ((-20.0, 20.0), (0.0, 0.0)):
+        order = load_recipe(recipe).order_for(z_range_um[0] == z_range_um[1])
+        made = plan(order, left_out_led=left_out, z_range_um=z_range_um, planes=3)
+        assert set(np.unique(made.leds)) == {0, 2, 3}

@@ -57,7 +57,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
     assert torch.equal(place[:, flat].int(), state.field.sample_yx)
     with torch.no_grad():
         state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
-    frames = spline._Frames(state, model, instrument, measured, order)
+    frames = spline._Frames(state, model, instrument, measured, order, 1)
     group = frames.group(np.arange(25), 0)
     assert any(batch.rim_count for batch in group.batches)
     wrong, misfit = spline._wrong(state, frames, group, 3.0, 0.0)
@@ -96,7 +96,7 @@ def test_gradient_of_the_instrument_is_that_of_the_loss(
     with torch.no_grad():
         flat = state.field.flat_index()
         state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
-    frames = spline._Frames(state, model, instrument, measured, order)
+    frames = spline._Frames(state, model, instrument, measured, order, order.groups)
     # gains, which the visit moves, are those of before it
     light = model.amplitude(
         state.field.spectrum_y_x(3.0)[None].detach(),

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.autofocus import autofocus
@@ -31,6 +33,10 @@ REFINED_POSE = {"learning_rate": 0.02, "start": 0.1}
 MARGIN_SAMPLES = 4.0
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
 MOST_WAVES = 2.0
+# how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
+# or share of the NA, whichever is more
+STRADDLING_SAMPLES = 2.0
+STRADDLING_SHARE = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +52,15 @@ class JointStart:
         Plain JSON values that tell this start from others.
     record : dict
         How the start was found, where a plane was calibrated first.
+    left_out_led : array [led]
+        Which LEDs are not used: see `straddling`.
     """
 
     instrument: Instrument
     calibration: Calibration | None
     settings: dict[str, Any]
-    record: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any]
+    left_out_led: NDArray[np.bool_]
 
     def compile(self, acquisition: Acquisition, upsampling: int) -> ForwardModel:
         """Return the forward model around these LEDs, with room for them to move."""
@@ -155,7 +164,27 @@ def joint_start(
             acquisition.shape_y_x,
             height_is_free=z_range_um[0] < z_range_um[1],
         )
-    return JointStart(instrument, learned, settings, record)
+    left_out = straddling(acquisition, instrument)
+    if left_out.any():
+        record["leds_left_out"] = np.flatnonzero(left_out).tolist()
+    return JointStart(instrument, learned, settings, record, left_out)
+
+
+def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
+    """Which LEDs [led] a calibration has moved to just outside the pupil.
+
+    Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
+    bright-field and a dark-field image, which no coherent model describes. What its frame says
+    beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
+    pupil would be left.
+    """
+    optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
+    side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
+    edge_na = max(STRADDLING_SAMPLES * optics.wavelength_um / side_um, STRADDLING_SHARE * optics.na)
+    outside_na = np.hypot(*found.T) - optics.na
+    moved = np.any(found != acquisition.illumination.na_led_xy, axis=1)
+    straddles = moved & (outside_na > 0) & (outside_na < edge_na)
+    return np.asarray(straddles & bool((outside_na <= 0).any()))
 
 
 def _seeks_leds(free: Free) -> bool:

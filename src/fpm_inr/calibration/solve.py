@@ -18,7 +18,6 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.forward import (
-    ForwardModel,
     Instrument,
     compile_forward,
     nominal_instrument,
@@ -143,7 +142,7 @@ def fit_plane(
         leds = torch.from_numpy(batch).to(device)
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
-            model = _recentred(model, acquisition, calibration, margin)
+            model = model.at_windows(model.windows(calibration.na_led_xy().detach()))
         weight: Tensor = trust
         if fixed is not None:
             aperture = fixed.select(leds)
@@ -176,7 +175,7 @@ def fit_plane(
     with torch.no_grad():
         instrument = calibration.instrument()
         if free.moves_leds:
-            model = _recentred(model, acquisition, calibration, margin)
+            model = model.at_windows(model.windows(instrument.na_led_xy))
         error, power = residual_by_led(model, model.aperture(instrument), measured_all, image, z_um)
     return PlaneFit(
         image.cpu(),
@@ -240,15 +239,3 @@ def _batches(
         batches.append(np.array(waiting[:batch], dtype=np.intp))
         waiting = waiting[batch:]
     return batches
-
-
-def _recentred(
-    model: ForwardModel, acquisition: Acquisition, calibration: Calibration, margin: float
-) -> ForwardModel:
-    """The model with its windows where the LEDs are believed to be now."""
-    return compile_forward(
-        acquisition,
-        model.upsampling,
-        margin_samples=margin,
-        instrument=calibration.instrument(),
-    ).to(model.device)

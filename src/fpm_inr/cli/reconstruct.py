@@ -210,6 +210,11 @@ def command(
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    if "leds_left_out" in solution.record:
+        numbers = ", ".join(map(str, solution.record["leds_left_out"]))
+        console.print(
+            f"Left out, as they straddle the edge of the pupil: LEDs {numbers} (counted from 0)."
+        )
     if "calibration_of_a_plane" in solution.record:
         plane = solution.record["calibration_of_a_plane"]
         before, after = plane["residual"]

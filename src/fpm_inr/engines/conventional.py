@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -147,6 +147,7 @@ def solve(
     instrument: Instrument,
     amplitude_led_y_x: Tensor,
     recipe: ConventionalRecipe,
+    leds: Sequence[int] | None = None,
     *,
     listen: Listener = ignore,
     checkpoint: Callable[[ConventionalState], None] | None = None,
@@ -162,12 +163,14 @@ def solve(
     amplitude_led_y_x : Tensor [led, y, x]
         Measured amplitudes, bright-field mean 1.
     recipe : ConventionalRecipe
+    leds : sequence of int, optional
+        Those that are visited. Default: all.
     listen : Listener
         Called after every pass; see `inr.solve`.
     checkpoint : callable, optional
         Called with the state every `checkpoint_seconds`.
     """
-    visits = Visits(model, instrument, amplitude_led_y_x, recipe)
+    visits = Visits(model, instrument, amplitude_led_y_x, recipe, leds)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.batch < state.batches:

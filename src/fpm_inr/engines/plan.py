@@ -6,7 +6,7 @@ The whole plan is drawn beforehand from the seed, so that a resumed run takes th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ def make_plan(
     seed: int,
     steps: int | None = None,
     planes: int = 1,
+    left_out_led: NDArray[np.bool_] | None = None,
 ) -> Plan:
     """Draw a plan.
 
@@ -83,7 +84,21 @@ def make_plan(
         epochs are cut.
     planes : int
         Planes of a spline field, which passes are counted by.
+    left_out_led : array [led], optional
+        Which LEDs are not visited.
     """
+    if left_out_led is not None and left_out_led.any():
+        used = np.flatnonzero(~left_out_led)
+        plan = make_plan(
+            order,
+            na_led=na_led[used],
+            na_objective=na_objective,
+            z_range_um=z_range_um,
+            seed=seed,
+            steps=steps,
+            planes=planes,
+        )
+        return replace(plan, leds=used[plan.leds])
     random = np.random.default_rng(seed)
     if isinstance(order, SweepOrder):
         return _sweep(order, len(na_led), z_range_um, random, steps or order.steps)

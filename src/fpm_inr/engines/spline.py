@@ -165,7 +165,8 @@ def solve(
     listen, checkpoint, checkpoint_seconds
         As `inr.solve`.
     """
-    frames = _Frames(state, model, instrument, amplitude_led_y_x, order)
+    groups = min(order.groups, len(np.unique(plan.leds)))
+    frames = _Frames(state, model, instrument, amplitude_led_y_x, order, groups)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.step < len(plan):
@@ -254,6 +255,7 @@ class _Frames:
         instrument: Instrument,
         amplitude_led_y_x: Tensor,
         order: PassOrder,
+        groups: int,
     ) -> None:
         # windows follow LEDs that move, as far as the field has frequencies for them
         self.model, self._reached = model.narrowed(), model
@@ -270,7 +272,7 @@ class _Frames:
         if state.calibration is not None and state.calibration.free.gains is not None:
             # they are learned: one freedom is enough
             self._is_rim[:] = False
-        self.groups = min(order.groups, model.led_count)
+        self.groups = groups
         self._groups: dict[int, _Group] = {}
         on_gpu = model.device.type != "cpu"
         self._at_once = model.led_count if on_gpu else max(1, SAMPLES_AT_ONCE // self.pixels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ class Visits:
         instrument: Instrument,
         amplitude_led_y_x: Tensor,
         recipe: ConventionalRecipe,
+        leds: Sequence[int] | None = None,
     ) -> None:
         self.model = model
         self.aperture = model.aperture(instrument)
@@ -41,11 +44,12 @@ class Visits:
         na_led = instrument.na_led_xy.norm(dim=1)
         self.is_rim = at_the_rim(model, instrument, recipe.rim_width).tolist()
         lit = amplitude_led_y_x.amax(dim=(1, 2)) > 0
+        used = range(model.led_count) if leds is None else set(leds)
         # the pattern of a frame without light says nothing
         self.order = [
             led
             for led in na_led.argsort(stable=True).tolist()
-            if bool(lit[led]) or not self.is_rim[led]
+            if led in used and (bool(lit[led]) or not self.is_rim[led])
         ]
         self.index = model.field_index(torch.arange(model.led_count, device=model.device))
         self.frame_index = model.frame_index()

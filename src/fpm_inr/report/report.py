@@ -128,11 +128,15 @@ def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -
 
     residual_z = run["data_residual"]
     best_um = run["z_um"][int(np.argmin(residual_z))]
-    model = compile_forward(acquisition, solution.upsampling, instrument=solution.instrument)
-    aperture = model.aperture(solution.instrument.to("cpu"))
+    used = solution.leds_used
+    acquisition = acquisition.select(used)
+    instrument = solution.instrument.select(torch.from_numpy(used))
+    model = compile_forward(acquisition, solution.upsampling, instrument=instrument)
+    aperture = model.aperture(instrument.to("cpu"))
     amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale)
     image = torch.from_numpy(solution.render(best_um).field_z_y_x[0])
     error, power = residual_by_led(model, aperture, amplitude, image, best_um)
+    left_out = solution.record.get("leds_left_out", [])
     residual_led = (error / power.clamp_min(1e-30)).numpy().astype(np.float64)
     worst = int(residual_led.argmax())
     picture = Picture(
@@ -146,7 +150,11 @@ def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -
             ("lowest", f"{min(residual_z):.4f} at z = {best_um:.2f} µm"),
             ("highest", f"{max(residual_z):.4f}"),
             ("median LED", f"{np.median(residual_led):.4f}"),
-            ("worst LED", f"{residual_led[worst]:.4f}, number {worst}"),
+            ("worst LED", f"{residual_led[worst]:.4f}, number {used[worst]}"),
+            *(
+                [("left out", f"{', '.join(map(str, left_out))}, at the pupil's edge")]
+                * bool(left_out)
+            ),
         ],
     )
     return Section("How well it explains the frames", [numbers], [picture])
