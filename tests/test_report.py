@@ -13,6 +13,7 @@ import torch
 
 from fpm_inr import Acquisition, Solution, reconstruct
 from fpm_inr.errors import OutputError
+from fpm_inr.forward import nominal_instrument
 from fpm_inr.report import write_report
 from fpm_inr.results import write_results
 from tests.tiny import tiny_acquisition
@@ -86,3 +87,32 @@ def test_a_single_height_has_no_focus(tmp_path: Path, case: Case) -> None:
 def test_unwritable_place(case: Case, tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write_report(tmp_path / "none" / "report.html", *case)
+
+
+def test_what_a_calibration_found_or_why_it_was_refused_is_told(tmp_path: Path) -> None:
+    acquisition = tiny_acquisition()
+    instrument = nominal_instrument(acquisition)
+    instrument.na_led_xy[0] *= 0.95  # now just outside the pupil
+    solution = reconstruct(acquisition, steps=3, calibration=instrument)
+    found: dict[str, Any] = {
+        "calibration_residual": [0.0345, 0.0123],
+        "calibration_of_a_plane": {"z_um": 1.5, "residual": [0.0456, 0.0234], "refused": ""},
+    }
+    keys: dict[str, Any] = {"settings": {}, "data": Path("a.h5"), "load_seconds": 0.1}
+    run = write_results(
+        tmp_path, acquisition, replace(solution, record=solution.record | found), **keys
+    )
+    assert run["leds_left_out"] == [0]
+    assert {name: run[name] for name in found} == found
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "0.0345 as stated, 0.0123 as found" in page
+    assert "a plane at z = 1.5 µm" in page
+    assert re.search("left out.*0, at the pupil's edge", page.replace("&#x27;", "'"), re.DOTALL)
+
+    stated = reconstruct(acquisition, steps=3)
+    refused = {"calibration_refused": "it moved too far"}
+    run = write_results(
+        tmp_path, acquisition, replace(stated, record=stated.record | refused), **keys
+    )
+    assert run["calibration_refused"] == "it moved too far"
+    assert "refused: it moved too far" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -18,6 +18,13 @@ from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9
 PREVIEW_HEIGHTS = 5
+# what run.json tells of a calibration, where there was one
+FOUND = (
+    "calibration_residual",
+    "calibration_refused",
+    "calibration_of_a_plane",
+    "leds_left_out",
+)
 
 
 def write_results(
@@ -74,6 +81,7 @@ def write_results(
         "shape": list(solution.shape_y_x),
         "settings": {"data": str(data), **settings, "resolved": record["settings"]},
         "version": record["version"],
+        **{name: record[name] for name in FOUND if name in record},
     }
     with replacing(folder / "run.json") as beside:
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -215,13 +215,25 @@ def _calibration(acquisition: Acquisition, solution: Solution) -> list[Section]:
     )
     if is_stated:
         parts = ("LED places", "LED gains", "pupil")
-        rows = [(part, "as stated, not calibrated") for part in parts]
+        refused = solution.record.get("calibration_refused")
+        kept = f"as stated; refused: {refused}" if refused else "as stated, not calibrated"
+        rows = [(part, kept) for part in parts]
         return [Section("Calibration", [Table("Instrument", rows)])]
     figure = instrument_figure(acquisition, instrument)
     caption = "The instrument as the solution uses it: LED places and gains, and the pupil's phase."
     if instrument.pupil_y_x is not None:
         caption += " A free pupil, not drawn, multiplies it."
-    return [Section("Calibration", pictures=[Picture(figure, caption)])]
+    told = []
+    plane = solution.record.get("calibration_of_a_plane")
+    if plane is not None and not plane["refused"]:
+        told.append((f"a plane at z = {plane['z_um']:.1f} µm", plane["residual"]))
+    if "calibration_residual" in solution.record:
+        told.append(("a short solve", solution.record["calibration_residual"]))
+    rows = [
+        (what, f"{before:.4f} as stated, {after:.4f} as found") for what, (before, after) in told
+    ]
+    tables = [Table("Data residual of", rows)] if rows else []
+    return [Section("Calibration", tables, [Picture(figure, caption)])]
 
 
 def _words(key: str) -> str:
