@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,10 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.orientation import Orientation, oriented
 from fpm_inr.cli import cli, main
 from fpm_inr.illumination import flat_array, raster_steps
 from fpm_inr.inspection import acquisition_figure, coverage, summarise
 from fpm_inr.io.native import write_acquisition
+from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(0.5, 0.1, 1.0)
 
@@ -34,7 +37,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_json_holds_the_numbers(data: Path) -> None:
-    result = CliRunner().invoke(cli, ["inspect", str(data), "--json"])
+    result = CliRunner().invoke(cli, ["inspect", str(data), "--json", "--no-orientation"])
     assert result.exit_code == 0
     read = json.loads(result.stdout)
     assert read == summarise(acquire())
@@ -109,10 +112,34 @@ def test_coverage_counts_discs() -> None:
     assert count[0, 0] == 0
 
 
-def test_orientation_is_tried_where_asked(data: Path) -> None:
-    result = CliRunner().invoke(cli, ["inspect", str(data), "--orientation", "--json"])
+def test_the_orientation_is_tried(data: Path) -> None:
+    result = CliRunner().invoke(cli, ["inspect", str(data), "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)["orientation"]
     assert len([name for name in found if name.startswith("residual")]) == 4
-    shown = CliRunner().invoke(cli, ["inspect", str(data), "--orientation"])
+    shown = CliRunner().invoke(cli, ["inspect", str(data)])
     assert "Orientation of the LED map" in shown.stdout
+
+
+def test_a_mirrored_led_map_is_warned_of(tmp_path: Path) -> None:
+    acquisition = tiny_acquisition(-4.0)
+    mirrored = oriented(acquisition, Orientation(flip_x=True))
+    write_acquisition(tmp_path / "mirrored.h5", mirrored)
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "mirrored.h5"), "--json"])
+    assert any("--orient auto" in text for text in json.loads(result.stdout)["warnings"])
+    write_acquisition(tmp_path / "right.h5", acquisition)
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "right.h5"), "--json"])
+    assert not any("--orient auto" in text for text in json.loads(result.stdout)["warnings"])
+
+
+@pytest.mark.parametrize("leds", [[12], [11, 12], list(range(25))])
+@pytest.mark.parametrize("level", [1e-6, 7.0])
+def test_frames_that_tell_no_orientation_are_left_as_stated(
+    leds: list[int], level: float, tmp_path: Path
+) -> None:
+    acquisition = acquire().select(np.array(leds))
+    even = replace(acquisition, frames_led_y_x=np.full((len(leds), 16, 24), level))
+    write_acquisition(tmp_path / "even.h5", even)
+    result = CliRunner().invoke(cli, ["inspect", str(tmp_path / "even.h5"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["orientation"]["fits best"] == "as stated"

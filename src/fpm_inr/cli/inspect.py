@@ -31,10 +31,11 @@ HEADINGS = {
     help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg).",
 )
 @click.option(
-    "--orientation",
-    is_flag=True,
-    help="Also try the LED map's eight orientations, and amplitudes against intensities, on a "
-    "small crop (seconds).",
+    "--orientation/--no-orientation",
+    default=True,
+    show_default=True,
+    help="Try the LED map's eight orientations, and amplitudes against intensities, on a small "
+    "crop (seconds).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
@@ -44,7 +45,7 @@ def command(
 
     \b
     fpm-inr inspect algae_r.mat --color r --medium-index 1.33
-    fpm-inr inspect folder-with-acquisition.yaml -o look.png --orientation
+    fpm-inr inspect folder-with-acquisition.yaml -o look.png
     """
     import json
 
