@@ -28,7 +28,7 @@ from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_i
 
 # Settings of a pose that goes on from a calibrated plane, where they are not given: larger steps
 # only stray (0.2 samples ends 1.4 samples off from the truth itself, 0.02 stays within 0.2)
-REFINED_POSE = {"learning_rate": 0.02, "start": 0.1}
+REFINED_POSE = {"learning_rate": 0.02, "start": 0.1, "stop": 0.6}
 # how far LEDs may move during a joint solve, in Fourier samples
 MARGIN_SAMPLES = 4.0
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself

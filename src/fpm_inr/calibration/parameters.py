@@ -296,6 +296,12 @@ class Calibration(nn.Module):
             groups.append({"params": [self.pupil_map.values], "learning": self.free.pupil_map})
         return groups
 
+    def hold(self, done: float) -> None:
+        """Let only what is learned after this share of the steps have a gradient."""
+        for group in self.groups():
+            for value in group["params"]:
+                value.requires_grad_(group["learning"].rate(done, 1.0) > 0)
+
     def instrument(self) -> Instrument:
         """Return the instrument as believed now, differentiable in the free parameters."""
         zernike = self.start_zernike_rad

@@ -173,6 +173,8 @@ def solve(
         step, z_um, rate = state.step, float(plan.z_um[state.step]), float(plan.rate[state.step])
         group = frames.group(plan.leds[step], step % frames.groups)
         done = step / len(plan)
+        if state.calibration is not None:
+            state.calibration.hold(done)
         wrong_k, misfit = _wrong(state, frames, group, z_um, done)
         if state.optimiser is not None and group.teaches(step // frames.groups):
             _learn(state.optimiser, done, rate / order.step)
@@ -201,6 +203,7 @@ class _Batch:
     Parameters
     ----------
     leds : Tensor [led]
+    na_led_xy : Tensor [led, 2]
     window_led_yx : Tensor [led, 2]
         Where the light of each was when it was last taken into account.
     index_led_k : Tensor [led, sample]
@@ -218,6 +221,7 @@ class _Batch:
     """
 
     leds: Tensor
+    na_led_xy: Tensor
     window_led_yx: Tensor
     index_led_k: Tensor
     sight: Sight | None
@@ -294,16 +298,18 @@ class _Frames:
 
     def look(self, batch: _Batch, instrument: Instrument) -> Sight:
         """What the light of a batch meets in the pupil now, differentiable in the instrument."""
-        sight = batch.sight
-        if sight is None or self._free.moves_leds:
-            window = self._reached.windows_following(instrument.na_led_xy.detach())
+        sight, na_led_xy = batch.sight, instrument.na_led_xy
+        stays = sight is not None and not na_led_xy.requires_grad
+        if sight is None or not (stays and torch.equal(batch.na_led_xy, na_led_xy[batch.leds])):
+            window = self._reached.windows_following(na_led_xy.detach())
             sighting = self.model.at_windows(window)
             moved = (window[batch.leds] != batch.window_led_yx).any(dim=1)
             if moved.any():
                 batch.window_led_yx = window[batch.leds]
                 batch.index_led_k[moved] = self._sample_at[sighting.field_index(batch.leds[moved])]
-            sight = sighting.sight(instrument.na_led_xy, batch.leds)
-        if batch.sight is None or self._free.pupil is not None or self._free.moves_leds:
+            sight = sighting.sight(na_led_xy, batch.leds)
+            batch.na_led_xy = na_led_xy.detach()[batch.leds]
+        if sight is not batch.sight or self._free.pupil is not None:
             sight = self.model.aberrated(sight, instrument.zernike_rad)
         batch.sight = sight.detached()
         return sight
@@ -335,8 +341,10 @@ class _Frames:
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
             rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
-            window = self.model.window_led_yx[leds]
-            batch = _Batch(leds, window, index, None, aperture, measured, rim_count, rim_power)
+            na_xy, window = nominal.na_led_xy[leds], self.model.window_led_yx[leds]
+            batch = _Batch(
+                leds, na_xy, window, index, None, aperture, measured, rim_count, rim_power
+            )
             if self._seen_group_led is not None:
                 seen = self._seen_group_led[number]
                 # LEDs of a batch have seen the same pupil
@@ -433,9 +441,9 @@ def _wrong(
                     pulls.append((missed * calibration.penalty(), one))
         wrong.scatter_add_(0, batch.index_led_k.view(-1), back.mul_(transfer.conj()).view(-1))
     pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
-    if pulls:
-        assert state.optimiser is not None
+    if state.optimiser is not None:
         state.optimiser.zero_grad(set_to_none=True)
+    if pulls:
         values, of_values = zip(*pulls, strict=True)
         torch.autograd.backward(values, of_values)
     return wrong, float(error) / group.led_count
