@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import Calibration, Free
+from fpm_inr.engines.frames import trust
 from fpm_inr.forward import (
     Instrument,
     compile_forward,
@@ -119,8 +120,10 @@ def fit_plane(
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
-    trust = trust_y_x(acquisition.shape_y_x).to(device)
-    root = trust.sqrt()
+    # the model repeats the sample beyond the frame; a real one goes on otherwise
+    weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
+    weight_y_x = torch.div(weight_y_x, weight_y_x.mean()).to(device)
+    root = weight_y_x.sqrt()
     flat = torch.zeros(*model.field_shape_y_x, 2, device=device)
     flat[..., 0] = 1.0
     flat.requires_grad_()
@@ -143,7 +146,7 @@ def fit_plane(
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
             model = model.at_windows(model.windows(calibration.na_led_xy().detach()))
-        weight: Tensor = trust
+        weight = weight_y_x
         if fixed is not None:
             aperture = fixed.select(leds)
         else:
@@ -151,7 +154,7 @@ def fit_plane(
             if free.moves_leds:
                 sure = off_rim(instrument.na_led_xy.detach(), optics.na, calibration.sample_na)
                 if done < RIM_START:
-                    weight = trust * sure[leds, None, None]
+                    weight = weight_y_x * sure[leds, None, None]
                 else:
                     na_xy = instrument.na_led_xy
                     held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
@@ -183,21 +186,6 @@ def fit_plane(
         z_um,
         float(error.double().sum() / power.double().sum()),
     )
-
-
-def trust_y_x(shape_y_x: tuple[int, int]) -> Tensor:
-    """Weight of every pixel [y, x]: 0 at the edges of the frames, which see what lies outside.
-
-    The model repeats the sample beyond the frame; a real one goes on otherwise.
-    """
-    sides = []
-    for side in shape_y_x:
-        edge = min(EDGE_PX, side // 8)
-        away = torch.arange(side, dtype=torch.float32) + 0.5
-        away = torch.minimum(away, side - away)
-        sides.append((away / edge).clamp_max(1.0) if edge else torch.ones(side))
-    weight = sides[0][:, None] * sides[1]
-    return torch.div(weight, weight.mean())
 
 
 def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
