@@ -144,6 +144,13 @@ def reconstruct(
             raise SettingsError(f"is {count}", "give at least 1", field=name)
     if resume and checkpoint is None:
         raise SettingsError("needs a checkpoint", "name its file", field="resume")
+    if resume and not Path(checkpoint or "").is_file():
+        raise SettingsError(
+            "there is no checkpoint to resume from",
+            "start without it",
+            field="resume",
+            source=checkpoint or "",
+        )
     upsampling = (
         default_upsampling(acquisition.optics, acquisition.illumination)
         if upsample is None
@@ -193,13 +200,6 @@ def reconstruct(
     digest = fingerprint(acquisition, settings)
     if resume:
         assert checkpoint is not None
-        if not Path(checkpoint).is_file():
-            raise SettingsError(
-                "there is no checkpoint to resume from",
-                "start without it",
-                field="resume",
-                source=checkpoint,
-            )
         tensors, header = read_checkpoint(Path(checkpoint), digest)
         state.load(tensors)
         state.step, state.seconds = int(header["step"]), float(header["seconds"])

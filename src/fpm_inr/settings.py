@@ -57,7 +57,7 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
             raise SettingsError("holds no mapping", "write one 'key: value' a line", source=config)
     given = {key: value for key, value in options.items() if value is not None}
     try:
-        return ReconstructSettings.model_validate({**content, **given})
+        settings = ReconstructSettings.model_validate({**content, **given})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -73,3 +73,11 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
             field=key,
             source=(config or "") if from_file else "",
         ) from error
+    if settings.calibrate is not None:
+        from fpm_inr.calibration.parameters import parse_free
+
+        try:
+            parse_free(settings.calibrate)
+        except SettingsError as error:
+            raise (error if config is None or "calibrate" in given else error.at(config)) from error
+    return settings

@@ -235,7 +235,7 @@ def test_only_what_is_learned_now_has_a_gradient() -> None:
         ("", "give one or more"),
         (3, "give one or more"),
         ({"pupil": {"modes": 3}}, "calibrate.pupil.modes"),
-        ({"pupil": {"mode": 3}}, "calibrate.pupil.mode: extra"),
+        ({"pupil": {"mode": 3}}, "calibrate.pupil.mode: is no setting"),
         ({"gains": {"start": 0.6, "stop": 0.5}}, "start must lie before stop"),
         ({"pose": {"learning_rate": -1}}, "calibrate.pose.learning_rate"),
     ],
@@ -279,7 +279,7 @@ def test_a_recipe_may_say_what_is_learned() -> None:
     assert not reconstruct(
         data, steps=6, recipe=recipe, calibrate="gains"
     ).instrument.zernike_rad.any()
-    with pytest.raises(SettingsError, match=r"mine\.yaml: calibrate\.pupil\.mode: extra"):
+    with pytest.raises(SettingsError, match=r"mine\.yaml: calibrate\.pupil\.mode: is no setting"):
         make_recipe({**content, "calibrate": {"pupil": {"mode": 3}}}, "mine.yaml")
 
 

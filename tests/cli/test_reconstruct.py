@@ -179,3 +179,24 @@ def test_help_is_quick_to_import() -> None:
         "assert not heavy, heavy",
     ):
         subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_wrong_calibrate_in_a_config_names_the_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text("calibrate: {pupil: {mode: 3}}\n")
+    assert run("reconstruct", data, "-o", tmp_path / "out", "--config", config) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"Error: {config}: calibrate.pupil.mode: is no setting")
+    assert run("reconstruct", data, "-o", tmp_path / "out", "--calibrate", "colour") == 2
+    assert capsys.readouterr().err.startswith("Error: calibrate: names 'colour'")
+
+
+def test_resuming_what_was_never_begun_ends_at_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("reconstruct", data, "-o", out, "--resume", "--calibrate", "pose") == 2
+    assert "there is no checkpoint to resume from" in capsys.readouterr().err
+    assert not (out / "field.safetensors").exists()

@@ -175,8 +175,9 @@ def parse_free(content: Any, *, field: str = "calibrate") -> Free:
         )
     except ValidationError as error:
         first = error.errors()[0]
+        is_unknown = first["type"] == "extra_forbidden"
         raise SettingsError(
-            first["msg"][:1].lower() + first["msg"][1:],
+            "is no setting" if is_unknown else first["msg"][:1].lower() + first["msg"][1:],
             "correct it or leave it out",
             field=".".join((field, *(str(part) for part in first["loc"]))),
         ) from error

@@ -107,7 +107,7 @@ def _z_range_of(
 @click.option(
     "--calibrate",
     metavar="NAMES",
-    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background "
+    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus "
     "(comma-separated).",
 )
 @click.option(
@@ -122,7 +122,9 @@ def _z_range_of(
     help="YAML of these settings; options given here win.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the output folder.")
-@click.option("--full-precision", is_flag=True, help="Store the field in 32 bits instead of 16.")
+@click.option(
+    "--full-precision", is_flag=True, help="Store the field in 32 bits instead of 8 or 16."
+)
 @click.option("--overwrite", is_flag=True, help="Replace results that are there already.")
 def command(
     data: Path,
@@ -282,32 +284,46 @@ class _Progress:
     """A bar with loss, PSNR and time left; listens to the engine."""
 
     def __init__(self, console: Console) -> None:
+        self._before = console.status("Preparing")
         self._bar = progress_bar(
             console,
-            "loss {task.fields[loss]:.2e}  PSNR {task.fields[psnr]:.1f} dB",
+            "{task.fields[fit]}",
             transient=False,
         )
-        self._task = self._bar.add_task("Solving", total=None, loss=float("nan"), psnr=float("nan"))
+        self._task = self._bar.add_task("Solving", total=None, fit="")
 
     def __enter__(self) -> _Progress:
-        self._bar.start()
+        self._before.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._before.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def _begin(self) -> None:
+        """Show the bar from the first report on: before, an error may end everything."""
+        if not self._bar.live.is_started:
+            self._before.stop()
+            self._bar.start()
 
     def __call__(self, report: StepReport) -> None:
+        self._begin()
         self._bar.update(
             self._task,
             completed=report.step,
             total=report.total,
-            loss=report.loss,
-            psnr=report.psnr_db,
+            fit=f"loss {report.loss:.2e}  PSNR {report.psnr_db:.1f} dB",
             description="Solving",
         )
 
     def calibrating(self, step: int, total: int, residual: float) -> None:
         """Show the calibration of a plane that comes first."""
+        self._begin()
         self._bar.update(
-            self._task, completed=step, total=total, loss=residual, description="Finding the LEDs"
+            self._task,
+            completed=step,
+            total=total,
+            fit=f"residual {residual:.4f}",
+            description="Finding the LEDs",
         )
