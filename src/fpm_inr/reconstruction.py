@@ -109,7 +109,9 @@ def reconstruct(
         beyond four Fourier samples, or finds an instrument that explains the frames no better, it
         is made again without, and ``record["calibration_refused"]`` says why; else
         ``record["calibration_residual"]`` has the residuals of two short solves, with the
-        instrument as it began and as found.
+        instrument as it began and as found. ``record["leds_left_out"]`` names LEDs that a
+        calibration has moved to just outside the pupil, which are not used; where they came there
+        during the solve, it is made again with the instrument that was found.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def reconstruct(
     """
     import torch
 
-    from fpm_inr.calibration.joint import joint_start
+    from fpm_inr.calibration.joint import joint_start, straddling
     from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import nominal_instrument
     from fpm_inr.solving import conventional_task, inr_task, plane_heights_um
@@ -231,9 +233,9 @@ def reconstruct(
         status = "interrupted"
         keep()
     residuals: list[float] = []
+    found = task.instrument().to("cpu", torch.float64)
     if begin.calibration is not None and status == "done" and not refused:
         keys = {"z_range_um": (low, high), "upsample": upsampling, "device": device, "seed": seed}
-        found = task.instrument().to("cpu", torch.float64)
         stated = nominal_instrument(acquisition) if calibration is None else begin.instrument
         try:
             residuals = _short_solve_residuals(acquisition, stated, found, **keys)
@@ -244,8 +246,10 @@ def reconstruct(
                 "the residual of a short solve did not fall: "
                 f"{residuals[0]:.4f} as stated, {residuals[1]:.4f} as found"
             )
-    if refused:
-        # solved again as the instrument was: a calibration must not spoil a result in silence
+    crossed = residuals and (straddling(acquisition, found) & ~begin.left_out_led).any()
+    if refused or crossed:
+        # Solved again, with the instrument as it was: a calibration must not spoil a result in
+        # silence. Or as found: LEDs that came to straddle the pupil's edge have left their traces.
         solution = reconstruct(
             acquisition,
             z_range_um=(low, high),
@@ -256,15 +260,27 @@ def reconstruct(
             seed=seed,
             listen=listen,
             checkpoint=checkpoint,
-            calibration=calibration,
+            calibration=calibration if refused else found,
             calibrate=Free(),
         )
-        solution.record["calibration_refused"] = refused
+        solution.record["solve_seconds"] += state.seconds
+        if refused:
+            solution.record["calibration_refused"] = refused
+            return solution
+        left_out = solution.record["leds_left_out"]
+        solution.record.update(
+            {
+                **begin.record,
+                "settings": settings,
+                "calibration_residual": residuals,
+                "leds_left_out": left_out,
+            }
+        )
         return solution
     return Solution(
         task.field(),
         acquisition.optics,
-        task.instrument().to("cpu", torch.float64),
+        found,
         upsampling,
         acquisition.amplitude_scale,
         {

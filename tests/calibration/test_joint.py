@@ -23,7 +23,7 @@ from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
 from fpm_inr.optics import zernike
 from fpm_inr.reconstruction import data_residual, reconstruct
-from fpm_inr.solution import load_solution
+from fpm_inr.solution import Solution, load_solution
 from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
@@ -360,3 +360,27 @@ def test_leds_are_left_out_only_near_the_edge_and_never_all_of_them() -> None:
     ring = ring * 1.01 / 1.5
     found = replace(instrument, na_led_xy=ring).select(torch.from_numpy(without_axis))
     assert not straddling(data.select(without_axis), found).any()
+
+
+def test_leds_that_come_to_straddle_the_edge_in_a_joint_solve_leave_no_trace() -> None:
+    data = tiny_acquisition()
+    corners = np.flatnonzero(data.illumination.na_led > data.optics.na)
+    assert corners.tolist() == [0, 4, 20, 24]
+    # a little off, from places that are believed, so that no plane comes first
+    stated = replace(data, illumination=Illumination(data.illumination.na_led_xy * 0.96))
+    pose = {"init": [0.0] * 6, "learning_rate": 0.1}
+    solved = reconstruct(stated, steps=60, calibrate={"gains": True, "pose": pose})
+    assert "calibration_refused" not in solved.record
+    assert solved.record["leds_left_out"] == corners.tolist()
+    assert solved.record["settings"]["calibrate"]["pose"]["learning_rate"] == 0.1
+    plain = reconstruct(stated, steps=60, calibrate="gains")
+
+    def power_of_corners(solution: Solution) -> float:
+        """Share of the power at frequencies that only the corner LEDs bring into the pupil."""
+        spectrum = np.fft.fft2(solution.render(0.0).field_z_y_x[0])
+        y, x = (np.fft.fftfreq(side, solution.pixel_um) for side in spectrum.shape)
+        na = data.optics.wavelength_um * np.hypot(y[:, None], x)
+        return float((np.abs(spectrum[na > 0.5]) ** 2).sum() / (np.abs(spectrum) ** 2).sum())
+
+    assert power_of_corners(solved) < 1e-12
+    assert power_of_corners(plain) > 1e-9

@@ -164,7 +164,7 @@ def joint_start(
             acquisition.shape_y_x,
             height_is_free=z_range_um[0] < z_range_um[1],
         )
-    left_out = straddling(acquisition, instrument)
+    left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
     if left_out.any():
         record["leds_left_out"] = np.flatnonzero(left_out).tolist()
     return JointStart(instrument, learned, settings, record, left_out)
@@ -180,10 +180,12 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     """
     optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
     side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
-    edge_na = max(STRADDLING_SAMPLES * optics.wavelength_um / side_um, STRADDLING_SHARE * optics.na)
+    sample_na = optics.wavelength_um / side_um
     outside_na = np.hypot(*found.T) - optics.na
-    moved = np.any(found != acquisition.illumination.na_led_xy, axis=1)
-    straddles = moved & (outside_na > 0) & (outside_na < edge_na)
+    moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
+    edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)
+    # a move that single precision makes is none
+    straddles = (moved_na > 1e-3 * sample_na) & (outside_na > 0) & (outside_na < edge_na)
     return np.asarray(straddles & bool((outside_na <= 0).any()))
 
 
