@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fpm_inr.acquisition import Acquisition
+from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.cli import main
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.focus import FocusSettings, all_in_focus, score_slices
 from fpm_inr.focus.residual import score_against_frames
+from fpm_inr.forward import nominal_instrument
 from fpm_inr.io.native import write_acquisition
-from fpm_inr.reconstruction import reconstruct
+from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import Solution
 from tests.tiny import tiny_acquisition
 
@@ -65,3 +67,18 @@ def test_command(
         main([*base, *sizes, "--data", str(tmp_path / "acquisition.h5"), "--point", "20", "20"])
     assert end.value.code == 0
     assert (tmp_path / "out" / "depth_um.tif").is_file()
+
+
+def test_leds_that_a_calibration_moved_are_where_it_put_them() -> None:
+    true = tiny_acquisition(4.0)
+    sample_na = 0.53 / (24 * 0.5)
+    moved = Illumination(true.illumination.na_led_xy + 2 * sample_na)
+    stated = replace(true, illumination=moved)
+    instrument = nominal_instrument(true)
+    solution = reconstruct(stated, z_range_um=(-12, 12), steps=60, calibration=instrument)
+    heights = np.linspace(-12, 12, 5)
+    judge = score_against_frames(stated, solution)
+    scores = all_in_focus(solution.slices, heights, SETTINGS, judge=judge).depth.scores
+    residual = data_residual(stated, solution, heights.tolist())
+    np.testing.assert_allclose(scores.whole_z, 1 / np.array(residual), rtol=1e-4)
+    assert min(residual) < 0.01

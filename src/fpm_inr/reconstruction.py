@@ -363,14 +363,10 @@ def data_residual(
     """
     import torch
 
-    from fpm_inr.forward import compile_forward, residual_by_led
+    from fpm_inr.forward import residual_by_led
 
     on = pick_device(device)
-    acquisition = acquisition.select(solution.leds_used)
-    instrument = solution.instrument.select(torch.from_numpy(solution.leds_used))
-    model = compile_forward(acquisition, solution.upsampling, instrument=instrument).to(on)
-    aperture = model.aperture(instrument.to(on))
-    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale).to(on)
+    model, aperture, amplitude = solution.forward(acquisition, on)
     residuals = []
     for stack in solution.slices(np.asarray(z_um)):
         image = torch.from_numpy(stack.field_z_y_x[0]).to(on)

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpm_inr.acquisition import Optics
+from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.heights import check_heights
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from fpm_inr.fields.neural import NeuralField
     from fpm_inr.fields.pixel import PixelField
     from fpm_inr.fields.spline import SplineField
-    from fpm_inr.forward import Instrument
+    from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 FORMAT = "fpm-inr field 1"
 _INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
@@ -113,6 +114,30 @@ class Solution:
         """Indices of the LEDs that were used: of the instrument's, all that were not left out."""
         every = np.arange(len(self.instrument.gain_led))
         return np.setdiff1d(every, self.record.get("leds_left_out", []))
+
+    def forward(
+        self, acquisition: Acquisition, device: torch.device | str = "cpu"
+    ) -> tuple[ForwardModel, Aperture, Tensor]:
+        """How this solution explains the acquisition that it was solved from.
+
+        Returns
+        -------
+        model : ForwardModel
+            Of the LEDs that were used.
+        aperture : Aperture
+            The pupil as they see it.
+        measured : Tensor [led, y, x]
+            Their amplitudes, on the scale of the field.
+        """
+        import torch
+
+        from fpm_inr.forward import compile_forward
+
+        used = self.leds_used
+        seen, instrument = acquisition.select(used), self.instrument.select(torch.from_numpy(used))
+        model = compile_forward(seen, self.upsampling, instrument=instrument).to(device)
+        measured = torch.from_numpy(seen.amplitude_led_y_x / self.amplitude_scale)
+        return model, model.aperture(instrument.to(device)), measured.to(device)
 
     @property
     def z_range_um(self) -> tuple[float, float]:

@@ -16,7 +16,6 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError
 from fpm_inr.focus.blend import Judge
 from fpm_inr.focus.scores import Float32Array, FocusScores, FocusSettings, collect_scores
-from fpm_inr.forward import compile_forward
 from fpm_inr.solution import ImageStack, Solution
 
 LEDS_AT_ONCE = 16
@@ -51,9 +50,7 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
             "give the acquisition, and the crop, that the field was solved from",
             field="data",
         )
-    model = compile_forward(acquisition, factor)
-    aperture = model.aperture(solution.instrument.to("cpu"))
-    measured = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale)
+    model, aperture, measured = solution.forward(acquisition)
     power = measured.square().sum(dim=0).numpy()
 
     @torch.no_grad()

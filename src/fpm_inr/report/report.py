@@ -124,16 +124,13 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
 def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -> Section:
     import torch
 
-    from fpm_inr.forward import compile_forward, residual_by_led
+    from fpm_inr.forward import residual_by_led
 
     residual_z = run["data_residual"]
     best_um = run["z_um"][int(np.argmin(residual_z))]
+    model, aperture, amplitude = solution.forward(acquisition)
     used = solution.leds_used
     acquisition = acquisition.select(used)
-    instrument = solution.instrument.select(torch.from_numpy(used))
-    model = compile_forward(acquisition, solution.upsampling, instrument=instrument)
-    aperture = model.aperture(instrument.to("cpu"))
-    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / solution.amplitude_scale)
     image = torch.from_numpy(solution.render(best_um).field_z_y_x[0])
     error, power = residual_by_led(model, aperture, amplitude, image, best_um)
     left_out = solution.record.get("leds_left_out", [])
