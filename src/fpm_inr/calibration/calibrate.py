@@ -13,7 +13,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
 from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.pupil_map import sampled
-from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
+from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane
 from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
@@ -21,6 +21,10 @@ from fpm_inr.forward import Instrument, nominal_instrument
 DEFAULT_FREE = "gains,pupil,pose"
 # LEDs that move further than this, in units of the objective's NA, are not believed
 MOST_MOVE = 0.5
+# where LEDs at the pupil's edge are more than this share of the bright-field ones, a solve in which
+# they move the array is tried too, and taken where its residual is lower by this factor
+MANY_AT_RIM = 0.25
+CLEAR_FACTOR = 0.9
 # nodes along a side of the free pupil map in the file
 MAP_NODES = 33
 
@@ -121,7 +125,7 @@ def calibrate(
     seed : int
     device : torch.device or str
     listen : callable, optional
-        Told step, steps and residual; steps count both solves.
+        Told step, steps and residual; steps count all solves.
 
     Raises
     ------
@@ -138,13 +142,14 @@ def calibrate(
             f"is {most_move:g}", "give a positive share of the NA", field="most move"
         )
     nominal = nominal_instrument(acquisition)
-    count = iter(range(1, 2 * steps + 1))
+    solves = 3 if chosen.moves_leds and _many_at_rim(acquisition) else 2
+    count = iter(range(1, solves * steps + 1))
 
     def told(step: int, _steps: int, residual: float) -> None:
         if listen is not None:
-            listen(next(count), 2 * steps, residual)
+            listen(next(count), solves * steps, residual)
 
-    def fit(what: Free, where: Instrument) -> PlaneFit:
+    def fit(what: Free, where: Instrument, trust_rim: bool = False) -> PlaneFit:
         return fit_plane(
             acquisition,
             z_um,
@@ -152,6 +157,7 @@ def calibrate(
             start=where,
             upsampling=upsample,
             height_is_free=height_is_free,
+            trust_rim=trust_rim,
             steps=steps,
             seed=seed,
             device=device,
@@ -171,10 +177,22 @@ def calibrate(
         )
     try:
         after = fit(chosen, start)
+        if solves == 3:
+            other = fit(chosen, start, trust_rim=True)
+            if other.residual < CLEAR_FACTOR * after.residual:
+                after = other
     except FloatingPointError as error:
         return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
     reason = _objection(nominal, before, after, most_move * acquisition.optics.na)
     return CalibrationResult(not reason, reason, nominal, after.instrument, before, after, chosen)
+
+
+def _many_at_rim(acquisition: Acquisition) -> bool:
+    height, width = acquisition.shape_y_x
+    optics, na_led = acquisition.optics, acquisition.illumination.na_led
+    sample_na = optics.wavelength_um / (optics.pixel_um * np.sqrt(height * width))
+    at_rim = np.abs(na_led - optics.na) < RIM_SAMPLES * sample_na
+    return bool(at_rim.sum() > MANY_AT_RIM * acquisition.is_bright_field.sum())
 
 
 def _objection(nominal: Instrument, before: PlaneFit, after: PlaneFit, most_na: float) -> str:

@@ -39,8 +39,6 @@ EDGE_PX = 12
 RIM_SAMPLES = 2.0
 # share of the steps after which they count for the image; they never move the array
 RIM_START = 0.6
-# unless they are more than this share of the bright-field LEDs
-MOST_AT_RIM = 0.25
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
@@ -76,6 +74,7 @@ def fit_plane(
     start: Instrument | None = None,
     upsampling: int | None = None,
     height_is_free: bool = False,
+    trust_rim: bool = False,
     steps: int = STEPS,
     leds_per_step: int = LEDS_PER_STEP,
     seed: int = 0,
@@ -96,6 +95,8 @@ def fit_plane(
         Default: the smallest that holds the synthetic aperture.
     height_is_free : bool
         Leave the pupil's defocus alone (Noll 4).
+    trust_rim : bool
+        Let LEDs at the pupil's edge move the array like all others.
     steps, leds_per_step : int
     seed : int
     device : torch.device or str
@@ -151,7 +152,7 @@ def fit_plane(
             aperture = fixed.select(leds)
         else:
             instrument = calibration.instrument()
-            if free.moves_leds:
+            if free.moves_leds and not trust_rim:
                 sure = off_rim(instrument.na_led_xy.detach(), optics.na, calibration.sample_na)
                 if done < RIM_START:
                     weight = weight_y_x * sure[leds, None, None]
@@ -192,13 +193,10 @@ def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
     """Weight of LEDs [led]: 0 where the direct light meets the pupil's edge.
 
     How much of the direct light passes there depends on the edge's fine form, which the model does
-    not have; as the brightest light of all it would pull the whole array. Where many of the bright
-    LEDs lie there, all count: the others alone tell too little.
+    not have; as the brightest light of all it would pull the whole array.
     """
-    radius = na_led_xy.norm(dim=1)
-    away = (radius - na_objective).abs() / (RIM_SAMPLES * sample_na)
-    few = (away < 1).sum() <= MOST_AT_RIM * (radius < na_objective).sum()
-    return away.clamp_max(1.0).square() if few else torch.ones_like(away)
+    away = (na_led_xy.norm(dim=1) - na_objective).abs() / (RIM_SAMPLES * sample_na)
+    return away.clamp_max(1.0).square()
 
 
 def _envelope(done: float) -> float:
