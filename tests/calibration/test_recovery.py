@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from fpm_inr.calibration.orientation import (
 )
 from fpm_inr.calibration.parallax import pupil_from_parallax
 from fpm_inr.calibration.pose import posed
-from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.calibration.solve import PlaneFit, fit_plane
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.forward import Instrument, compile_forward
 
@@ -219,3 +220,28 @@ def test_a_diverged_calibration_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_settings_out_of_range_are_refused(keys: dict[str, object], text: str) -> None:
     with pytest.raises(SettingsError, match=text):
         calibrate(frames(0.0), **keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("trusting", "taken"), [(0.8, True), (0.95, False), (1.2, False)])
+def test_leds_at_the_rim_move_the_array_only_where_that_fits_clearly_better(
+    trusting: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    angles = np.arange(8) * math.pi / 4
+    ring = 0.098 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    acquisition = frames(0.0, na_xy=np.vstack([grid(3, 0.05), ring]))
+    found = calibrate(acquisition, free="gains,pose", steps=5)
+    told = []
+
+    def fit(*args: object, **keys: object) -> PlaneFit:
+        told.append(keys.get("trust_rim"))
+        # the first is that of the stated instrument
+        residual = {1: 1.0, 2: 0.5, 3: 0.5 * trusting}[len(told)]
+        return replace(found.after, residual=residual)
+
+    monkeypatch.setattr("fpm_inr.calibration.calibrate.fit_plane", fit)
+    chosen = calibrate(acquisition, free="gains,pose", start=found.nominal)
+    assert told == [False, False, True]
+    assert chosen.after.residual == (0.5 * trusting if taken else 0.5)
+    told.clear()
+    calibrate(acquisition, free="gains", start=found.nominal)
+    assert told == [False, False]
