@@ -163,6 +163,13 @@ class Solution:
         """Pixel of a rendered image at the sample."""
         return self.optics.pixel_um / self.upsampling
 
+    @property
+    def cutoff_per_um(self) -> float:
+        """Cutoff of the synthetic aperture: NA of objective and steepest LED over wavelength."""
+        na_xy = self.instrument.na_led_xy.detach().cpu().numpy()[self.leds_used]
+        steepest = float(np.hypot(na_xy[:, 0], na_xy[:, 1]).max())
+        return (self.optics.na + steepest) / self.optics.wavelength_um
+
     def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
         """Render one height after the other, so that memory does not grow with their number.
 
