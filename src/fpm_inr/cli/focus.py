@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 @click.option(
     "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="The crop that was solved."
 )
-@click.option("--patch", default=64, show_default=True, help="Side of a patch, in pixels.")
+@click.option(
+    "--patch", type=int, help="Side of a patch, in pixels.  [default: 32 for residual, else 64]"
+)
 @click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")
 @click.option(
     "--background-clip",
@@ -76,7 +78,7 @@ def command(
     method: Method | None,
     data: Path | None,
     crop: tuple[int, int, int, int] | None,
-    patch: int,
+    patch: int | None,
     stride: int,
     background_clip: float | None,
     point: tuple[float, float] | None,
@@ -91,7 +93,13 @@ def command(
     from rich.console import Console
 
     from fpm_inr.errors import SettingsError
-    from fpm_inr.focus import FocusSettings, all_in_focus, autofocus, score_slices
+    from fpm_inr.focus import (
+        FocusSettings,
+        all_in_focus,
+        autofocus,
+        score_slices,
+        usual_patch_px,
+    )
     from fpm_inr.heights import check_heights, default_heights, parse_heights
     from fpm_inr.solution import load_solution
 
@@ -103,7 +111,8 @@ def command(
             "give --data with --method residual, or neither",
             field="method",
         )
-    settings = FocusSettings(method, patch, stride, background_clip)
+    patch_px = usual_patch_px(method) if patch is None else patch
+    settings = FocusSettings(method, patch_px, stride, background_clip)
     _check_output(output, overwrite)
     solution = load_solution(field)
     z_um = solution.planes_um
