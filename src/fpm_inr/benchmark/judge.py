@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fpm_inr.benchmark.experiment import ACQUISITION, TRUTH
 from fpm_inr.benchmark.settings import BenchmarkSettings, Method
 from fpm_inr.errors import DataError
-from fpm_inr.focus import FocusSettings, all_in_focus, usual_patch_px
+from fpm_inr.focus import FocusSettings, all_in_focus
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.io import load
 from fpm_inr.io.replacing import replacing
@@ -74,7 +74,7 @@ def _focused(
     result = all_in_focus(
         solution.slices,
         settings.focus_z_um,
-        FocusSettings("residual", usual_patch_px("residual")),
+        FocusSettings.usual("residual"),
         judge=score_against_frames(acquisition, solution),
     )
     with replacing(image_path) as beside:

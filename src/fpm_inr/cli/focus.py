@@ -59,7 +59,11 @@ if TYPE_CHECKING:
 @click.option(
     "--patch", type=int, help="Side of a patch, in pixels.  [default: 32 for residual, else 64]"
 )
-@click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")
+@click.option(
+    "--stride",
+    type=int,
+    help="Step between patches, in pixels.  [default: 8 for residual, else 16]",
+)
 @click.option(
     "--background-clip",
     type=float,
@@ -79,7 +83,7 @@ def command(
     data: Path | None,
     crop: tuple[int, int, int, int] | None,
     patch: int | None,
-    stride: int,
+    stride: int | None,
     background_clip: float | None,
     point: tuple[float, float] | None,
     overwrite: bool,
@@ -98,7 +102,6 @@ def command(
         all_in_focus,
         autofocus,
         score_slices,
-        usual_patch_px,
     )
     from fpm_inr.heights import check_heights, default_heights, parse_heights
     from fpm_inr.solution import load_solution
@@ -111,8 +114,13 @@ def command(
             "give --data with --method residual, or neither",
             field="method",
         )
-    patch_px = usual_patch_px(method) if patch is None else patch
-    settings = FocusSettings(method, patch_px, stride, background_clip)
+    usual = FocusSettings.usual(method)
+    settings = FocusSettings(
+        method,
+        usual.patch_px if patch is None else patch,
+        usual.stride_px if stride is None else stride,
+        background_clip,
+    )
     _check_output(output, overwrite)
     solution = load_solution(field)
     z_um = solution.planes_um

@@ -11,4 +11,3 @@ from fpm_inr.focus.scores import METHODS as METHODS
 from fpm_inr.focus.scores import FocusScores as FocusScores
 from fpm_inr.focus.scores import FocusSettings as FocusSettings
 from fpm_inr.focus.scores import score_slices as score_slices
-from fpm_inr.focus.scores import usual_patch_px as usual_patch_px

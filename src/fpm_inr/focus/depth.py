@@ -17,8 +17,12 @@ from fpm_inr.focus.scores import Float32Array, FloatArray, FocusScores, interpol
 # A patch whose score reaches this share of the well-structured patches' (the 95th percentile of all
 # peaks) is trusted fully as far as contrast goes; with less, in proportion.
 FULL_CONTRAST = 0.2
-# A height by the frames is smoothed by a plate that keeps waves of this many patches to one half.
-PLATE_PATCHES = 4.0
+# By the frames, depth is a plate through the patches' heights. Over one patch, a specimen's surface
+# is expected to bend by this share of the range of z. Patches that agree among each other are
+# hardly smoothed, noisy ones much: waves of this many patches are kept to one half, at least and at
+# most. Tilted and wavy specimens (waves of 30 and 60 um) decided; docs/focus.md has the figures.
+BEND_SHARE = 1 / 12
+LEAST_PLATE_PATCHES, MOST_PLATE_PATCHES = 1.5, 5.0
 # Below this confidence a patch's own depth is noise.
 LEAST_CONFIDENCE = 0.1
 # A patch that lies this many standard deviations (and a slice) off the median around it is an
@@ -169,13 +173,17 @@ def _bent_little(depth: FloatArray, scores: FocusScores) -> FloatArray:
     usual = float(np.percentile(weight[is_inside], 75))
     if usual == 0:
         return depth
-    settings = scores.settings
-    surface = fit_plate(
-        depth,
-        np.minimum(weight / usual, 2.0),
-        PLATE_PATCHES * settings.patch_px / settings.stride_px,
-        tolerance=float(np.diff(scores.z_um).mean()) / 5,
+    weight = np.minimum(weight / usual, 2.0)
+    patch = scores.settings.patch_px / scores.settings.stride_px  # in steps of the grid
+    least, most = (
+        (patches * patch / (2 * np.pi)) ** 4
+        for patches in (LEAST_PLATE_PATCHES, MOST_PLATE_PATCHES)
     )
+    tolerance = float(np.diff(scores.z_um).mean()) / 5
+    _, sigma = fit_plate(depth, weight, least, tolerance)
+    bend = BEND_SHARE * float(np.ptp(scores.z_um)) / patch**2
+    stiffness = float(np.clip((sigma / bend) ** 2, least, most))
+    surface, _ = fit_plate(depth, weight, stiffness, tolerance)
     return np.clip(surface, scores.z_um[0], scores.z_um[-1])
 
 

@@ -23,11 +23,6 @@ ROUNDING = 1e-5  # of differences of squares in single precision
 Measure = Callable[[ImageStack, Float32Array, Float32Array], tuple[Float32Array, float]]
 
 
-def usual_patch_px(method: Method) -> int:
-    """Side of a patch that suits a method: the frames tell heights of smaller ones."""
-    return 32 if method == "residual" else 64
-
-
 @dataclass(frozen=True)
 class FocusSettings:
     """How focus is judged.
@@ -55,6 +50,11 @@ class FocusSettings:
     patch_px: int = 64
     stride_px: int = 16
     background_clip: float | None = None
+
+    @classmethod
+    def usual(cls, method: Method) -> FocusSettings:
+        """Patches that suit a method: the frames tell the heights of smaller ones."""
+        return cls(method, 32, 8) if method == "residual" else cls(method)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
