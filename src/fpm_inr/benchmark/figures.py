@@ -183,6 +183,7 @@ def bands_figure(by_subject: dict[str, list[Outcome]]) -> Figure:
                 errors = [band["error"] for band in bands]
                 axes.plot(names, errors, "o-", markersize=3, label=case["method"])
             axes.set(yscale="log", title=f"{subject}, {size}", xlabel="cycles across the image")
+            axes.set_ylabel("complex error, over all of the truth")
             axes.tick_params(axis="x", rotation=60, labelsize="small")
             axes.grid(alpha=0.3)
             if here:

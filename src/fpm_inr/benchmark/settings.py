@@ -71,7 +71,7 @@ class BenchmarkSettings:
     sizes: tuple[int, ...] = (128, 256, 512, 1024)
     engines: tuple[str, ...] = ENGINES
     recipes: tuple[str, ...] = ("default",)
-    specimens: tuple[str, ...] = ("smear", "slow-phase")
+    specimens: tuple[str, ...] = SPECIMENS
     slices: int = 161
     repeats: int = 1
     z_range_um: tuple[float, float] = (-12.0, 12.0)

@@ -69,7 +69,7 @@ def _terminated_as_exit() -> Iterator[None]:
     "--specimens",
     callback=lambda ctx, param, text: None if text is None else _names(ctx, param, text),
     metavar="NAME,...",
-    help="Simulated: smear, slow-phase, lens.  [default: smear,slow-phase]",
+    help="Simulated: smear, slow-phase, lens.  [default: all]",
 )
 @click.option("--slices", default=161, show_default=True, help="Planes of the stack.")
 @click.option("--repeats", default=1, show_default=True, help="Solves of every case.")
@@ -121,7 +121,7 @@ def command(
 ) -> None:
     """Compare engines and recipes in time, memory, storage and error.
 
-    Frames of tilted specimens, a blood smear and one of slow phase, are simulated at every patch
+    Frames of tilted specimens, a blood smear and two of slow phase, are simulated at every patch
     size (or cut from --data). Each solve runs in a process of its own, engines in turn. Complex and
     phase error come first, whole and by band of frequency. Writes benchmark.md, benchmark.json,
     images-SPECIMEN.png, bands.png and cost.png. Ctrl-C keeps finished cases; the same command goes
@@ -147,6 +147,7 @@ def command(
 
     from fpm_inr.benchmark import BenchmarkSettings, run_benchmark
     from fpm_inr.benchmark.figures import write_figures
+    from fpm_inr.benchmark.settings import SPECIMENS
     from fpm_inr.benchmark.table import table
     from fpm_inr.io.replacing import replacing
 
@@ -154,7 +155,7 @@ def command(
         sizes=sizes,
         engines=engines,
         recipes=recipes,
-        specimens=specimens or ("smear", "slow-phase"),
+        specimens=specimens or SPECIMENS,
         slices=slices,
         repeats=repeats,
         z_range_um=z_range_um or (-12.0, 12.0),
