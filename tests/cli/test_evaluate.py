@@ -297,14 +297,14 @@ def test_every_pixel_at_its_true_height(tilted, field):
 
 def test_true_height_on_the_command_line(tilted, tmp_path, capsys):
     solution, truth = tilted
-    found = numbers(capsys, solution, truth, "--true-height", "--no-shift")
+    found = numbers(capsys, solution, truth, "--true-height")
     assert found["amplitude_relative_l2"] < 1e-5
     assert list(found)[5:7] == ["relative_l2", "phase_error_rad"]
     whole = np.sqrt(sum(band["error"] ** 2 for band in found["bands"]))
     assert whole == pytest.approx(found["relative_l2"])
     # the one LED stands on the axis: the cutoff is NA / wavelength, 0.5 per um
     assert found["bands"][-1]["cycles"] == [pytest.approx(0.5 * 0.5 * 80), None]
-    assert run("evaluate", solution, truth, "--true-height", "--no-shift") == 0
+    assert run("evaluate", solution, truth, "--true-height") == 0
     said = capsys.readouterr().out
     assert said.index("phase_error_rad") < said.index("0.5-2") < said.index("amplitude_relative_l2")
     for wrong in (("--z", 0), ()):

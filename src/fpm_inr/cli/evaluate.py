@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     help="Take every pixel of a solution at the height that the truth has there: for tilted or "
     "wavy specimens.",
 )
-@click.option("--no-shift", is_flag=True, help="Take both as registered: look for no shift.")
+@click.option(
+    "--shift/--no-shift",
+    "find_shift",
+    default=None,
+    help="Look for a sub-pixel shift first, or take both as registered.  [default: look, but not "
+    "for a solution against a simulator's truth, which lie on one grid]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "-o",
@@ -42,7 +48,7 @@ def command(
     reference: Path,
     z_um: float | None,
     true_height: bool,
-    no_shift: bool,
+    find_shift: bool | None,
     as_json: bool,
     output: Path | None,
 ) -> None:
@@ -50,9 +56,10 @@ def command(
 
     Each is a solution (.safetensors), an array (.npy), a grey picture (.png, .tif), a stack
     (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by a sub-pixel shift
-    and one factor (complex for fields). Complex and phase error come first, whole and by band of
-    spatial frequency, in cycles across the image. Where one of the two holds no phase, amplitudes
-    are compared. Of a simulated Siemens star or USAF target, the contrast is given as well.
+    (not for a solution against a truth) and one factor (complex for fields). Complex and phase
+    error come first, whole and by band of spatial frequency, in cycles across the image. Where one
+    of the two holds no phase, amplitudes are compared. Of a simulated Siemens star or USAF target,
+    the contrast is given as well.
     """
     import json
     import math
@@ -80,12 +87,14 @@ def command(
             "bring both to one grid",
             source=result,
         )
+    # a solution and the truth of its own frames lie on one grid
+    is_in_place = result.suffix.lower() == ".safetensors" and reference.suffix.lower() == ".h5"
     cutoffs = [one.cutoff_per_um for one in (theirs, ours) if one.cutoff_per_um is not None]
     comparison = compare(
         ours.image_y_x,
         theirs.image_y_x,
         known[0] if known else None,
-        find_shift=not no_shift,
+        find_shift=not is_in_place if find_shift is None else find_shift,
         cutoff_per_um=cutoffs[0] if cutoffs else None,
     )
     contrast = _contrast(reference, comparison, theirs.image_y_x.shape)
