@@ -26,7 +26,7 @@ Outcome = dict[str, Any]
 Image = NDArray[Any]
 
 DPI = 90
-MOST_BYTES = 390 * 1024  # of images.png, so that it can lie in a repository
+MOST_BYTES = 390 * 1024  # of a picture of images, so that it can lie in a repository
 ZOOM = 4  # the zoom shows a window of 1 / ZOOM of the side
 
 
