@@ -16,6 +16,8 @@ from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 STEPS = 30
+# of the stated NA, where no circles tell another
+NA_FACTORS = (0.8, 0.9, 1.1, 1.2)
 
 
 def find_start(
@@ -66,15 +68,14 @@ def find_start(
     if free.pose is None and free.pupil is None and not seeks_na:
         return best
     lowest = residual(best)
-    # too few bright-field frames raise a DataError: nothing to try
     if seeks_na:
-        with suppress(DataError):
-            na = torch.tensor(na_from_circles(acquisition), dtype=torch.float64)
-            tried = replace(best, na=na)
+        nominal = best
+        for na in _radii(acquisition):
+            tried = replace(nominal, na=torch.tensor(na, dtype=torch.float64))
             if (found := residual(tried)) < lowest:
                 best, lowest = tried, found
     if free.pose is not None:
-        with suppress(DataError):
+        with suppress(DataError):  # too few bright-field frames: nothing to try
             na_used = best.na_of(acquisition.optics)
             tried = fit_brightfield(acquisition, na=na_used, learn_na=seeks_na).instrument
             if (found := residual(tried)) < lowest:
@@ -90,3 +91,11 @@ def find_start(
         if residual(tried) < lowest:
             best = tried
     return best
+
+
+def _radii(acquisition: Acquisition) -> list[float]:
+    """Numerical apertures to try: that of the circles, or where none are seen some around."""
+    try:
+        return [na_from_circles(acquisition)]
+    except DataError:
+        return [factor * acquisition.optics.na for factor in NA_FACTORS]

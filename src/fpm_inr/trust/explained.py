@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 # or nearly all structure there is
 LEAST_FACTOR = 1.5
 MOST_SHARE, MOST_EXCESS = 0.25, 0.03
-NEARLY_ALL = 0.6
+NEARLY_ALL = 0.55
 # of one LED: what is left over the mean of its measured and its predicted light, and how far that
 # must stand out from the other LEDs
 MOST_LED, LED_STANDS_OUT = 0.5, 5.0
@@ -116,7 +116,7 @@ class Explanation:
             yield (
                 "The solution does not explain the frames: their data residual is "
                 f"{self.residual:.3f} at z = {self.best_um:.1f} um, and their noise alone would "
-                f"leave about {self.expected_residual:.3f}. {self._worst_leds()} "
+                f"leave about {self.expected_residual:.2g}. {self._worst_leds()} "
                 f"{self._worst_place()} {self._advice()}"
             )
         if len(lost):
