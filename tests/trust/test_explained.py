@@ -17,6 +17,7 @@ from fpm_inr.results import write_results
 from fpm_inr.simulate import preset, simulate
 from fpm_inr.simulate.camera import Camera, expose
 from fpm_inr.trust.explained import Explanation, explain
+from tests.tiny import tiny_acquisition
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -152,7 +153,7 @@ def test_faults_of_real_series_are_noticed(fault: str) -> None:
 
 
 def test_it_stands_in_every_file_of_a_reconstruction(tmp_path: Path) -> None:
-    frames = noisy("siemens", 5_000)
+    frames = tiny_acquisition()
     right = reconstruct(frames)
 
     def written(solution: Solution, name: str) -> tuple[dict[str, object], list[str], str]:
