@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 FORMAT = "fpm-inr field 1"
-_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
+_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um", "na")
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,6 +368,7 @@ def load_solution(path: str | Path) -> Solution:
                 None if pupil is None else torch.view_as_complex(pupil),
                 tensors.get("instrument.background_led"),
                 tensors.get("instrument.defocus_um"),
+                tensors.get("instrument.na"),
             ),
             int(header["upsampling"]),
             float(header["amplitude_scale"]),
