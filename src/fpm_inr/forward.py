@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
@@ -275,7 +276,7 @@ class ForwardModel:
 
     def spectrum(self, field_z_y_x: Tensor) -> Tensor:
         """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
-        return torch.fft.fft2(field_z_y_x, norm="forward")
+        return transforms.spectrum(field_z_y_x)
 
     def sight(self, na_led_xy: Tensor, leds: Tensor | None = None) -> Sight:
         """Where the light of these LEDs (all when None), of directions [led, 2], crosses."""
@@ -352,7 +353,7 @@ class ForwardModel:
         `aperture` is that of these LEDs, in this order.
         """
         samples = self.gather(spectrum_z_y_x, leds) * aperture.at(z_um)
-        return torch.fft.ifft2(self.scatter(samples), norm="forward")
+        return transforms.image(self.scatter(samples))
 
     def amplitude(
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
@@ -84,7 +85,7 @@ class ConventionalState:
 
     def image_z_y_x(self, planes: Tensor) -> Tensor:
         """Complex images of these planes."""
-        return torch.fft.ifft2(self.spectrum_z_y_x[planes], norm="forward")
+        return transforms.image(self.spectrum_z_y_x[planes])
 
     def instrument(self, nominal: Instrument) -> Instrument:
         """Return the instrument as it was used: with the mean gains, and the pupil where found."""

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
@@ -319,12 +320,12 @@ class _Frames:
         # the grid stays: outside the pupil it is always 0
         grid = self._grid[: len(pupil_led_k)]
         grid.index_copy_(1, self._frame_index, pupil_led_k)
-        return torch.fft.ifft2(grid.unflatten(1, self.model.shape_y_x), norm="forward")
+        return transforms.image(grid.unflatten(1, self.model.shape_y_x))
 
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
-        spectrum = torch.fft.fft2(light_led_y_x, norm="forward")
-        return spectrum.take(self._places[: len(light_led_y_x)])
+        spectrum = transforms.summed(light_led_y_x)
+        return spectrum.take(self._places[: len(light_led_y_x)]).div_(self.pixels)
 
     def _prepared(self, all_leds: Tensor, number: int) -> _Group:
         model, nominal = self.model, self._instrument
