@@ -4,12 +4,13 @@ Transforms here are of the last two axes, `fftfreq` order, NumPy's sign, and tor
 to scale one: what scale there is, is applied here. Torch 2.13 on a CPU scales some of them twice
 where it is asked to (pytorch issue 169670). What was found with its MKL 2024.2 and two threads:
 
-- wrong: 2048 x 2048 exactly, complex single precision, a single image (a batch of one included),
-  in each direction and with each `norm` that has a scale. The result is 1 / count (or its root)
-  times the right one.
-- right: the same without a scale; one thread; double precision; 2D transforms of other sizes, from
-  64 to 4096 a side, square or not; batches of more images; MKL's kernels for AVX2 and AVX-512.
-  So it depends on the processor; `MKL_CBWR=COMPATIBLE` brings the faulty kernel about anywhere.
+- wrong: 2048 x 2048 exactly, single precision, complex or real, a single image (a batch of one
+  included), in each direction and with each `norm` that has a scale. The result is 1 / count (or
+  its root) times the right one.
+- right: the same without a scale; one thread; double precision; `rfft2` and `irfft2`; 2D
+  transforms of other sizes, from 64 to 4096 a side, square or not; batches of more images; MKL's
+  kernels for AVX2 and AVX-512. So it depends on the processor; `MKL_CBWR=COMPATIBLE` brings the
+  faulty kernel about on any.
 
 NumPy and SciPy have transforms of their own (pocketfft), which the simulator, the metrics and what
 looks for a start use. They are right at these sizes.

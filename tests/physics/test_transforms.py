@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,22 @@ import fpm_inr
 from fpm_inr import transforms
 
 SOURCE = Path(fpm_inr.__file__).parent
+REPOSITORY = Path(__file__).parents[2]
 # MKL's kernels for any processor: those that scale twice. They are chosen as torch starts.
 FAULTY = {"MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "2"}
+
+
+def on_faulty_kernels(*arguments: str) -> str:
+    """Last line that a fresh Python prints."""
+    ran = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **FAULTY, "PYTHONPATH": str(SOURCE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.splitlines()[-1]
 
 
 def images(*shape: int, dtype: torch.dtype) -> torch.Tensor:
@@ -73,7 +88,7 @@ def test_numpy_and_scipy_are_right_at_this_size_too() -> None:
 def test_the_faulty_kernel_is_met_and_does_no_harm() -> None:
     """A fresh process on MKL's kernels for any processor: a field of 1 has a zero frequency of 1.
 
-    It says too whether torch still scales twice, so that this module's reason can be judged.
+    Its last number says whether torch still scales twice: the reason for the module.
     """
     asked = (
         "import torch; from fpm_inr import transforms\n"
@@ -82,16 +97,20 @@ def test_the_faulty_kernel_is_met_and_does_no_harm() -> None:
         "print(float(there[0, 0].real), float((transforms.image(there) - 1).abs().max()),"
         " float(torch.fft.fft2(one, norm='forward')[0, 0].real))"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", asked],
-        env={**os.environ, **FAULTY, "PYTHONPATH": str(SOURCE.parent)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    zero, error, _by_torch = map(float, ran.stdout.splitlines()[-1].split())
+    zero, error, _by_torch = map(float, on_faulty_kernels("-c", asked).split())
     assert zero == pytest.approx(1)
     assert error < 1e-5
+
+
+def test_whole_frames_are_explained_by_every_engine() -> None:
+    """1024 x 1024 at upsampling 2 is the size that torch scales twice: residuals were 1.0000."""
+    residual = json.loads(on_faulty_kernels("-m", "tests.whole_acquisition"))
+    clear = residual.pop("clear")
+    assert residual.keys() == {"default", "neural", "paper", "conventional"}
+    assert residual["default"] < clear / 10
+    assert residual["conventional"] < clear / 4
+    assert residual["neural"] < clear  # four steps from a clear field
+    assert residual["paper"] < 0.3  # three steps from a random one
 
 
 def names_of_transforms(tree: ast.AST) -> list[int]:

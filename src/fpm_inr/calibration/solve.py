@@ -18,6 +18,7 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.engines.frames import trust
+from fpm_inr.errors import DivergedError
 from fpm_inr.forward import (
     Instrument,
     compile_forward,
@@ -172,7 +173,7 @@ def fit_plane(
         optimiser.step()
         calibration.observe(leds, predicted.detach() * root, measured * root, done)
         if not math.isfinite(float(misfit.detach())):
-            raise FloatingPointError(f"the fit is not finite at step {step + 1}")
+            raise DivergedError(f"the fit is not finite at step {step + 1}")
         if listen is not None:
             listen(step + 1, steps, float(misfit.detach() / measured.square().mean()))
     image = torch.view_as_complex(flat.detach())

@@ -23,6 +23,7 @@ from fpm_inr import transforms
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
+from fpm_inr.errors import DivergedError
 from fpm_inr.forward import ForwardModel, Instrument
 
 # More planes in one batch outgrow the caches of a CPU without making it faster.
@@ -209,7 +210,7 @@ def solve(
             report = _report(state, recipe, visits, float(z_um.mean()), finished)
             state.history.append(report)
             if not math.isfinite(report.loss):
-                raise FloatingPointError(f"the error is not finite in pass {state.passes}")
+                raise DivergedError(f"the error is not finite in pass {state.passes}")
             # what an interruption or a checkpoint finds
             state.spectrum_z_y_x[planes] = spectrum.cpu().unflatten(1, model.field_shape_y_x)
             state.gain_z_led[planes] = gain.cpu()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from fpm_inr.calibration.parameters import Calibration, Learning
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.errors import DivergedError
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.forward import ForwardModel, Instrument
 
@@ -154,7 +155,7 @@ def solve(
         )
         state.history.append(report)
         if not math.isfinite(report.loss):
-            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+            raise DivergedError(f"the loss is not finite at step {state.step}")
         listen(report)
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)

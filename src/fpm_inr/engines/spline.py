@@ -25,6 +25,7 @@ from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
 
@@ -184,7 +185,7 @@ def solve(
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
         if not math.isfinite(misfit):
-            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+            raise DivergedError(f"the loss is not finite at step {state.step}")
         listen(state.history[-1])
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)
