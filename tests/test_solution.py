@@ -97,7 +97,7 @@ def test_what_is_no_field_is_refused(tmp_path: Path) -> None:
         load_solution(missing)
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
-    with pytest.raises(DataError, match="cannot be read as safetensors"):
+    with pytest.raises(DataError, match="cannot be read as a field"):
         load_solution(text)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(2)}, foreign)

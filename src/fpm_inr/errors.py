@@ -51,9 +51,13 @@ class DivergedError(InputError, FloatingPointError):
     """A solve did not stay finite: its settings, or what was given to it, cannot be used."""
 
     def __init__(
-        self, problem: str, mend: str = "", *, field: str = "", source: object = ""
+        self,
+        problem: str,
+        mend: str = "lower the recipe's step or learning rates, and look at `fpm-inr inspect`",
+        *,
+        field: str = "",
+        source: object = "",
     ) -> None:
-        mend = mend or "lower the recipe's step or learning rates, and see `fpm-inr inspect`"
         super().__init__(problem, mend, field=field, source=source)
 
 

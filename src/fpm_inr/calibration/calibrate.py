@@ -15,7 +15,7 @@ from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane
 from fpm_inr.calibration.start import find_start
-from fpm_inr.errors import SettingsError
+from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 DEFAULT_FREE = "gains,pupil,pose"
@@ -181,8 +181,8 @@ def calibrate(
             other = fit(chosen, start, trust_rim=True)
             if other.residual < CLEAR_FACTOR * after.residual:
                 after = other
-    except FloatingPointError as error:
-        return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
+    except DivergedError as error:
+        return CalibrationResult(False, error.problem, nominal, nominal, before, before, chosen)
     reason = _objection(nominal, before, after, most_move * acquisition.optics.na)
     return CalibrationResult(not reason, reason, nominal, after.instrument, before, after, chosen)
 

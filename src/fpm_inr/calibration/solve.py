@@ -18,10 +18,13 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.engines.frames import trust
-from fpm_inr.errors import DivergedError
+from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
+    ForwardModel,
     Instrument,
+    check_reach,
     compile_forward,
+    least_upsampling,
     nominal_instrument,
     residual_by_led,
 )
@@ -106,14 +109,19 @@ def fit_plane(
 
     Raises
     ------
-    FloatingPointError
-        The fit diverged.
+    DivergedError
+        The fit did not stay finite, or moved an LED off the grid.
+    SettingsError
+        The upsampling is too coarse for the start.
     """
     free = Free() if free is None else free
     optics = acquisition.optics
     start = nominal_instrument(acquisition) if start is None else start
-    upsampling = upsampling or smallest_upsampling(optics, acquisition.illumination)
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
+    upsampling = upsampling or max(
+        smallest_upsampling(optics, acquisition.illumination),
+        least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
+    )
     model = compile_forward(acquisition, upsampling, margin_samples=margin, instrument=start).to(
         device
     )
@@ -147,7 +155,7 @@ def fit_plane(
         leds = torch.from_numpy(batch).to(device)
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
-            model = model.at_windows(model.windows(calibration.na_led_xy().detach()))
+            model = _around(model, acquisition, calibration.na_led_xy().detach())
         weight = weight_y_x
         if fixed is not None:
             aperture = fixed.select(leds)
@@ -180,7 +188,7 @@ def fit_plane(
     with torch.no_grad():
         instrument = calibration.instrument()
         if free.moves_leds:
-            model = model.at_windows(model.windows(instrument.na_led_xy))
+            model = _around(model, acquisition, instrument.na_led_xy)
         error, power = residual_by_led(model, model.aperture(instrument), measured_all, image, z_um)
     return PlaneFit(
         image.cpu(),
@@ -188,6 +196,15 @@ def fit_plane(
         z_um,
         float(error.double().sum() / power.double().sum()),
     )
+
+
+def _around(model: ForwardModel, acquisition: Acquisition, na_led_xy: Tensor) -> ForwardModel:
+    """The model with its windows where the LEDs have moved to, as long as its grid holds them."""
+    try:
+        check_reach(acquisition, na_led_xy, model.upsampling)
+    except SettingsError as error:
+        raise DivergedError(f"an LED left the grid: upsampling {error.problem}") from error
+    return model.at_windows(model.windows(na_led_xy))
 
 
 def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
