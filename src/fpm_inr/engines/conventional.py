@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fpm_inr import transforms
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
 from fpm_inr.errors import DivergedError
@@ -238,7 +238,7 @@ def _report(
         state.step,
         state.step + left + recipe.passes * (state.batches - state.batch - 1),
         error,
-        10 * math.log10(visits.peak**2 / mse) if mse > 0 else math.inf,
+        psnr_db(visits.peak, mse),
         z_um,
         state.seconds,
     )

@@ -23,7 +23,7 @@ from fpm_inr import transforms
 from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
@@ -492,7 +492,7 @@ def _report(state: SplineState, plan: Plan, misfit: float, peak: float, z_um: fl
         state.step,
         len(plan),
         misfit,
-        10 * math.log10(peak**2 / mse) if mse > 0 else math.inf,
+        psnr_db(peak, mse),
         z_um,
         state.seconds,
     )

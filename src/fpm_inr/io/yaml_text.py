@@ -12,8 +12,8 @@ import yaml
 
 from fpm_inr.errors import InputError
 
-MOST_BYTES = 2**21
-MOST_VALUES = 200_000  # aliases written out
+MOST_BYTES = 2**19  # PyYAML takes seconds for this much
+MOST_VALUES = 100_000  # aliases written out
 MOST_DEPTH = 50
 
 
@@ -27,6 +27,17 @@ class _RefusedError(Exception):
 
 class _Loader(yaml.SafeLoader):
     """YAML in which a key that comes twice is a mistake: PyYAML keeps the last and is silent."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Give up early: what is nested deeply takes PyYAML long to read."""
+        if self.depth > MOST_DEPTH:
+            raise _RefusedError(f"is nested more than {MOST_DEPTH} deep", "write it flatter")
+        self.depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
@@ -74,7 +85,7 @@ def _read(path: Path) -> Any:
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise _RefusedError(f"is larger than {MOST_BYTES / 2**20:g} MiB", "give a smaller file")
+        raise _RefusedError(f"is larger than {MOST_BYTES // 1024} KiB", "give a smaller file")
     loader = _Loader(content.decode("utf-8"))
     try:
         node = loader.get_single_node()

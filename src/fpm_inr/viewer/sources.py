@@ -100,7 +100,7 @@ def raw_source(path: str | Path) -> Source:
     try:
         settings = json.loads(run_path.read_text(encoding="utf-8"))["settings"]
         data = Path(settings["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "does not say which data the field was made from",
             "give the folder that `fpm-inr reconstruct` wrote, with its run.json",
