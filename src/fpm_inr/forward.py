@@ -20,8 +20,8 @@ from torch import Tensor
 from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
-from fpm_inr.errors import SettingsError
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
+from fpm_inr.reach import check_reach
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
 EDGE_SAMPLES = 1.0
@@ -433,56 +433,6 @@ def compile_forward(
         margin_samples,
     )
     return model.at_windows(model.windows(na_led_xy))
-
-
-def least_upsampling(
-    acquisition: Acquisition, na_led_xy: Tensor, *, margin_samples: float = 0.0
-) -> int:
-    """Smallest upsampling whose grid holds the light of LEDs at these directions [led, 2].
-
-    `margin_samples` is how far, in Fourier samples, they may move.
-    """
-    return max(1, math.ceil(float(_reach_led(acquisition, na_led_xy, margin_samples).max()) - 1e-5))
-
-
-def check_reach(
-    acquisition: Acquisition,
-    na_led_xy: Tensor,
-    upsampling: int,
-    *,
-    margin_samples: float = 0.0,
-) -> None:
-    """Refuse a grid that does not hold the light of LEDs at these directions [led, 2].
-
-    Their windows would go around its edge, and one frequency stand for two.
-
-    Raises
-    ------
-    SettingsError
-        Says which LED, and the upsampling that it takes.
-    """
-    reach = _reach_led(acquisition, na_led_xy, margin_samples)
-    # single precision makes reaches of its own
-    if float(reach.max()) <= upsampling + 1e-5:
-        return
-    led = int(reach.argmax())
-    na_x, na_y = na_led_xy[led].tolist()
-    room = f", with room to move by {margin_samples:g} Fourier samples," if margin_samples else ""
-    raise SettingsError(
-        f"is {upsampling}, too coarse for the light of LED {led} (counted from 0) at NA "
-        f"({na_x:.3f}, {na_y:.3f}){room}",
-        f"give at least {least_upsampling(acquisition, na_led_xy, margin_samples=margin_samples)}, "
-        "or see whether the calibration is right",
-        field="upsample",
-    )
-
-
-def _reach_led(acquisition: Acquisition, na_led_xy: Tensor, margin_samples: float) -> Tensor:
-    """Upsampling [led] at which the light of every LED just reaches the edge of the grid."""
-    optics, (height, width) = acquisition.optics, acquisition.shape_y_x
-    side_um = na_led_xy.new_tensor([width, height]) * optics.pixel_um
-    na = na_led_xy.abs() + optics.na + margin_samples * optics.wavelength_um / side_um
-    return (2 * optics.pixel_um / optics.wavelength_um * na).amax(dim=1)
 
 
 def _samples_yx(optics: Optics, shape_y_x: tuple[int, int], margin_samples: float) -> Tensor:

@@ -78,7 +78,7 @@ def reconstruct(
         conventional: most passes over the LEDs instead of the recipe's.
     planes, z_step_um : int or float, optional
         conventional: number of planes, or their largest distance; see
-        `fpm_inr.solving.plane_heights_um`.
+        `fpm_inr.solve.engine.plane_heights_um`.
     device : str
         "auto" (a GPU where there is one), "cpu" or "cuda".
     seed : int
@@ -149,7 +149,7 @@ def reconstruct(
     from fpm_inr.calibration.joint import given_instrument
     from fpm_inr.calibration.parameters import Free, parse_free
     from fpm_inr.solve import judged
-    from fpm_inr.solving import plane_heights_um
+    from fpm_inr.solve.engine import plane_heights_um
 
     used: Recipe | ConventionalRecipe
     heights = None

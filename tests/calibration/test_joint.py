@@ -310,7 +310,7 @@ def test_an_instrument_that_explains_nothing_better_is_refused(
     def short_solve(data: Acquisition, start: JointStart, *rest: object) -> float:
         return 0.01 * (1 + float(start.instrument.gain_led.log().std()))
 
-    monkeypatch.setattr(judged, "_short_solve_residual", short_solve)
+    monkeypatch.setattr(judged, "short_solve_residual", short_solve)
     kept = reconstruct(acquisition(), steps=6, calibrate="gains")
     assert "did not fall" in kept.record["calibration_refused"]
     plain = reconstruct(acquisition(), steps=6)

@@ -16,9 +16,9 @@ from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
     Instrument,
     compile_forward,
-    least_upsampling,
     nominal_instrument,
 )
+from fpm_inr.reach import least_upsampling
 from fpm_inr.reconstruction import data_residual, reconstruct
 from tests.tiny import tiny_acquisition
 

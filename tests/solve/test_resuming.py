@@ -106,7 +106,7 @@ def test_killed_again_and_again_it_arrives(tmp_path: Path, checkpoints: Checkpoi
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, short_solve: int) -> None:
     """As Ctrl-C during the short solve of this number, after its first step."""
-    solve = judged._short_solve_residual
+    solve = judged.short_solve_residual
     numbers = iter(range(100))
 
     def interrupted(*arguments: Any) -> float:
@@ -120,7 +120,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, short_solve: int) -> None:
 
         return solve(*rest, stop)
 
-    monkeypatch.setattr(judged, "_short_solve_residual", interrupted)
+    monkeypatch.setattr(judged, "short_solve_residual", interrupted)
 
 
 @pytest.mark.parametrize("short_solve", [0, 1])
@@ -276,6 +276,6 @@ def test_two_instruments_are_compared_over_the_same_leds(monkeypatch: pytest.Mon
         asked.append((frames.led_count, np.flatnonzero(start.left_out_led).tolist()))
         return 1.0 / len(asked)
 
-    monkeypatch.setattr(judged, "_short_solve_residual", short)
+    monkeypatch.setattr(judged, "short_solve_residual", short)
     reconstruct(data, calibration=given, calibrate="gains", steps=4)
     assert asked == [(24, []), (24, [])]

@@ -22,12 +22,11 @@ from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
     ForwardModel,
     Instrument,
-    check_reach,
     compile_forward,
-    least_upsampling,
     nominal_instrument,
     residual_by_led,
 )
+from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 
 FloatArray = NDArray[np.float64]

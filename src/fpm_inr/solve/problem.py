@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fpm_inr.calibration.joint import JointStart
     from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import Instrument
-    from fpm_inr.solving import Task
+    from fpm_inr.solve.engine import Task
 
 # By engine: options of the other one, and what to do instead.
 FOREIGN_OPTIONS = {
@@ -106,7 +106,7 @@ class Problem:
 
     def upsampling_from(self, start: JointStart) -> int:
         """Sampling of the field over that of the frames, for a solve from this start."""
-        from fpm_inr.forward import least_upsampling
+        from fpm_inr.reach import least_upsampling
         from fpm_inr.sampling import default_upsampling
 
         if self.upsample is not None:
@@ -122,7 +122,7 @@ class Problem:
 
     def task(self, start: JointStart, upsampling: int) -> Task:
         """A solve from this start that is ready to run."""
-        from fpm_inr.solving import conventional_task, inr_task
+        from fpm_inr.solve.engine import conventional_task, inr_task
 
         model = start.compile(self.acquisition, upsampling).to(self.device)
         if isinstance(self.recipe, ConventionalRecipe):
