@@ -93,3 +93,20 @@ def test_a_plane_whose_leds_leave_the_grid_has_diverged() -> None:
     free = parse_free({"shifts": {"learning_rate": 100.0, "start": 0}})
     with pytest.raises(DivergedError, match="an LED left the grid"):
         fit_plane(tiny_acquisition(), 0.0, free, steps=25)
+
+
+def test_planes_that_are_compared_share_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fpm_inr.calibration import calibrate
+
+    asked: list[int | None] = []
+    fit = calibrate.fit_plane
+
+    def noted(*arguments: object, **keys: object) -> object:
+        asked.append(keys["upsampling"])  # type: ignore[arg-type]
+        return fit(*arguments, **keys)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(calibrate, "fit_plane", noted)
+    data, instrument = moved(9.0)
+    calibrate.calibrate(data, free="gains,pose", start=instrument, steps=2)
+    assert len(asked) >= 2
+    assert set(asked) == {3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -264,6 +265,27 @@ def interrupt_second_solve() -> Callable[[StepReport], None]:
             raise KeyboardInterrupt
 
     return listen
+
+
+def test_ctrl_c_waits_for_the_step_and_the_second_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    whole = content(run("plain"))
+
+    def press(times: int) -> Callable[[StepReport], None]:
+        def listen(report: StepReport) -> None:
+            if report.step == 3:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        return listen
+
+    with pytest.raises(drive.StoppedAtOnceError):
+        run("plain", checkpoint=path, listen=press(2))
+    assert content(run("plain", checkpoint=path, resume=True)) == whole
+    part = run("plain", checkpoint=path, listen=press(1))
+    assert (part.record["status"], part.record["steps"]) == ("interrupted", 3)
+    assert content(run("plain", checkpoint=path, resume=True)) == whole
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_two_instruments_are_compared_over_the_same_leds(monkeypatch: pytest.MonkeyPatch) -> None:

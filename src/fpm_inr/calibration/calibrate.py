@@ -13,7 +13,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
 from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.pupil_map import sampled
-from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane
+from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
@@ -164,7 +164,6 @@ def calibrate(
             listen=told,
         )
 
-    before = fit(Free(), nominal)
     if start is None:
         start = find_start(
             acquisition,
@@ -175,6 +174,10 @@ def calibrate(
             seed=seed,
             device=device,
         )
+    if upsample is None:
+        # one grid for all, so that their residuals can be compared
+        upsample = usual_upsampling(acquisition, chosen, start)
+    before = fit(Free(), nominal)
     try:
         after = fit(chosen, start)
         if solves == 3:

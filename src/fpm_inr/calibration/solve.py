@@ -117,10 +117,7 @@ def fit_plane(
     optics = acquisition.optics
     start = nominal_instrument(acquisition) if start is None else start
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
-    upsampling = upsampling or max(
-        smallest_upsampling(optics, acquisition.illumination),
-        least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
-    )
+    upsampling = upsampling or usual_upsampling(acquisition, free, start)
     model = compile_forward(acquisition, upsampling, margin_samples=margin, instrument=start).to(
         device
     )
@@ -194,6 +191,15 @@ def fit_plane(
         instrument.to("cpu", torch.float64),
         z_um,
         float(error.double().sum() / power.double().sum()),
+    )
+
+
+def usual_upsampling(acquisition: Acquisition, free: Free, start: Instrument) -> int:
+    """The smallest that holds the synthetic aperture, LEDs that may move included."""
+    margin = MARGIN_SAMPLES if free.moves_leds else 0.0
+    return max(
+        smallest_upsampling(acquisition.optics, acquisition.illumination),
+        least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
     )
 
 
