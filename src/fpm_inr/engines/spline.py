@@ -3,7 +3,8 @@
 The loss is the paper's (Zhou et al., Optica 10, 1679 (2023), Section 2; its smooth-L1 is a square
 for all errors below 1), summed over the LEDs. Its second derivative is known: that of a frequency
 that n LEDs bring into the pupil is n / 2 for a weak object, so every frequency has its own step,
-1 / (n + floor), akin to rPIE (Maiden, Johnson, Li, Optica 4, 736 (2017)). A linear field needs no
+1 / (n + floor), akin to rPIE (Maiden, Johnson, Li, Optica 4, 736 (2017)). Frequencies that pass the
+pupil with their mirrors take steps in pairs (`fpm_inr.engines.slow_phase`). A linear field needs no
 search beyond that.
 """
 
@@ -25,14 +26,15 @@ from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
 SAMPLES_AT_ONCE = 1 << 19
-# One batch of LEDs in so many teaches about the instrument at a visit, in turn: its gradient costs
-# more than the field's, and takes fewer frames.
+# One LED in so many teaches about the instrument at a visit, in turn: its gradient costs more than
+# the field's, and takes fewer frames.
 TAUGHT_ONE_IN = 4
 # Added to every predicted intensity (mean bright-field: 1): a dark pixel has no phase to speak of.
 DARK = 1e-12
@@ -177,10 +179,10 @@ def solve(
         done = step / len(plan)
         if state.calibration is not None:
             state.calibration.hold(done)
-        wrong_k, misfit = _wrong(state, frames, group, z_um, done)
-        if state.optimiser is not None and group.teaches(step // frames.groups):
+        step_k, misfit = _wrong(state, frames, group, z_um, done)
+        if state.optimiser is not None:
             _learn(state.optimiser, done, rate / order.step)
-        _descend(state.field, z_um, rate, wrong_k.mul_(group.share_k))
+        _descend(state.field, frames.coupling, z_um, rate, step_k)
         state.step = step + 1
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
@@ -236,20 +238,31 @@ class _Batch:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """LEDs of a step in batches, and the step [sample] of each of the field's frequencies."""
+    """LEDs of a step in batches.
+
+    Parameters
+    ----------
+    number : int
+    batches : list of _Batch
+    share_k : Tensor [sample]
+        Step of each of the field's frequencies, were it alone.
+    floor_q : Tensor [q]
+        Damping of those of the slow band, for lack of LEDs.
+    power : Tensor, scalar
+        Half the mean over pixels of the frames' intensity, summed over LEDs.
+    led_count : int
+    """
 
     number: int
     batches: list[_Batch]
     share_k: Tensor
+    floor_q: Tensor
+    power: Tensor
     led_count: int
 
     def teaches(self, visit: int) -> list[_Batch]:
-        """The batches that teach about the instrument at this visit."""
-        return [
-            batch
-            for place, batch in enumerate(self.batches)
-            if (place + visit) % TAUGHT_ONE_IN == 0
-        ]
+        """The batches that teach about the instrument at this visit: a quarter of the LEDs."""
+        return self.batches[visit % TAUGHT_ONE_IN :: TAUGHT_ONE_IN]
 
 
 class _Frames:
@@ -279,6 +292,8 @@ class _Frames:
         if state.calibration is not None and state.calibration.free.gains is not None:
             # they are learned: one freedom is enough
             self._is_rim[:] = False
+        self.slow = SlowBand(model, state.field)
+        self.coupling = Coupling(self.slow, state.field)
         self.groups = groups
         self._groups: dict[int, _Group] = {}
         on_gpu = model.device.type != "cpu"
@@ -336,8 +351,12 @@ class _Frames:
         cover = torch.zeros(self._sample_count, device=model.device)
         batches = []
         all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
+        power = torch.zeros((), device=model.device)
         count = math.ceil(len(all_leds) / self._at_once)
-        for leds in all_leds.tensor_split(count):
+        if self._free.names:
+            # each quarter of the LEDs in batches of its own, each with LEDs from all of the pupil
+            count = min(TAUGHT_ONE_IN * math.ceil(count / TAUGHT_ONE_IN), len(all_leds))
+        for leds in (all_leds[place::count] for place in range(count)):
             index = self._sample_at[self.model.field_index(leds)]
             aperture = self.model.aperture(nominal, leds)
             cover.index_add_(
@@ -345,6 +364,7 @@ class _Frames:
             )
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
+            power += torch.einsum("lyx,lyx,yx->", measured, measured, self.weight_y_x)
             rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
             na_xy, window = nominal.na_led_xy[leds], self.model.window_led_yx[leds]
             batch = _Batch(
@@ -367,18 +387,25 @@ class _Frames:
             self._grid = self._grid.new_zeros(most, self.pixels)
             of_led = self.pixels * torch.arange(most, device=model.device)
             self._places = of_led[:, None] + self._frame_index
-        return _Group(number, batches, 1 / (cover + self._floor * cover.max()), len(all_leds))
+        most_seen = cover.max()
+        return _Group(
+            number,
+            batches,
+            1 / (cover + self._floor * most_seen),
+            self._floor * (most_seen - cover[self.slow.at]),
+            power / (2 * self.pixels),
+            len(all_leds),
+        )
 
 
 @torch.no_grad()
 def _wrong(
     state: SplineState, frames: _Frames, group: _Group, z_um: float, done: float
 ) -> tuple[Tensor, float]:
-    """What is wrong with the spectrum [sample], summed over these LEDs: the loss' gradient by hand.
+    """Step [sample] of the spectrum that these LEDs ask for, and the loss per LED.
 
-    Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
-    background, and the loss per LED. Written out, it takes the Fourier transforms that it must and
-    little else. Gradients of what is learned of the instrument are left in its parameters; only
+    The loss' gradient is written out by hand. Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
+    background. So it takes the Fourier transforms that it must and little else. Gradients of what is learned of the instrument are left in its parameters; only
     the pupil's transfer needs automatic differentiation.
     """
     calibration = state.calibration
@@ -386,6 +413,7 @@ def _wrong(
     samples = state.field.samples(z_um)
     wrong = torch.zeros_like(samples)
     error = torch.zeros((), device=samples.device)
+    own, cross = torch.zeros(()), torch.zeros(())
     one, dark = torch.tensor([1.0, DARK], device=samples.device)
     teachers: list[_Batch] = []
     instrument = None
@@ -451,12 +479,16 @@ def _wrong(
                 with torch.enable_grad():
                     pulls.append((missed * calibration.penalty(), one))
         wrong.scatter_add_(0, batch.index_led_k.view(-1), back.mul_(transfer.conj()).view(-1))
+        pair = frames.slow.pair(transfer, batch.index_led_k)
+        own, cross = own + pair[0], cross + pair[1]
     pulls = [(value, pull) for value, pull in pulls if value.requires_grad]
     if state.optimiser is not None:
         state.optimiser.zero_grad(set_to_none=True)
     if pulls:
         values, of_values = zip(*pulls, strict=True)
         torch.autograd.backward(values, of_values)
+    slow = frames.slow.step(samples, wrong, (own, cross), group.floor_q, error / group.power)
+    wrong.mul_(group.share_k).index_copy_(0, frames.slow.at, slow)
     return wrong, float(error) / group.led_count
 
 
@@ -483,15 +515,22 @@ def _match(state: SplineState, batch: _Batch, intensity: Tensor, inverse: Tensor
 
 
 @torch.no_grad()
-def _descend(field: SplineField, z_um: float, rate: float, step_k: Tensor) -> None:
+def _descend(
+    field: SplineField, coupling: Coupling, z_um: float, rate: float, step_k: Tensor
+) -> None:
     """Move the planes so that the spectrum at this height moves by -rate * step [sample].
 
-    Of all changes of the planes that do so the smallest: in proportion to their weights.
+    Of all changes of the planes that do so the smallest: in proportion to their weights. Slow
+    frequencies move at the neighbouring heights too.
     """
     first, weights = field.weights(z_um)
     parts = torch.view_as_real(step_k)
-    shares = rate * weights / weights.square().sum()
-    for plane, share in enumerate(shares.tolist(), start=first):
+    if len(coupling.at):
+        slow = parts[coupling.at]
+        shares = coupling.shares(z_um, first, weights)[:, :, None]
+        field.spectrum.index_add_(1, coupling.at, shares * slow, alpha=-rate)
+        parts[coupling.at] = 0
+    for plane, share in enumerate((rate * weights / weights.square().sum()).tolist(), start=first):
         field.spectrum[plane].sub_(parts, alpha=share)
 
 

@@ -1,0 +1,177 @@
+"""Steps for slow phase, which hardly any LED sees.
+
+A frequency q and its mirror -q are one measurement: light of an LED that passes both shows the
+amplitude of a weak object there, and nothing of its phase. Only LEDs near the pupil's edge (or
+defocus) tell them apart, so the curvature of the loss along slow phase is far smaller than along
+everything else. It is known all the same. With G_l the pupil as LED l sees it, turned by its direct
+light, the frame's amplitude at q is (G_l(q) e_q + conj(G_l(-q) e_-q)) / 2 (the weak-object transfer
+of Streibl, J. Opt. Soc. Am. A 2, 121 (1985)), and the loss' second derivative in the pair
+(e_q, conj e_-q) the matrix
+
+    1/2 sum_l  [ |G_l(q)|^2               conj(G_l(q) G_l(-q)) ]
+               [ G_l(q) G_l(-q)           |G_l(-q)|^2          ]
+
+whose inverse makes the step. Three things make it hold for real objects:
+
+- A strong object is weak about itself: its changes are taken relative to its own slow phase, so
+  that what is blind is a change of phase of *this* object.
+- Where frames are not explained yet, phase has a curvature of its own, up to the relative misfit;
+  the damping of the pair is in proportion to it, as Levenberg and Marquardt's.
+- Slow structure has a long depth of field: over a height of n / (2 pi q NA) it hardly changes, so
+  that a step at one height is one at its neighbours too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from fpm_inr import transforms
+from fpm_inr.acquisition import Optics
+from fpm_inr.fields.spline import SplineField
+from fpm_inr.forward import ForwardModel
+
+# Direct light that is weaker (mean bright-field amplitude: 1) leaves a dark-field frame.
+DIRECT = 0.3
+# Of the relative misfit (an amplitude), and the least: the damping of a pair, over its curvature.
+MISFIT_DAMPING, LEAST_DAMPING = 0.5, 0.01
+# A step's kernel along z in units of the height over which a frequency changes by a radian.
+DEPTH_SHARE = 0.5
+
+
+class SlowBand:
+    """The frequencies of a field that may pass the pupil together with their mirrors.
+
+    Parameters
+    ----------
+    model : ForwardModel
+    field : SplineField
+        On the model's device.
+    """
+
+    def __init__(self, model: ForwardModel, field: SplineField) -> None:
+        y, x = field.sample_yx.long()  # type: ignore[operator]
+        radius_y, radius_x = (
+            model.optics.na / model.optics.wavelength_um * side * model.optics.pixel_um
+            for side in model.shape_y_x
+        )
+        inside = (y / radius_y).square() + (x / radius_x).square() <= 1
+        where = {pair: place for place, pair in enumerate(zip(y.tolist(), x.tolist(), strict=True))}
+        numbers = [
+            place
+            for place in inside.nonzero().flatten().tolist()
+            if (-int(y[place]), -int(x[place])) in where
+        ]
+        order = {place: number for number, place in enumerate(numbers)}
+        mirrors = [order[where[-int(y[place]), -int(x[place])]] for place in numbers]
+        device = model.device
+        self.at = torch.tensor(numbers, dtype=torch.int64, device=device)
+        self.mirror = torch.tensor(mirrors, dtype=torch.int64, device=device)
+        self.zero = order[where[0, 0]] if (0, 0) in where else None
+        self._slot = torch.full((len(y),), len(numbers), dtype=torch.int64, device=device)
+        self._slot[self.at] = torch.arange(len(numbers), device=device)
+        # wide enough for a product with a slow phase
+        self._shape = (2 * math.ceil(1.5 * radius_y), 2 * math.ceil(1.5 * radius_x))
+        height, width = self._shape
+        self._place = (y[self.at] % height) * width + x[self.at] % width
+        self.depth_um = _depth_um(model.optics, y[self.at] / radius_y, x[self.at] / radius_x)
+
+    def pair(self, transfer_led_k: Tensor, index_led_k: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over LEDs of |G(q)|^2 and of conj(G(q) G(-q)), both [q].
+
+        Parameters
+        ----------
+        transfer_led_k : Tensor [led, sample], complex
+            What the light of each LED meets in the pupil.
+        index_led_k : Tensor [led, sample]
+            Which of the field's frequencies that is.
+        """
+        seen = transfer_led_k.new_zeros(len(transfer_led_k), len(self.at) + 1)
+        seen = seen.scatter_(1, self._slot[index_led_k], transfer_led_k)[:, :-1]
+        own = torch.view_as_real(seen).square().sum(dim=(0, 2))
+        if self.zero is None:
+            return own, seen.new_zeros(len(own))
+        direct = seen[:, self.zero]
+        size = direct.abs()
+        turned = torch.where(size > DIRECT, direct.conj() / size.clamp_min(DIRECT), 0)
+        turned = seen * turned[:, None]
+        return own, (turned * turned[:, self.mirror]).sum(dim=0).conj()
+
+    def step(
+        self,
+        samples: Tensor,
+        wrong: Tensor,
+        pair: tuple[Tensor, Tensor],
+        floor: Tensor,
+        misfit: Tensor,
+    ) -> Tensor:
+        """Newton's step [q] of these frequencies, damped.
+
+        Parameters
+        ----------
+        samples, wrong : Tensor [sample], complex
+            The field's spectrum, and the loss' gradient in it.
+        pair : (Tensor [q], Tensor [q])
+            See `pair`.
+        floor : Tensor [q]
+            Damping for lack of LEDs.
+        misfit : Tensor, scalar
+            Squared error of the frames over their squared amplitude.
+        """
+        own, cross = pair
+        phase = self._image(samples[self.at])
+        phase = phase / phase.abs().clamp_min(1e-3)
+        pull = self._samples(self._image(wrong[self.at]) * phase.conj())
+        damped = own * (1 + LEAST_DAMPING + MISFIT_DAMPING * misfit.sqrt()) + floor
+        of_mirror = damped[self.mirror]
+        determinant = damped * of_mirror - torch.view_as_real(cross).square().sum(dim=1)
+        change = of_mirror * pull - cross * pull[self.mirror].conj()
+        return self._samples(self._image(change / determinant) * phase)
+
+    def _image(self, samples: Tensor) -> Tensor:
+        grid = samples.new_zeros(math.prod(self._shape))
+        return transforms.image(grid.index_copy_(0, self._place, samples).view(self._shape))
+
+    def _samples(self, image: Tensor) -> Tensor:
+        return transforms.spectrum(image).flatten()[self._place]
+
+
+def _depth_um(optics: Optics, y_over_na: Tensor, x_over_na: Tensor) -> Tensor:
+    """Height [q] over which light of the pupil's edge, scattered by q, turns by a radian."""
+    na = (y_over_na.square() + x_over_na.square()).sqrt() * optics.na
+    return optics.medium_index * optics.wavelength_um / (2 * math.pi * optics.na * na)
+
+
+class Coupling:
+    """Which frequencies of a stack move at neighbouring heights too, and how far.
+
+    Parameters
+    ----------
+    band : SlowBand
+    field : SplineField
+    """
+
+    def __init__(self, band: SlowBand, field: SplineField) -> None:
+        planes = len(field.spectrum)
+        low, high = field.z_range_um
+        knot_um = (high - low) / max(planes - 3, 1)
+        wide = (
+            band.depth_um * DEPTH_SHARE > knot_um
+            if planes > 1
+            else torch.zeros_like(band.depth_um, dtype=torch.bool)
+        )
+        self.at = band.at[wide]
+        self._depth_um = band.depth_um[wide] * DEPTH_SHARE
+        number = torch.arange(planes, device=self.at.device)
+        self._z_um = low + (number - 1) * knot_um
+
+    def shares(self, z_um: float, first: int, weights: Tensor) -> Tensor:
+        """How much [plane, q] of a step at a height each plane takes.
+
+        `first` and `weights` are the planes that make up the field there (`SplineField.weights`).
+        """
+        away = (self._z_um - z_um)[:, None] / self._depth_um
+        kernel = away.square_().mul_(-0.5).exp_()
+        return kernel / (weights @ kernel[first : first + len(weights)])
