@@ -26,7 +26,7 @@ from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
-from fpm_inr.engines.slow_phase import Coupling, SlowBand
+from fpm_inr.engines.slow_phase import PAIR_FLOOR, Coupling, SlowBand
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
@@ -392,7 +392,7 @@ class _Frames:
             number,
             batches,
             1 / (cover + self._floor * most_seen),
-            self._floor * (most_seen - cover[self.slow.at]),
+            PAIR_FLOOR * (most_seen - cover[self.slow.at]),
             power / (2 * self.pixels),
             len(all_leds),
         )
@@ -404,9 +404,10 @@ def _wrong(
 ) -> tuple[Tensor, float]:
     """Step [sample] of the spectrum that these LEDs ask for, and the loss per LED.
 
-    The loss' gradient is written out by hand. Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
-    background. So it takes the Fourier transforms that it must and little else. Gradients of what is learned of the instrument are left in its parameters; only
-    the pupil's transfer needs automatic differentiation.
+    The gradient of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 =
+    |psi|^2 + background, is written out by hand: it takes the Fourier transforms that it must and
+    little else. Gradients of what is learned of the instrument are left in its parameters; only the
+    pupil's transfer needs automatic differentiation.
     """
     calibration = state.calibration
     z = torch.tensor([z_um], dtype=torch.float32, device=frames.model.device)
