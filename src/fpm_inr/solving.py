@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.believed import Believed, believed
 from fpm_inr.calibration.joint import JointStart
 from fpm_inr.engines import conventional, inr, spline
 from fpm_inr.engines.plan import Plan, make_plan
@@ -69,6 +70,7 @@ def _solving(
     state: Any,
     model: ForwardModel,
     instrument: Instrument,
+    pixels: Believed | None,
     *how: Any,
 ) -> Callable[[Tensor, Listener, Callable[[Any], None], float], None]:
     """A `Task.solve`: an engine's, with all but the frames and the listeners given."""
@@ -82,6 +84,7 @@ def _solving(
             instrument,
             amplitude,
             *how,
+            pixels=pixels,
             listen=listen,
             checkpoint=keep,
             checkpoint_seconds=seconds,
@@ -119,13 +122,16 @@ def inr_task(
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
     instrument = begin.instrument.to(model.device)
+    pixels = believed(acquisition, model.device)
     settings = {"recipe": chosen.model_dump(mode="json"), "steps": steps, "seed": seed}
     if isinstance(order, PassOrder):
-        return _spline_task(model, instrument, learned, plan, order, z_range_um, sizes, settings)
+        return _spline_task(
+            model, instrument, pixels, learned, plan, order, z_range_um, sizes, settings
+        )
     field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
     state = inr.start(field.to(model.device), plan, learned)
 
-    solve = _solving(inr.solve, state, model, instrument, plan)
+    solve = _solving(inr.solve, state, model, instrument, pixels, plan)
 
     return Task(
         state,
@@ -139,6 +145,7 @@ def inr_task(
 def _spline_task(
     model: ForwardModel,
     instrument: Instrument,
+    pixels: Believed | None,
     learned: Calibration | None,
     plan: Plan,
     order: PassOrder,
@@ -148,7 +155,7 @@ def _spline_task(
 ) -> Task:
     state = spline.start(model, z_range_um, sizes["planes"], learned, groups=order.groups)
 
-    solve = _solving(spline.solve, state, model, instrument, plan, order)
+    solve = _solving(spline.solve, state, model, instrument, pixels, plan, order)
 
     return Task(
         state,
@@ -190,7 +197,8 @@ def conventional_task(
 
     used = np.flatnonzero(~begin.left_out_led).tolist()
 
-    solve = _solving(conventional.solve, state, model, instrument, chosen, used)
+    pixels = believed(acquisition, model.device)
+    solve = _solving(conventional.solve, state, model, instrument, pixels, chosen, used)
 
     def field() -> PixelField:
         solved = state.solved()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.believed import believed
 from fpm_inr.errors import DataError
 from fpm_inr.focus.blend import Judge
 from fpm_inr.focus.scores import Float32Array, FocusScores, FocusSettings, collect_scores
@@ -51,7 +52,9 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
             field="data",
         )
     model, aperture, measured = solution.forward(acquisition)
-    power = measured.square().sum(dim=0).numpy()
+    pixels = believed(acquisition.select(solution.leds_used))
+    exact = measured if pixels is None else measured * pixels.exact_led_y_x
+    power = exact.square().sum(dim=0).numpy()
 
     @torch.no_grad()
     def error_of(stack: ImageStack) -> Float32Array:
@@ -60,7 +63,10 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         error = torch.zeros(height, width)
         for some in torch.arange(model.led_count).split(LEDS_AT_ONCE):
             predicted = model.amplitude(spectrum, z_um, some, aperture.select(some))[0]
-            error += (predicted - measured[some]).square().sum(dim=0)
+            missed = predicted - measured[some]
+            if pixels is not None:
+                missed = pixels.select(some).error(missed)
+            error += missed.square().sum(dim=0)
         return error.numpy()
 
     def measure(

@@ -124,15 +124,17 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
 def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -> Section:
     import torch
 
+    from fpm_inr.believed import believed
     from fpm_inr.forward import residual_by_led
 
     residual_z = run["data_residual"]
     best_um = run["z_um"][int(np.argmin(residual_z))]
     model, aperture, amplitude = solution.forward(acquisition)
+    pixels = believed(acquisition.select(solution.leds_used))
     used = solution.leds_used
     acquisition = acquisition.select(used)
     image = torch.from_numpy(solution.render(best_um).field_z_y_x[0])
-    error, power = residual_by_led(model, aperture, amplitude, image, best_um)
+    error, power = residual_by_led(model, aperture, amplitude, image, best_um, pixels)
     left_out = solution.record.get("leds_left_out", [])
     residual_led = (error / power.clamp_min(1e-30)).numpy().astype(np.float64)
     worst = int(residual_led.argmax())
