@@ -20,8 +20,11 @@ def is_matlab_5(header: bytes) -> bool:
     return header[124:128] in (b"\x00\x01IM", b"\x01\x00MI")  # version 1, either byte order
 
 
-def read_variables(path: Path, wanted: Collection[str]) -> dict[str, Any]:
+def read_variables(path: Path, wanted: Collection[str], inside: str = "") -> dict[str, Any]:
     """Read variables; those that the file holds besides are named with None.
+
+    Where `inside` is the name of a variable that the file does not hold, and one struct has it
+    as a member, the struct's members are read.
 
     Raises
     ------
@@ -32,7 +35,13 @@ def read_variables(path: Path, wanted: Collection[str]) -> dict[str, Any]:
 
     try:
         _check_elements(path)
-        held = [name for name, _, _ in whosmat(path)]
+        about = whosmat(path)
+        held = [name for name, _, _ in about]
+        if inside and inside not in held:
+            structs = [name for name, _, kind in about if kind == "struct"]
+            members = _struct_with(loadmat(path, variable_names=structs), structs, inside)
+            if members is not None:
+                return members
         read = loadmat(path, variable_names=list(wanted))
         return {name: read.get(name) for name in held}
     except MemoryError as error:
@@ -45,6 +54,17 @@ def read_variables(path: Path, wanted: Collection[str]) -> dict[str, Any]:
         raise DataError(
             f"cannot be read as MATLAB 5 ({reason})", "restore the file", source=path
         ) from error
+
+
+def _struct_with(read: dict[str, Any], structs: list[str], member: str) -> dict[str, Any] | None:
+    """Members of the first struct that has this one."""
+    for name in structs:
+        struct = read.get(name)
+        fields = getattr(getattr(struct, "dtype", None), "names", None) or ()
+        if struct is not None and struct.size == 1 and member in fields:
+            record = struct.ravel()[0]
+            return {one: record[one] for one in fields}
+    return None
 
 
 def _check_elements(path: Path) -> None:
