@@ -121,6 +121,13 @@ def raster_steps(rows: int, columns: int) -> FloatArray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
+def serpentine_steps(rows: int, columns: int) -> FloatArray:
+    """Places [led, 2] in steps of the pitch: row by row, every second one backward."""
+    places = raster_steps(rows, columns).reshape(rows, columns, 2)
+    places[1::2] = places[1::2, ::-1]
+    return places.reshape(-1, 2)
+
+
 def spiral_steps(rows: int, columns: int) -> FloatArray:
     """Places [led, 2] in steps of the pitch: outward from the centre, first along +x, then +y.
 

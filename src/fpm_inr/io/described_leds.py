@@ -15,6 +15,7 @@ from fpm_inr.illumination import (
     flat_array,
     raster_steps,
     ring_places,
+    serpentine_steps,
     spiral_steps,
 )
 from fpm_inr.io.led_lists import read_led_list
@@ -115,8 +116,8 @@ def _grid_mm(part: GridPart) -> FloatArray:
         raise DataError(f"is {part.order}", "give rows and columns and no steps_x_y", field=field)
     if part.rows * part.columns > 1_000_000:
         raise DataError("has over a million LEDs", "correct rows and columns", field=field)
-    steps = raster_steps if part.order == "raster" else spiral_steps
-    return steps(part.rows, part.columns) * part.pitch_mm
+    steps = {"raster": raster_steps, "serpentine": serpentine_steps, "spiral": spiral_steps}
+    return steps[part.order](part.rows, part.columns) * part.pitch_mm
 
 
 def _rings_mm(part: RingsPart) -> FloatArray:

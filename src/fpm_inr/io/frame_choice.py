@@ -59,7 +59,11 @@ def choose_frames(
         for one in given or []
         if isinstance(one, int)
     ]
-    pictured = np.setdiff1d(np.arange(count), special)
+    if part.skip and max(part.skip) >= count:
+        raise DataError(
+            f"names frame {max(part.skip)} of {count}", "count from 0", field="frames.skip"
+        )
+    pictured = np.setdiff1d(np.arange(count), special + part.skip)
     left_out = described.leds.leave_out
     if left_out and max(left_out) >= count:
         raise DataError(
@@ -99,8 +103,14 @@ def _bound(
         if len(missing):
             notes.append(_missing(missing, leds))
         return pictured, by_name, notes
-    if len(pictured) == leds:
-        return pictured, np.arange(leds), notes
+    missing = described.leds.missing
+    if missing and max(missing) >= leds:
+        raise DataError(
+            f"names LED {max(missing)} of {leds}", "count from 0", field="leds.missing"
+        )
+    lit = np.setdiff1d(np.arange(leds), missing)
+    if len(pictured) == len(lit):
+        return pictured, lit, notes
     if len(kept) == leds:
         return kept, np.arange(leds), notes
     if len(named) == count and len(pictured) < leds:

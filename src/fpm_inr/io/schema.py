@@ -80,6 +80,7 @@ class FramesPart(_Part):
     flat_field: Annotated[list[Index | str] | None, BeforeValidator(_as_list)] = None
     mask: str | None = None
     exposure: list[Positive] | None = None
+    skip: Indices = []
     origin: OriginPart | None = None
     camera: CameraPart | None = None
 
@@ -117,7 +118,7 @@ class GridPart(_FlatArray):
     """LEDs at whole steps of one pitch."""
 
     pitch_mm: Positive
-    order: Literal["raster", "spiral", "listed"] = "raster"
+    order: Literal["raster", "serpentine", "spiral", "listed"] = "raster"
     rows: Count | None = None
     columns: Count | None = None
     steps_x_y: list[Pair] | None = None
@@ -153,6 +154,7 @@ class LedsPart(_Part):
     grid: GridPart | None = None
     rings: RingsPart | None = None
     na_x_y: DirectionsPart | None = None
+    missing: Indices = []
     leave_out: Indices = []
 
 
