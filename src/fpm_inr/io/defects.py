@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 # Fewer frames do not tell a pixel that stays from a specimen that does.
 LEAST_FRAMES = 4
 # A pixel whose numbers change by less than this share of its neighbours' change is stuck.
-STUCK_SHARE = 0.03
+STUCK_SHARE, STUCK_SHARE_CLIPPED = 0.03, 0.002
 # A pixel that is always brighter than its neighbours ever are at their darkest, by this factor.
 HOT_FACTOR = 5.0
 # ... and over them by this share of the frames' range, and this many times their spread.
@@ -68,7 +68,10 @@ def faulty_pixels(seen: PixelRange) -> Mask:
     change = most - least
     if seen.frames < LEAST_FRAMES or min(change.shape) < 8 or not change.any():
         return np.zeros(change.shape, dtype=bool)
-    stuck = change < STUCK_SHARE * _surroundings(change)
+    # among pixels that are clipped a dark speck looks like a hole: only what never moves is stuck
+    clipped = _surroundings(most) >= np.percentile(most, 99.5)
+    share = np.where(clipped, STUCK_SHARE_CLIPPED, STUCK_SHARE)
+    stuck = change < share * _surroundings(change)
     faulty = _sharp(stuck, change, brighter=False) | _dead_lines(change)
     good = np.where(faulty, np.nan, least)
     around = _surroundings(np.where(faulty, np.nanmedian(good), least))
@@ -116,9 +119,11 @@ def _sharp(candidates: Mask, image: Float32, *, brighter: bool) -> Mask:
         ring = binary_dilation(inside, np.ones((3, 3))) & ~inside & ~candidates[wide]
         if not ring.any():
             continue
-        within, beyond = image[wide][inside], np.median(image[wide][ring])
-        edge = np.median(within)
-        jumps = edge > EDGE_FACTOR * abs(beyond) if brighter else EDGE_FACTOR * edge < beyond
+        edge, around = np.median(image[wide][inside]), image[wide][ring]
+        if brighter:
+            jumps = edge > EDGE_FACTOR * np.abs(around).max()
+        else:
+            jumps = EDGE_FACTOR * edge < np.percentile(around, 25)
         kept[wide] |= inside & jumps
     return kept
 
