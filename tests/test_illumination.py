@@ -16,8 +16,8 @@ from fpm_inr.illumination import (
     arrange,
     flat_array,
     raster_steps,
-    serpentine_steps,
     ring_places,
+    serpentine_steps,
     spiral_steps,
 )
 

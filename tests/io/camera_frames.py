@@ -19,18 +19,18 @@ OPTICS = {"wavelength_um": 0.53, "na": 0.1, "pixel_um": 1.2}
 GRID = {"rows": ROWS, "columns": ROWS, "pitch_mm": 4.0, "distance_mm": 80.0}
 
 
-def true_frames(seed: int = 0) -> NDArray[np.float64]:
-    """Intensities [led, y, x] of a smooth object with a few opaque specks, 0 to about 200."""
+def true_acquisition(rows: int = ROWS, side: int = SIDE, seed: int = 0) -> Acquisition:
+    """Frames of a smooth object with a few opaque specks, intensities 0 to about 200."""
     import torch
 
-    geometry = flat_array(raster_steps(ROWS, ROWS) * 4.0, 80.0)
+    geometry = flat_array(raster_steps(rows, rows) * 4.0, 80.0)
     light = Illumination(geometry.na_at(), geometry)
-    empty = Acquisition(np.ones((LEDS, SIDE, SIDE), np.float32), Optics(**OPTICS), light)
+    empty = Acquisition(np.ones((rows**2, side, side), np.float32), Optics(**OPTICS), light)
     model = compile_forward(empty, 2)
     rng = np.random.default_rng(seed)
-    y, x = np.meshgrid(*[np.fft.fftfreq(2 * SIDE)] * 2, indexing="ij")
+    y, x = np.meshgrid(*[np.fft.fftfreq(2 * side)] * 2, indexing="ij")
     smooth = np.fft.ifft2(
-        np.fft.fft2(rng.normal(size=(2, 2 * SIDE, 2 * SIDE))) * np.exp(-(y**2 + x**2) / 0.004)
+        np.fft.fft2(rng.normal(size=(2, 2 * side, 2 * side))) * np.exp(-(y**2 + x**2) / 0.004)
     ).real
     amplitude, phase = smooth / np.abs(smooth).max(axis=(1, 2), keepdims=True)
     clear = np.exp(-np.clip(6 * (amplitude - 0.3), 0, 3)) * np.exp(1j * phase)
@@ -38,10 +38,15 @@ def true_frames(seed: int = 0) -> NDArray[np.float64]:
     frames = model.amplitude(
         model.spectrum(field)[None],
         torch.zeros(1),
-        torch.arange(LEDS),
+        torch.arange(rows**2),
         model.aperture(nominal_instrument(empty).to("cpu")),
     )[0]
-    return 150 * frames.numpy().astype(np.float64) ** 2
+    return Acquisition(150 * frames.numpy() ** 2, empty.optics, light)
+
+
+def true_frames() -> NDArray[np.float64]:
+    """Intensities [led, y, x] of `true_acquisition`."""
+    return true_acquisition().frames_led_y_x.astype(np.float64)
 
 
 def describe(folder: Path, **frames: Any) -> Path:

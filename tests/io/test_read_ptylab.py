@@ -118,7 +118,10 @@ def encoder(change: Any) -> dict[str, Any]:
         ({"NA": 1.2}, "na: is 1.2"),
         (encoder(lambda e: e[:, :1]), "encoder: has shape \\(5, 1\\)"),
         (encoder(lambda e: e * 1e3), "encoder: reaches .* looks like millimetres"),
-        (encoder(lambda e: e[:3]), "ptychogram: of shape 12 x 9 x 5 does not hold one frame for each of 3"),
+        (
+            encoder(lambda e: e[:3]),
+            "ptychogram: of shape 12 x 9 x 5 does not hold one frame for each of 3",
+        ),
         (encoder(lambda e: e * np.nan), "LED positions"),
         (encoder(lambda e: e[:0]), "encoder: is empty"),
         ({"ptychogram": np.ones((HEIGHT, WIDTH))}, "ptychogram: has shape"),
