@@ -105,9 +105,7 @@ def _bound(
         return pictured, by_name, notes
     missing = described.leds.missing
     if missing and max(missing) >= leds:
-        raise DataError(
-            f"names LED {max(missing)} of {leds}", "count from 0", field="leds.missing"
-        )
+        raise DataError(f"names LED {max(missing)} of {leds}", "count from 0", field="leds.missing")
     lit = np.setdiff1d(np.arange(leds), missing)
     if len(pictured) == len(lit):
         return pictured, lit, notes

@@ -11,6 +11,7 @@ from fpm_inr.errors import DataError
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
+_MOST_SMALL_BYTES = 4
 # types of data elements (MAT-File Format, table 1-1); others make SciPy's reader crash
 _TYPES = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, _MATRIX, _COMPRESSED, 16, 17, 18})
 
@@ -78,6 +79,8 @@ def _check_elements(path: Path) -> None:
             while start + 8 <= end:
                 file.seek(start)
                 kind, length = struct.unpack(f"{order}II", file.read(8))
+                if kind >> 16 > _MOST_SMALL_BYTES:
+                    raise ValueError(f"small element of {kind >> 16} bytes at byte {start}")
                 if kind >> 16:  # a small element keeps its data in the tag
                     kind, length, next_start = kind & 0xFFFF, 0, start + 8
                 elif kind == _COMPRESSED:

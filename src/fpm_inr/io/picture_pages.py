@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ PILLOW = (".png", ".bmp", ".jpg", ".jpeg", ".jp2", ".pgm", ".ppm", ".pnm", ".gif
 PICTURES = TIFF + PILLOW
 LOSSY = (".jpg", ".jpeg", ".webp")
 LOSSY_TIFF = {"JPEG", "OJPEG", "JPEG_LOSSY", "WEBP", "JPEGXR"}
+# tifffile tells of damage in its log as well as in what it raises: once is enough
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 # Largest picture that is read: a damaged head must not ask for all memory.
 MOST_PIXELS = 400_000_000
 Colour = Literal["red", "green", "blue", "mean"]
@@ -49,14 +52,15 @@ class PictureFile:
             return len(self.stack)
         if self.tiff is None:
             return 1
-        return len(self.tiff.pages)
+        return int(_reading(self.path, lambda: len(self.tiff.pages)))
 
     @property
     def is_lossy(self) -> bool:
         """Whether its compression changes the numbers."""
         if self.tiff is None:
             return self.path.suffix.lower() in LOSSY
-        return str(getattr(self.tiff.pages[0].compression, "name", "")) in LOSSY_TIFF
+        first = _reading(self.path, lambda: next(iter(self.tiff.pages), None))
+        return str(getattr(getattr(first, "compression", None), "name", "")) in LOSSY_TIFF
 
     def samples(self, number: int) -> NDArray[Any]:
         """A page [y, x] or [y, x, sample], as bright as it looks.
