@@ -174,8 +174,9 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
         floor = float(np.median(darkest / mean[lit]))
         if floor > FLOOR_FRACTION:
             yield (
-                f"Dark-field frames hardly fall below {floor:.0%} of their mean: "
-                "a dark level may be left in them; subtract it."
+                f"Dark-field frames hardly fall below {floor:.0%} of their mean: a dark level of "
+                f"about {float(np.median(darkest)):.3g} may be left in them; subtract it "
+                "(frames.dark_level)."
             )
 
 

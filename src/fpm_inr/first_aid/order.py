@@ -18,8 +18,8 @@ from fpm_inr.illumination import spiral_steps
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Another order leaves this share of the stated one's residual, and no more disorder than this.
-CLEAR_FACTOR, LEAST_DISORDER = 0.6, 0.05
+# Another order leaves this share of the residual, and no more than twice the disorder and this.
+CLEAR_FACTOR, LEAST_DISORDER = 0.8, 0.05
 
 
 def other_order(acquisition: Acquisition) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def other_order(acquisition: Acquisition) -> Iterator[Finding]:
     leds = orders[best]
     # a lone solve may be fooled by a turned map; brightness must not speak against it
     after = disorder(brightness, acquisition.illumination.na_led[leds])
-    if tried[best] >= CLEAR_FACTOR * as_stated or after > stated + LEAST_DISORDER:
+    if tried[best] >= CLEAR_FACTOR * as_stated or after > 2 * stated + LEAST_DISORDER:
         return
 
     def draw(figure: Figure) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fpm_inr.errors import DataError
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
 _MOST_SMALL_BYTES = 4
+_UINT32, _COMPLEX = 6, 0x0800
+# classes of full arrays of numbers
+_NUMBERS = range(6, 16)
 # types of data elements (MAT-File Format, table 1-1); others make SciPy's reader crash
 _TYPES = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, _MATRIX, _COMPRESSED, 16, 17, 18})
 
@@ -73,9 +76,10 @@ def _check_elements(path: Path) -> None:
     with path.open("rb") as file:
         order = "<" if file.read(_HEADER_BYTES)[126:128] == b"IM" else ">"
         size = path.stat().st_size
-        within = [(_HEADER_BYTES, size)]
+        within = [(_HEADER_BYTES, size, False)]
         while within:
-            start, end = within.pop()
+            start, end, is_matrix = within.pop()
+            children = []
             while start + 8 <= end:
                 file.seek(start)
                 kind, length = struct.unpack(f"{order}II", file.read(8))
@@ -92,5 +96,20 @@ def _check_elements(path: Path) -> None:
                 if start + 8 + length > end:
                     raise ValueError(f"element at byte {start} is cut off")
                 if kind == _MATRIX:
-                    within.append((start + 8, start + 8 + length))
+                    within.append((start + 8, start + 8 + length, True))
+                children.append((kind, start + 8, length))
                 start = next_start
+            if is_matrix and children:
+                _check_matrix(file, order, children)
+
+
+def _check_matrix(file: BinaryIO, order: str, children: list[tuple[int, int, int]]) -> None:
+    """An array of numbers has all its parts: flags, dimensions, name, numbers."""
+    kind, start, length = children[0]
+    if kind != _UINT32 or length != 8:
+        raise ValueError(f"array without flags at byte {start}")
+    file.seek(start)
+    flags = struct.unpack(f"{order}I", file.read(4))[0]
+    is_complex = bool(flags & _COMPLEX)
+    if flags & 0xFF in _NUMBERS and len(children) < 4 + is_complex:
+        raise ValueError(f"array at byte {start} lacks a part")
