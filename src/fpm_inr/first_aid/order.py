@@ -41,14 +41,15 @@ def other_order(acquisition: Acquisition) -> Iterator[Finding]:
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, 2)
         for axes, which, title in (
-            (panels[0], np.arange(len(leds)), "as stated"),
-            (panels[1], leds, best),
+            (panels[0], np.arange(len(leds)), f"as stated, residual {as_stated:.4f}"),
+            (panels[1], leds, f"{best}, residual {tried[best]:.4f}"),
         ):
             x, y = acquisition.illumination.na_led_xy[which].T
+            axes.plot(x, y, "-", color="tab:red", linewidth=0.8)
             axes.scatter(x, y, c=brightness, s=30, cmap="viridis")
             axes.set(title=title, xlabel="NA x", ylabel="NA y", aspect="equal")
             axes.invert_yaxis()
-        figure.suptitle("log mean brightness at each LED's place")
+        figure.suptitle("the way from LED to LED, over the brightness of its frame")
 
     yield Finding(
         "order",

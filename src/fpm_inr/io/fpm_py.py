@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, InputError
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io.correction import Correction
 from fpm_inr.io.image_files import ImageFiles
@@ -49,6 +49,15 @@ def read(
     DataError
         A key or a file is missing or damaged, or a frame has several LEDs or another wavelength.
     """
+    try:
+        return _read(path, crop, wavelength_um, medium_index)
+    except InputError as error:
+        raise (error if error.source else error.at(path)) from error
+
+
+def _read(
+    path: Path, crop: Crop | None, wavelength_um: float | None, medium_index: float | None
+) -> Acquisition:
     content = read_json(path)
     captures: list[dict[str, Any]] = taken(path, lambda: list(content[CAPTURES]))
     lit = taken(path, lambda: [one for one in captures if one["led_positions"]])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, InputError
 from fpm_inr.io.correction import Correction, flat_field
 from fpm_inr.io.image_files import ImageFiles
 from fpm_inr.io.json_files import inside, read_json, taken
@@ -47,6 +47,15 @@ def read(
     DataError
         A file is missing, damaged or says what cannot be used, as several LEDs a frame.
     """
+    try:
+        return _read(path, crop, wavelength_um, medium_index)
+    except InputError as error:
+        raise (error if error.source else error.at(path)) from error
+
+
+def _read(
+    path: Path, crop: Crop | None, wavelength_um: float | None, medium_index: float | None
+) -> Acquisition:
     content = read_json(path)
     folder = path.parent
     measured_path = inside(folder, taken(path, lambda: content[MEASUREMENTS]), path)

@@ -106,7 +106,7 @@ def _bound(
     missing = described.leds.missing
     if missing and max(missing) >= leds:
         raise DataError(f"names LED {max(missing)} of {leds}", "count from 0", field="leds.missing")
-    lit = np.setdiff1d(np.arange(leds), missing)
+    lit = np.setdiff1d(np.arange(leds), unlit)
     if len(pictured) == len(lit):
         return pictured, lit, notes
     if len(kept) == leds:

@@ -23,6 +23,8 @@ LOSSY_TIFF = {"JPEG", "OJPEG", "JPEG_LOSSY", "WEBP", "JPEGXR"}
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 # Largest picture that is read: a damaged head must not ask for all memory.
 MOST_PIXELS = 400_000_000
+# ... nor more than usual compression can have made of it, beyond what takes no time
+SURE_PIXELS, MOST_COMPRESSION = 32_000_000, 1100
 Colour = Literal["red", "green", "blue", "mean"]
 COLOURS: tuple[Colour, ...] = ("red", "green", "blue")
 # Samples of a pixel that differ by less than this share of the largest are one grey.
@@ -128,8 +130,9 @@ def _hidden_stack(tiff: Any, path: Path) -> NDArray[Any] | None:
 
 def _tiff_page(page: Any) -> NDArray[Any]:
     size = page.imagelength * page.imagewidth * page.samplesperpixel
-    if not 0 < size <= MOST_PIXELS or page.imagedepth != 1:
-        raise ValueError(f"{page.imagelength} x {page.imagewidth} x {page.samplesperpixel} samples")
+    if page.imagedepth != 1:
+        raise ValueError("its pages are volumes")
+    _check_size(size, page.parent.filehandle.size)
     if page.dtype is None:
         raise ValueError("its numbers are of no known type")
     image = np.asarray(page.asarray())
@@ -147,6 +150,13 @@ def _tiff_page(page: Any) -> NDArray[Any]:
     return image
 
 
+def _check_size(samples: int, file_bytes: int) -> None:
+    """Refuse a picture whose head tells of more than its file can hold."""
+    most = max(SURE_PIXELS, MOST_COMPRESSION * file_bytes)
+    if not 0 < samples <= min(MOST_PIXELS, most):
+        raise ValueError(f"{samples} samples are told, and the file has {file_bytes} bytes")
+
+
 def _pillow(path: Path) -> NDArray[Any]:
     import warnings
 
@@ -156,6 +166,7 @@ def _pillow(path: Path) -> NDArray[Any]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         with Image.open(path) as image:
+            _check_size(image.width * image.height * len(image.getbands()), path.stat().st_size)
             if image.mode == "P":
                 return np.asarray(image.convert("RGB"))
             if image.mode == "PA":
