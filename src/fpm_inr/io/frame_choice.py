@@ -103,9 +103,9 @@ def _bound(
         if len(missing):
             notes.append(_missing(missing, leds))
         return pictured, by_name, notes
-    missing = described.leds.missing
-    if missing and max(missing) >= leds:
-        raise DataError(f"names LED {max(missing)} of {leds}", "count from 0", field="leds.missing")
+    unlit = described.leds.missing
+    if unlit and max(unlit) >= leds:
+        raise DataError(f"names LED {max(unlit)} of {leds}", "count from 0", field="leds.missing")
     lit = np.setdiff1d(np.arange(leds), unlit)
     if len(pictured) == len(lit):
         return pictured, lit, notes
