@@ -25,17 +25,17 @@ def frequencies_per_um(
     return y[:, None], x[None, :]
 
 
-def pupil_disc(radius_per_um: Tensor, cutoff_per_um: float, edge_per_um: float) -> Tensor:
+def pupil_disc(radius_per_um: Tensor, cutoff_per_um: float | Tensor, edge_per_um: float) -> Tensor:
     """Transmission of a circular pupil: 1 inside, 0 outside, linear over the edge's width.
 
     An edge as wide as one Fourier sample stands for the share of that sample that lies inside, and
-    makes the pupil differentiable in its position.
+    makes the pupil differentiable in its position and its radius.
 
     Parameters
     ----------
     radius_per_um : Tensor
         Distance from the pupil's centre, in 1/um.
-    cutoff_per_um : float
+    cutoff_per_um : float or Tensor, scalar
         NA / wavelength.
     edge_per_um : float
         Full width of the ramp, in 1/um.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 FORMAT = "fpm-inr field 1"
-_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
+_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um", "na")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +162,13 @@ class Solution:
     def pixel_um(self) -> float:
         """Pixel of a rendered image at the sample."""
         return self.optics.pixel_um / self.upsampling
+
+    @property
+    def cutoff_per_um(self) -> float:
+        """Cutoff of the synthetic aperture: NA of objective and steepest LED over wavelength."""
+        na_xy = self.instrument.na_led_xy.detach().cpu().numpy()[self.leds_used]
+        steepest = float(np.hypot(na_xy[:, 0], na_xy[:, 1]).max())
+        return (self.optics.na + steepest) / self.optics.wavelength_um
 
     def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
         """Render one height after the other, so that memory does not grow with their number.
@@ -361,6 +368,7 @@ def load_solution(path: str | Path) -> Solution:
                 None if pupil is None else torch.view_as_complex(pupil),
                 tensors.get("instrument.background_led"),
                 tensors.get("instrument.defocus_um"),
+                tensors.get("instrument.na"),
             ),
             int(header["upsampling"]),
             float(header["amplitude_scale"]),

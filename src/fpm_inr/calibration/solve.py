@@ -114,11 +114,15 @@ def fit_plane(
     start = nominal_instrument(acquisition) if start is None else start
     upsampling = upsampling or smallest_upsampling(optics, acquisition.illumination)
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
-    model = compile_forward(acquisition, upsampling, margin_samples=margin, instrument=start).to(
-        device
-    )
     calibration = Calibration(
         start, free, optics, acquisition.shape_y_x, height_is_free=height_is_free
+    ).to(device)
+    model = compile_forward(
+        acquisition,
+        upsampling,
+        margin_samples=margin,
+        instrument=calibration.instrument(),
+        largest_na=calibration.largest_na,
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
@@ -155,7 +159,9 @@ def fit_plane(
         else:
             instrument = calibration.instrument()
             if free.moves_leds and not trust_rim:
-                sure = off_rim(instrument.na_led_xy.detach(), optics.na, calibration.sample_na)
+                sure = off_rim(
+                    instrument.na_led_xy.detach(), instrument.na_of(optics), calibration.sample_na
+                )
                 if done < RIM_START:
                     weight = weight_y_x * sure[leds, None, None]
                 else:

@@ -107,8 +107,8 @@ def _z_range_of(
 @click.option(
     "--calibrate",
     metavar="NAMES",
-    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus "
-    "(comma-separated).",
+    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus, "
+    "na (comma-separated).",
 )
 @click.option(
     "--device",
@@ -141,6 +141,7 @@ def command(
     preview.png and report.html. Ctrl-C ends early with a usable field; --resume goes on from there.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from fpm_inr.reconstruction import check_options
     from fpm_inr.settings import gather_settings
@@ -207,11 +208,14 @@ def command(
     residual = run["data_residual"]
     console.print(
         f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "
-        f"data residual {min(residual):.4f} to {max(residual):.4f}; "
+        f"data residual {min(residual):.4f} to {max(residual):.4f} "
+        f"(noise alone: {run['expected_residual']:.4f}); "
         f"field of {run['field_bytes'] / 1e6:.2f} MB."
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    for warning in run["warnings"]:
+        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
     if "leds_left_out" in solution.record:
         numbers = ", ".join(map(str, solution.record["leds_left_out"]))
         console.print(

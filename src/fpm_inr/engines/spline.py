@@ -50,9 +50,9 @@ class SplineState:
     optimiser : Adam, optional
         Of what is learned of the instrument.
     calibration : Calibration, optional
-    seen_group_led : Tensor [group, led, 2 + mode], optional
-        Direction of every LED and the pupil's Zernike coefficients, as each group has last taken
-        them into account.
+    seen_group_led : Tensor [group, led, 3 + mode], optional
+        Direction of every LED, radius of the pupil (0: as stated) and its Zernike coefficients, as
+        each group has last taken them into account.
     """
 
     field: SplineField
@@ -195,9 +195,10 @@ def solve(
 
 
 def _seen(instrument: Instrument) -> Tensor:
-    """Directions and Zernike coefficients [led, 2 + mode] of an instrument."""
+    """Directions, radius (where it is not as stated) and Zernike coefficients [led, 3 + mode]."""
     na, zernike = instrument.na_led_xy.detach(), instrument.zernike_rad.detach()
-    return torch.cat([na, zernike.expand(len(na), -1)], dim=1)
+    radius = na.new_zeros(1) if instrument.na is None else instrument.na.detach().reshape(1)
+    return torch.cat([na, torch.cat([radius, zernike]).expand(len(na), -1)], dim=1)
 
 
 @dataclass(eq=False)
@@ -307,7 +308,9 @@ class _Frames:
     def look(self, batch: _Batch, instrument: Instrument) -> Sight:
         """What the light of a batch meets in the pupil now, differentiable in the instrument."""
         sight, na_led_xy = batch.sight, instrument.na_led_xy
+        na = instrument.na
         stays = sight is not None and not na_led_xy.requires_grad
+        stays = stays and (na is None or not (na.requires_grad or self._free.widens_pupil))
         if sight is None or not (stays and torch.equal(batch.na_led_xy, na_led_xy[batch.leds])):
             window = self._reached.windows_following(na_led_xy.detach())
             sighting = self.model.at_windows(window)
@@ -315,7 +318,7 @@ class _Frames:
             if moved.any():
                 batch.window_led_yx = window[batch.leds]
                 batch.index_led_k[moved] = self._sample_at[sighting.field_index(batch.leds[moved])]
-            sight = sighting.sight(na_led_xy, batch.leds)
+            sight = sighting.sight(na_led_xy, batch.leds, na)
             batch.na_led_xy = na_led_xy.detach()[batch.leds]
         if sight is not batch.sight or self._free.pupil is not None:
             sight = self.model.aberrated(sight, instrument.zernike_rad)
@@ -357,7 +360,13 @@ class _Frames:
             if self._seen_group_led is not None:
                 seen = self._seen_group_led[number]
                 # LEDs of a batch have seen the same pupil
-                was = replace(nominal, na_led_xy=seen[:, :2], zernike_rad=seen[int(leds[0]), 2:])
+                radius, zernike = seen[int(leds[0]), 2], seen[int(leds[0]), 3:]
+                was = replace(
+                    nominal,
+                    na_led_xy=seen[:, :2],
+                    zernike_rad=zernike,
+                    na=radius if radius > 0 else None,
+                )
                 self.look(batch, was)
             batches.append(batch)
         most = len(batches[0].leds)
