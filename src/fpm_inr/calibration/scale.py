@@ -78,7 +78,7 @@ def check_scale(acquisition: Acquisition, residual: Callable[[Acquisition], floa
     """
     level = floor(acquisition)
     frames = acquisition.frames_led_y_x
-    if level > FLOOR_SHARE * float(frames.mean(dtype=np.float64)):
+    if FLOOR_SHARE * float(frames.mean(dtype=np.float64)) < level < float(frames.max()):
         acquisition = replace(acquisition, frames_led_y_x=np.maximum(frames - np.float32(level), 0))
     changes: dict[Scale, Callable[[Float32], Float32]] = {
         "intensity": lambda frames: frames,

@@ -268,7 +268,7 @@ class _Frames:
         amplitude_led_y_x: Tensor,
         order: PassOrder,
         groups: int,
-        believed: Believed | None,
+        believed: Believed | None = None,
     ) -> None:
         # windows follow LEDs that move, as far as the field has frequencies for them
         self.model, self._reached = model.narrowed(), model

@@ -7,6 +7,7 @@ import numpy as np
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.errors import DataError
 
 CROP_PX, STEPS = 64, 40
 
@@ -18,8 +19,8 @@ def quick_residual(acquisition: Acquisition) -> float:
         (side - part) // 2
         for side, part in zip(acquisition.shape_y_x, (height, width), strict=True)
     )
-    small = acquisition.crop(y, x, height, width)
     try:
+        small = acquisition.crop(y, x, height, width)
         return fit_plane(small, 0.0, parse_free("gains"), steps=STEPS, seed=0).residual
-    except FloatingPointError:
+    except (DataError, FloatingPointError):  # a middle without light tells nothing
         return float(np.inf)
