@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.believed import Believed
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
+from fpm_inr.reach import check_reach
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
 EDGE_SAMPLES = 1.0
@@ -292,7 +294,7 @@ class ForwardModel:
 
     def spectrum(self, field_z_y_x: Tensor) -> Tensor:
         """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
-        return torch.fft.fft2(field_z_y_x, norm="forward")
+        return transforms.spectrum(field_z_y_x)
 
     def sight(
         self, na_led_xy: Tensor, leds: Tensor | None = None, na: Tensor | None = None
@@ -376,7 +378,7 @@ class ForwardModel:
         `aperture` is that of these LEDs, in this order.
         """
         samples = self.gather(spectrum_z_y_x, leds) * aperture.at(z_um)
-        return torch.fft.ifft2(self.scatter(samples), norm="forward")
+        return transforms.image(self.scatter(samples))
 
     def amplitude(
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
@@ -438,12 +440,18 @@ def compile_forward(
         Where the LEDs are, and how wide the pupil is; as the acquisition states it where left out.
     largest_na : float
         How wide the pupil may become.
+
+    Raises
+    ------
+    SettingsError
+        Light of an LED, moved as far as it may, reaches beyond the field's grid.
     """
     optics = acquisition.optics
     reach_na = max(largest_na, optics.na if instrument is None else instrument.na_of(optics))
     na_led_xy = torch.tensor(acquisition.illumination.na_led_xy)
     if instrument is not None:
         na_led_xy = instrument.na_led_xy.detach().cpu().double()
+    check_reach(acquisition, na_led_xy, upsampling, margin_samples=margin_samples)
     model = ForwardModel(
         optics,
         acquisition.shape_y_x,

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
+
 
 def frequencies_per_um(
     shape_y_x: tuple[int, int],
@@ -20,8 +22,8 @@ def frequencies_per_um(
 ) -> tuple[Tensor, Tensor]:
     """Spatial frequencies of a grid: (column [y, 1], row [1, x]), `fftfreq` order, in 1/um."""
     height, width = shape_y_x
-    y = torch.fft.fftfreq(height, pixel_um, dtype=dtype, device=device)
-    x = torch.fft.fftfreq(width, pixel_um, dtype=dtype, device=device)
+    y = transforms.frequencies(height, pixel_um, dtype=dtype, device=device)
+    x = transforms.frequencies(width, pixel_um, dtype=dtype, device=device)
     return y[:, None], x[None, :]
 
 
@@ -76,7 +78,7 @@ def propagate(
     travels = squared < (medium_index / wavelength_um) ** 2
     rate = defocus_rate_rad_per_um(squared, wavelength_um, medium_index)
     kernel = torch.polar(travels.to(real), rate * z_um)
-    return torch.fft.ifft2(torch.fft.fft2(field_y_x) * kernel)
+    return transforms.image(transforms.spectrum(field_y_x) * kernel)
 
 
 def noll_to_nm(mode: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from fpm_inr.calibration.orientation import (
 from fpm_inr.calibration.parallax import pupil_from_parallax
 from fpm_inr.calibration.pose import posed
 from fpm_inr.calibration.solve import PlaneFit, fit_plane
-from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.errors import DataError, DivergedError, SettingsError
 from fpm_inr.forward import Instrument, compile_forward
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
@@ -193,7 +193,7 @@ def test_a_calibration_that_moves_single_leds_too_far_is_refused() -> None:
 
 def test_a_diverged_calibration_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def diverge(*args: object, **keys: object) -> None:
-        raise FloatingPointError("the fit is not finite at step 1")
+        raise DivergedError("the fit is not finite at step 1")
 
     acquisition = frames(0.0)
     before = fit_plane(acquisition, 0.0, steps=3)

@@ -15,9 +15,9 @@ from fpm_inr.calibration.file import CalibrationFile
 from fpm_inr.calibration.parameters import MOST_NA_CHANGE, Free, parse_free
 from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.calibration.rigid import ArrayMove, fit_rigid
-from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane
+from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
-from fpm_inr.errors import SettingsError
+from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 DEFAULT_FREE = "gains,pupil,pose"
@@ -174,7 +174,6 @@ def calibrate(
             listen=told,
         )
 
-    before = fit(Free(), nominal)
     if start is None:
         start = find_start(
             acquisition,
@@ -185,14 +184,18 @@ def calibrate(
             seed=seed,
             device=device,
         )
+    if upsample is None:
+        # one grid for all, so that their residuals can be compared
+        upsample = usual_upsampling(acquisition, chosen, start)
+    before = fit(Free(), nominal)
     try:
         after = fit(chosen, start)
         if solves == 3:
             other = fit(chosen, start, trust_rim=True)
             if other.residual < CLEAR_FACTOR * after.residual:
                 after = other
-    except FloatingPointError as error:
-        return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
+    except DivergedError as error:
+        return CalibrationResult(False, error.problem, nominal, nominal, before, before, chosen)
     rigid = fit_rigid(acquisition, after.instrument.na_led_xy.numpy())
     most_na = most_move * acquisition.optics.na
     reason = _objection(acquisition, before, after, rigid.rest_led_xy, most_na)

@@ -48,8 +48,8 @@ class JointStart:
     instrument : Instrument
     calibration : Calibration or None
         What is learned; None: nothing.
-    settings : dict
-        Plain JSON values that tell this start from others.
+    free : Free
+        What is learned, with the settings that are used.
     record : dict
         How the start was found, where a plane was calibrated first.
     left_out_led : array [led]
@@ -58,18 +58,23 @@ class JointStart:
 
     instrument: Instrument
     calibration: Calibration | None
-    settings: dict[str, Any]
+    free: Free
     record: dict[str, Any]
     left_out_led: NDArray[np.bool_]
+
+    @property
+    def margin_samples(self) -> float:
+        """How far LEDs may move during the solve, in Fourier samples."""
+        moves = self.calibration is not None and self.calibration.free.moves_leds
+        return MARGIN_SAMPLES if moves else 0.0
 
     def compile(self, acquisition: Acquisition, upsampling: int) -> ForwardModel:
         """Return the forward model around these LEDs, with room for them to move."""
         learned = self.calibration
-        moves = learned is not None and learned.free.moves_leds
         return compile_forward(
             acquisition,
             upsampling,
-            margin_samples=MARGIN_SAMPLES if moves else 0.0,
+            margin_samples=self.margin_samples,
             instrument=self.instrument if learned is None else learned.instrument(),
             largest_na=0.0 if learned is None else learned.largest_na,
         )
@@ -143,36 +148,88 @@ def joint_start(
     SettingsError
         What is to be learned is unknown or out of range.
     """
-    settings: dict[str, Any] = {}
-    record: dict[str, Any] = {}
+    given = given_instrument(acquisition, calibration)
     free = Free() if calibrate is None else parse_free(calibrate)
+    return placed_start(
+        acquisition, given, free, z_range_um, seed=seed, device=device, listen=listen
+    )
+
+
+def given_instrument(
+    acquisition: Acquisition, calibration: str | Path | Instrument | None
+) -> Instrument | None:
+    """The instrument of a calibration, on the CPU; None where there is none.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, was refused, or is of another microscope.
+    """
     if calibration is None:
-        instrument = nominal_instrument(acquisition)
-        if _seeks_far(free):
-            instrument, record = _from_a_plane(
-                acquisition, free, z_range_um, seed=seed, device=device, listen=listen
+        return None
+    if isinstance(calibration, Instrument):
+        return calibration.to("cpu", calibration.na_led_xy.dtype)
+    try:
+        content = read_calibration(calibration)
+        if content.status == "refused":
+            raise DataError(
+                f"was refused ({content.reason}), so it holds the stated instrument",
+                "mend that and calibrate again, or leave the calibration out",
+                field="status",
             )
-            free = _refining(free)
-    else:
-        if isinstance(calibration, Instrument):
-            instrument = calibration.to("cpu", calibration.na_led_xy.dtype)
-        else:
-            try:
-                content = read_calibration(calibration)
-                if content.status == "refused":
-                    raise DataError(
-                        f"was refused ({content.reason}), so it holds the stated instrument",
-                        "mend that and calibrate again, or leave the calibration out",
-                        field="status",
-                    )
-                instrument = content.instrument_for(acquisition)
-            except InputError as error:
-                raise (error if error.source else error.at(calibration)) from error
-        settings["calibration"] = _digest(instrument)
-        free = _refining(free)
+        return content.instrument_for(acquisition)
+    except InputError as error:
+        raise (error if error.source else error.at(calibration)) from error
+
+
+def start_settings(given: Instrument | None, free: Free) -> dict[str, Any]:
+    """Plain JSON values that tell a start from others."""
+    settings: dict[str, Any] = {}
+    if given is not None:
+        settings["calibration"] = _digest(given)
+    if free.names:
+        used = as_used(free, given)
+        settings["calibrate"] = used.model_dump(mode="json", exclude_none=True)
+    return settings
+
+
+def placed_start(
+    acquisition: Acquisition,
+    given: Instrument | None,
+    free: Free,
+    z_range_um: tuple[float, float],
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    listen: Callable[[int, int, float], None] | None = None,
+) -> JointStart:
+    """The start of `joint_start`, from an instrument that has been read."""
+    instrument = nominal_instrument(acquisition) if given is None else given
+    record: dict[str, Any] = {}
+    if given is None and _seeks_far(free):
+        instrument, record = _from_a_plane(
+            acquisition, free, z_range_um, seed=seed, device=device, listen=listen
+        )
+    used = as_used(free, given)
+    return start_at(acquisition, instrument, used, z_range_um, record)
+
+
+def start_at(
+    acquisition: Acquisition,
+    instrument: Instrument,
+    free: Free,
+    z_range_um: tuple[float, float],
+    record: dict[str, Any] | None = None,
+) -> JointStart:
+    """The start from this very instrument; `free` is learned as it is given.
+
+    Raises
+    ------
+    SettingsError
+        There is not one start of the gains for every LED.
+    """
     learned = None
     if free.names:
-        settings["calibrate"] = free.model_dump(mode="json", exclude_none=True)
         learned = Calibration(
             instrument,
             free,
@@ -181,9 +238,10 @@ def joint_start(
             height_is_free=z_range_um[0] < z_range_um[1],
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
+    told = dict(record or {})
     if left_out.any():
-        record["leds_left_out"] = np.flatnonzero(left_out).tolist()
-    return JointStart(instrument, learned, settings, record, left_out)
+        told["leds_left_out"] = np.flatnonzero(left_out).tolist()
+    return JointStart(instrument, learned, free, told, left_out)
 
 
 def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
@@ -212,6 +270,11 @@ def _seeks_far(free: Free) -> bool:
     is_placed = free.pose is not None and free.pose.init is not None
     na_seeks = free.widens_pupil and free.na is not None and free.na.init is None
     return ((pose_seeks or shifts_seek) and not is_placed) or na_seeks
+
+
+def as_used(free: Free, given: Instrument | None) -> Free:
+    """Small steps, where LEDs begin near their places."""
+    return _refining(free) if given is not None or _seeks_far(free) else free
 
 
 def _refining(free: Free) -> Free:

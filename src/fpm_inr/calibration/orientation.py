@@ -17,7 +17,7 @@ from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.scale import ScaleCheck, check_scale
 from fpm_inr.calibration.solve import fit_plane
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.illumination import FloatArray, arrange
 
 CROP_PX = 64
@@ -167,6 +167,6 @@ def _height(acquisition: Acquisition) -> float:
 def _residual(acquisition: Acquisition, z_um: float, seed: int) -> float:
     try:
         fit = fit_plane(acquisition, z_um, parse_free("gains"), steps=STEPS, seed=seed)
-    except FloatingPointError:
+    except DivergedError:
         return float("inf")
     return fit.residual

@@ -12,7 +12,7 @@ from fpm_inr.calibration.brightfield import fit_brightfield, na_from_circles
 from fpm_inr.calibration.parallax import pupil_from_parallax
 from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.solve import fit_plane
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 STEPS = 30
@@ -60,7 +60,7 @@ def find_start(
                 seed=seed,
                 device=device,
             ).residual
-        except FloatingPointError:
+        except (DivergedError, SettingsError):  # it cannot be solved from there
             return float("inf")
 
     best = nominal_instrument(acquisition)

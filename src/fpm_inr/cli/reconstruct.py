@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fpm_inr.engines.progress import StepReport
 
 
+CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there
+
+
 class _WithAutoRange(click.Command):
     """Lets `auto` alone stand for the two numbers of --z-range."""
 
@@ -187,8 +190,9 @@ def command(
             seed=settings.seed,
             listen=progress,
             listen_calibration=progress.calibrating,
-            checkpoint=output / "checkpoint.safetensors",
+            checkpoint=output / CHECKPOINT,
             resume=resume,
+            keep_checkpoint=True,
             calibration=settings.calibration,
             calibrate=settings.calibrate,
         )
@@ -205,6 +209,8 @@ def command(
             load_seconds=load_seconds,
             precision="full" if full_precision else "compact",
         )
+    if solution.record["status"] == "done":
+        (output / CHECKPOINT).unlink(missing_ok=True)
     residual = run["data_residual"]
     console.print(
         f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "

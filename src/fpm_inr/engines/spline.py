@@ -19,12 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.believed import Believed
 from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
 
@@ -187,7 +189,7 @@ def solve(
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
         if not math.isfinite(misfit):
-            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+            raise DivergedError(f"the loss is not finite at step {state.step}")
         listen(state.history[-1])
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)
@@ -330,12 +332,12 @@ class _Frames:
         # the grid stays: outside the pupil it is always 0
         grid = self._grid[: len(pupil_led_k)]
         grid.index_copy_(1, self._frame_index, pupil_led_k)
-        return torch.fft.ifft2(grid.unflatten(1, self.model.shape_y_x), norm="forward")
+        return transforms.image(grid.unflatten(1, self.model.shape_y_x))
 
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
-        spectrum = torch.fft.fft2(light_led_y_x, norm="forward")
-        return spectrum.take(self._places[: len(light_led_y_x)])
+        spectrum = transforms.summed(light_led_y_x)
+        return spectrum.take(self._places[: len(light_led_y_x)]).div_(self.pixels)
 
     def _prepared(self, all_leds: Tensor, number: int) -> _Group:
         model, nominal = self.model, self._instrument
@@ -510,7 +512,7 @@ def _report(state: SplineState, plan: Plan, misfit: float, peak: float, z_um: fl
         state.step,
         len(plan),
         misfit,
-        10 * math.log10(peak**2 / mse) if mse > 0 else math.inf,
+        psnr_db(peak, mse),
         z_um,
         state.seconds,
     )

@@ -62,7 +62,7 @@ def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
                 return read(path, z_um)
             except InputError as error:
                 raise error if error.source else error.at(path) from error
-            except (OSError, ValueError, EOFError, KeyError) as error:
+            except (OSError, ValueError, EOFError, KeyError, RecursionError) as error:
                 raise DataError(
                     f"cannot be read ({error})", "check that the file is whole", source=path
                 ) from error
