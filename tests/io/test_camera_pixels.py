@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from fpm_inr.acquisition import Acquisition, CameraNoise
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
 from fpm_inr.io import load
 from fpm_inr.io.native import write_acquisition
@@ -214,6 +215,15 @@ def test_few_electrons_leave_gains_right_to_five_percent(
     gain = (amplitude * np.sqrt(light)).sum() / light.sum()
     # read noise as large as the light itself is the limit of what can be made up for
     assert abs(gain - 1) < (0.05 if read_noise_e**2 < electrons else 0.12)
+
+
+def test_frames_of_hardly_any_electrons_are_said_to_leave_gains_open(tmp_path: Path) -> None:
+    camera = {"gain_e_per_count": 0.01, "read_noise_e": 1.0}
+    acquisition = read(tmp_path, COUNTS, camera=camera)
+    faint = (COUNTS.mean(axis=(1, 2)) * 0.01 < 1).sum()
+    assert 0 < faint < LEDS
+    assert f"{faint} frames" in said(acquisition)
+    assert "undetermined" in said(acquisition)
 
 
 def test_memory_while_reading_is_bounded_by_what_is_kept(tmp_path: Path) -> None:

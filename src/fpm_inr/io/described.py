@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, CameraNoise, Illumination, Optics
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError, InputError, SettingsError
 from fpm_inr.illumination import FloatArray, LedGeometry
 from fpm_inr.io.correction import Correction, flat_field
@@ -102,7 +103,25 @@ def _assemble(
     shape = (stored.shape[order.index("y")], stored.shape[order.index("x")])
     illumination = _illumination(light, leds, axis, shape, optics)
     acquisition = judged.acquisition(optics, *seen_by_crop(illumination, axis, crop, shape, optics))
-    return replace(acquisition, noise=noise, notes=(*chosen.notes, *acquisition.notes))
+    notes = (*chosen.notes, *acquisition.notes, *_faint(acquisition, noise))
+    return replace(acquisition, noise=noise, notes=notes)
+
+
+def _faint(acquisition: Acquisition, noise: CameraNoise | None) -> list[str]:
+    """A sentence on frames with so few electrons that their brightness stays open."""
+    if noise is None:
+        return []
+    mean = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+    electrons = mean / noise.intensity_per_electron_led
+    least = max(1.0, noise.read_noise_e**2)
+    faint = np.flatnonzero(electrons < least)
+    if not len(faint):
+        return []
+    named = ", ".join(map(str, faint[:5])) + (" and more" if len(faint) > 5 else "")
+    return [
+        f"{len(faint)} frames ({named}, counted from 0) hold under {least:g} photo-electrons a "
+        "pixel: gains of their LEDs are undetermined."
+    ]
 
 
 def _optics(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import CameraNoise
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.io.window import Judged
 
 Float64 = NDArray[np.float64]

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, CameraNoise, Illumination, Optics
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io import hdf5
