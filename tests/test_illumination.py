@@ -17,6 +17,7 @@ from fpm_inr.illumination import (
     flat_array,
     raster_steps,
     ring_places,
+    serpentine_steps,
     spiral_steps,
 )
 
@@ -183,6 +184,15 @@ def test_impossible_geometry_is_refused(
     assert caught.value.field == field
 
 
-def test_a_spiral_needs_a_central_led() -> None:
-    with pytest.raises(DataError, match="odd"):
-        spiral_steps(4, 5)
+@pytest.mark.parametrize("shape", [(8, 8), (4, 5), (5, 4), (3, 7), (2, 2)])
+def test_a_spiral_fills_its_grid_about_the_middle(shape: tuple[int, int]) -> None:
+    spiral, raster = spiral_steps(*shape), raster_steps(*shape)
+    assert sorted(map(tuple, spiral)) == sorted(map(tuple, raster))
+    # it starts in the middle, and never jumps away from what it has lit
+    assert np.abs(spiral[0]).max() <= 0.5
+
+
+def test_a_serpentine_turns_back_every_second_row() -> None:
+    steps = serpentine_steps(3, 4)
+    assert sorted(map(tuple, steps)) == sorted(map(tuple, raster_steps(3, 4)))
+    assert (np.abs(np.diff(steps, axis=0)).sum(axis=1) == 1).all()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import LedGeometry
 
@@ -181,13 +183,22 @@ class Acquisition:
     Parameters
     ----------
     frames_led_y_x : array [led, y, x]
-        Intensities, dark level subtracted, per unit of exposure; finite and non-negative.
+        Intensities, dark level subtracted, per unit of exposure; finite and non-negative. Pixels
+        of weight 0 may hold anything; what is not finite or negative there becomes 0.
     optics : Optics
     illumination : Illumination
         One direction per frame, valid at the centre of the frame.
     axis_y_x_px : (float, float), optional
         Where the optical axis meets the frame, in pixels from the centre of its first pixel.
         Default: the centre of the frame.
+    weight_led_y_x : array [led, y, x], optional
+        1 where a pixel counts, 0 where it lies (hot, dead, covered). Default: all count.
+    saturated_led_y_x : array [led, y, x] of bool, optional
+        Where the light was at least this bright. Default: nowhere.
+    noise : CameraNoise, optional
+        The camera's gain and read noise, where they are known.
+    notes : tuple of str
+        Sentences on what reading the files did to the frames.
 
     Raises
     ------
@@ -199,6 +210,10 @@ class Acquisition:
     optics: Optics
     illumination: Illumination
     axis_y_x_px: tuple[float, float] | None = None
+    weight_led_y_x: NDArray[np.uint8] | None = None
+    saturated_led_y_x: NDArray[np.bool_] | None = None
+    noise: CameraNoise | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         frames = np.asarray(self.frames_led_y_x)
@@ -226,11 +241,12 @@ class Acquisition:
             )
         with np.errstate(over="ignore"):  # too large for float32 is found below
             frames = np.ascontiguousarray(frames, dtype=np.float32)
+        frames = self._with_pixels_judged(frames)
         for led, frame in enumerate(frames):
             if not np.isfinite(frame).all():
                 raise DataError(
                     f"are not finite in frame {led} (counted from 0)",
-                    "leave that LED out or repair its pixels",
+                    "leave that LED out, or give those pixels the weight 0",
                     field="frames",
                 )
             if frame.min() < 0:
@@ -251,6 +267,33 @@ class Acquisition:
         if len(axis) != 2 or not np.isfinite(axis).all():
             raise DataError(f"is {axis}", "give two numbers (y, x) in pixels", field="axis_y_x_px")
         object.__setattr__(self, "axis_y_x_px", (float(axis[0]), float(axis[1])))
+        if self.noise is not None and len(self.noise.intensity_per_electron_led) != len(frames):
+            raise DataError("is not one number a frame", "correct it", field="camera gain")
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    def _with_pixels_judged(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Check the weights and what is saturated; frames without what cannot be in them."""
+        kinds = {"weight_led_y_x": np.dtype(np.uint8), "saturated_led_y_x": np.dtype(np.bool_)}
+        for name, kind in kinds.items():
+            given = getattr(self, name)
+            if given is None:
+                continue
+            given = np.asarray(given)
+            if given.shape != frames.shape or not np.isin(given, (0, 1)).all():
+                raise DataError(
+                    f"has shape {given.shape} or values besides 0 and 1",
+                    f"give 0 or 1 for every pixel of {frames.shape}",
+                    field=name,
+                )
+            judged = given.astype(kind)
+            judged.setflags(write=False)
+            object.__setattr__(self, name, judged)
+        if self.weight_led_y_x is None:
+            return frames
+        if not self.weight_led_y_x.any():
+            raise DataError("are all without weight", "give pixels that count", field="frames")
+        wrong = (self.weight_led_y_x == 0) & ~(frames >= 0)
+        return np.where(wrong, np.float32(0), frames) if wrong.any() else frames
 
     @property
     def led_count(self) -> int:
@@ -262,8 +305,16 @@ class Acquisition:
 
     @cached_property
     def amplitude_led_y_x(self) -> NDArray[np.float32]:
-        """Square roots of the frames, [led, y, x]."""
-        return np.sqrt(self.frames_led_y_x)
+        """Amplitudes [led, y, x]: square roots of the frames.
+
+        Where the camera's noise is known, what the root of few photo-electrons falls short by is
+        made up for (see `CameraNoise.amplitude_offset_led`).
+        """
+        if self.noise is None:
+            return np.sqrt(self.frames_led_y_x)
+        mean = self.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+        offset = self.noise.amplitude_offset_led(mean)
+        return np.sqrt(self.frames_led_y_x + offset[:, None, None])
 
     @cached_property
     def is_bright_field(self) -> NDArray[np.bool_]:
@@ -278,7 +329,11 @@ class Acquisition:
         """
         bright = self.is_bright_field
         amplitude = self.amplitude_led_y_x
-        scale = float((amplitude[bright] if bright.any() else amplitude).mean(dtype=np.float64))
+        chosen = bright if bright.any() else np.ones_like(bright)
+        counts: Any = True
+        if self.weight_led_y_x is not None and self.weight_led_y_x[chosen].any():
+            counts = self.weight_led_y_x[chosen] > 0
+        scale = float(amplitude[chosen].mean(dtype=np.float64, where=counts))
         return scale if scale > 0 else float(amplitude.mean(dtype=np.float64))
 
     def select(self, leds: NDArray[np.intp]) -> Acquisition:
@@ -287,6 +342,9 @@ class Acquisition:
             self,
             frames_led_y_x=self.frames_led_y_x[leds],
             illumination=self.illumination.select(leds),
+            weight_led_y_x=_part(self.weight_led_y_x, leds),
+            saturated_led_y_x=_part(self.saturated_led_y_x, leds),
+            noise=None if self.noise is None else self.noise.select(leds),
         )
 
     def crop(self, y: int, x: int, height: int, width: int) -> Acquisition:
@@ -300,12 +358,20 @@ class Acquisition:
         check_crop((y, x, height, width), self.shape_y_x)
         assert self.axis_y_x_px is not None
         axis = (self.axis_y_x_px[0] - y, self.axis_y_x_px[1] - x)
-        return Acquisition(
-            self.frames_led_y_x[:, y : y + height, x : x + width],
-            self.optics,
-            self.illumination.seen_from(*offset_from_axis_um(axis, (height, width), self.optics)),
-            axis,
+        offset = offset_from_axis_um(axis, (height, width), self.optics)
+        window = (slice(None), slice(y, y + height), slice(x, x + width))
+        return replace(
+            self,
+            frames_led_y_x=self.frames_led_y_x[window],
+            illumination=self.illumination.seen_from(*offset),
+            axis_y_x_px=axis,
+            weight_led_y_x=_part(self.weight_led_y_x, window),
+            saturated_led_y_x=_part(self.saturated_led_y_x, window),
         )
+
+
+def _part(judged: NDArray[Any] | None, where: Any) -> NDArray[Any] | None:
+    return None if judged is None else judged[where]
 
 
 def check_crop(crop: tuple[int, int, int, int], shape_y_x: tuple[int, int]) -> None:

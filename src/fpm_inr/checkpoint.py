@@ -19,6 +19,11 @@ def fingerprint(acquisition: Acquisition, settings: dict[str, Any]) -> str:
     """Return a digest of what decides a solve: frames, optics, LEDs and settings."""
     digest = hashlib.sha256()
     digest.update(acquisition.frames_led_y_x.tobytes())
+    for judged in (acquisition.weight_led_y_x, acquisition.saturated_led_y_x):
+        digest.update(b"all" if judged is None else judged.tobytes())
+    if acquisition.noise is not None:
+        digest.update(acquisition.noise.intensity_per_electron_led.tobytes())
+        digest.update(repr(acquisition.noise.read_noise_e).encode())
     digest.update(acquisition.illumination.na_led_xy.tobytes())
     digest.update(repr(acquisition.optics).encode())
     digest.update(json.dumps(settings, sort_keys=True).encode())

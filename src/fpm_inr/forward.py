@@ -20,6 +20,7 @@ from torch import Tensor
 from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
+from fpm_inr.believed import Believed
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 from fpm_inr.reach import check_reach
 
@@ -487,10 +488,13 @@ def residual_by_led(
     amplitude_led_y_x: Tensor,
     field_y_x: Tensor,
     z_um: float,
+    pixels: Believed | None = None,
     *,
     leds_at_once: int = 16,
 ) -> tuple[Tensor, Tensor]:
     """Squared error and squared amplitude of every LED's frame, both [led].
+
+    `pixels` says which of them are believed (all when None).
 
     Their sums' ratio is the data residual:
     sum (predicted - measured amplitude)^2 / sum measured amplitude^2.
@@ -501,6 +505,10 @@ def residual_by_led(
     for leds in torch.arange(model.led_count, device=field_y_x.device).split(leds_at_once):
         measured = amplitude_led_y_x[leds]
         predicted = model.amplitude(spectrum, height, leds, aperture.select(leds))[0]
-        errors.append((predicted - measured).square().sum(dim=(1, 2)))
+        error = predicted - measured
+        if pixels is not None:
+            some = pixels.select(leds)
+            error, measured = some.error(error), measured * some.exact_led_y_x
+        errors.append(error.square().sum(dim=(1, 2)))
         powers.append(measured.square().sum(dim=(1, 2)))
     return torch.cat(errors), torch.cat(powers)

@@ -121,23 +121,20 @@ def raster_steps(rows: int, columns: int) -> FloatArray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
+def serpentine_steps(rows: int, columns: int) -> FloatArray:
+    """Places [led, 2] in steps of the pitch: row by row, every second one backward."""
+    places = raster_steps(rows, columns).reshape(rows, columns, 2)
+    places[1::2] = places[1::2, ::-1]
+    return places.reshape(-1, 2)
+
+
 def spiral_steps(rows: int, columns: int) -> FloatArray:
     """Places [led, 2] in steps of the pitch: outward from the centre, first along +x, then +y.
 
     (0,0), (1,0), (1,1), (0,1), (-1,1), (-1,0), (-1,-1), (0,-1), (1,-1), (2,-1), ...; what lies
-    outside the grid is passed over.
-
-    Raises
-    ------
-    DataError
-        Rows or columns are even: there is no LED in the centre.
+    outside the grid is passed over. Where a side is even, no LED is in the middle: the spiral
+    starts half a step before it, and still fills the grid.
     """
-    if rows % 2 == 0 or columns % 2 == 0:
-        raise DataError(
-            f"starts at a central LED, which {rows} x {columns} (rows x columns) do not have",
-            "give odd numbers",
-            field="spiral",
-        )
     x = y = 0
     places = [(x, y)]
     for arm in range(2 * max(rows, columns)):
@@ -145,8 +142,11 @@ def spiral_steps(rows: int, columns: int) -> FloatArray:
         for _ in range(arm // 2 + 1):
             x, y = (x + forward, y) if arm % 2 == 0 else (x, y + forward)
             places.append((x, y))
-    inside = [(x, y) for x, y in places if 2 * abs(x) < columns and 2 * abs(y) < rows]
-    return np.array(inside, dtype=np.float64)
+    # half a step of an even side
+    middle = np.array([(columns + 1) % 2, (rows + 1) % 2]) / 2
+    about = np.array(places, dtype=np.float64) - middle
+    inside = (2 * np.abs(about) < (columns, rows)).all(axis=1)
+    return np.asarray(about[inside])
 
 
 def ring_places(

@@ -121,6 +121,7 @@ def _draw_frame(axes: Axes, acquisition: Acquisition, led: int, title: str) -> N
         frame, cmap="gray", vmin=contrast.black, vmax=contrast.white, interpolation="nearest"
     )
     axes.figure.colorbar(shown, ax=axes, shrink=0.7, label="intensity")
+    _draw_doubts(axes, acquisition, led)
     pixel_um = acquisition.optics.pixel_um
     length_um = scale_bar_um(frame.shape[1] * pixel_um)
     axes.set(title=title, xticks=[], yticks=[], xlabel=_bar_text(length_um))
@@ -136,6 +137,26 @@ def _draw_frame(axes: Axes, acquisition: Acquisition, led: int, title: str) -> N
         transform=axes.get_xaxis_transform(),
         clip_on=False,
     )
+
+
+def _draw_doubts(axes: Axes, acquisition: Acquisition, led: int) -> None:
+    """Colour the pixels of a frame that do not count, and those that are saturated."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    weight, saturated = acquisition.weight_led_y_x, acquisition.saturated_led_y_x
+    doubts = (
+        ("tab:red", "no weight", None if weight is None else weight[led] == 0),
+        ("tab:orange", "saturated", None if saturated is None else saturated[led]),
+    )
+    told = []
+    for colour, label, where in doubts:
+        if where is not None and where.any():
+            shown = np.ma.masked_equal(where, False)
+            axes.imshow(shown, cmap=ListedColormap([colour]), interpolation="nearest")
+            told.append(Patch(color=colour, label=f"{label} ({int(where.sum())} pixels)"))
+    if told:
+        axes.legend(handles=told, loc="upper left", fontsize="small")
 
 
 def _bar_text(length_um: float) -> str:

@@ -218,13 +218,17 @@ def data_residual(
     """
     import torch
 
+    from fpm_inr.believed import believed
     from fpm_inr.forward import residual_by_led
 
     on = pick_device(device)
     model, aperture, amplitude = solution.forward(acquisition, on)
+    pixels = believed(acquisition.select(solution.leds_used), on)
     residuals = []
     for stack in solution.slices(np.asarray(z_um)):
         image = torch.from_numpy(stack.field_z_y_x[0]).to(on)
-        error, power = residual_by_led(model, aperture, amplitude, image, float(stack.z_um[0]))
+        error, power = residual_by_led(
+            model, aperture, amplitude, image, float(stack.z_um[0]), pixels
+        )
         residuals.append(float(error.sum() / power.sum()))
     return residuals

@@ -97,8 +97,12 @@ def overlap_fraction(optics: Optics, illumination: Illumination) -> FloatArray:
 
 
 def warnings(acquisition: Acquisition) -> tuple[str, ...]:
-    """Sentences on what may keep a reconstruction from being good; none of it is an error."""
-    return (*_sampling_warnings(acquisition), *_frame_warnings(acquisition))
+    """Sentences on what may keep a reconstruction from being good; none of it is an error.
+
+    What reading did to the frames comes first.
+    """
+    told = (_sampling_warnings(acquisition), _frame_warnings(acquisition))
+    return (*acquisition.notes, *(sentence for some in told for sentence in some))
 
 
 def _sampling_warnings(acquisition: Acquisition) -> Iterator[str]:
@@ -154,11 +158,11 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
                 f"{_some('frame', unlike)} as bright as the other kind of field: bright-field and "
                 "dark-field LEDs may be swapped; check the order, turn and flips of the LED array."
             )
-    top = frames.max()
-    pixels_at_top = np.array([np.count_nonzero(frame == top) for frame in frames])
+    pixels_at_top = _pixels_at_top(acquisition)
     at_top = pixels_at_top / frames[0].size
     saturated = (at_top > SATURATED_FRACTION) & (pixels_at_top >= SATURATED_PIXELS)
-    if saturated.any():
+    # what a reader has found, it has said
+    if saturated.any() and acquisition.saturated_led_y_x is None:
         yield (
             f"{_some('frame', saturated)} at the top value in up to {at_top.max():.1%} of the "
             "pixels: probably saturated."
@@ -171,9 +175,22 @@ def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
         floor = float(np.median(darkest / mean[lit]))
         if floor > FLOOR_FRACTION:
             yield (
-                f"Dark-field frames hardly fall below {floor:.0%} of their mean: "
-                "a dark level may be left in them; subtract it."
+                f"Dark-field frames hardly fall below {floor:.0%} of their mean: a dark level of "
+                f"about {float(np.median(darkest)):.3g} may be left in them; subtract it "
+                "(frames.dark_level)."
             )
+
+
+def _pixels_at_top(acquisition: Acquisition) -> NDArray[np.int64]:
+    """Pixels [led] at the largest value of their own frame: exposures may differ."""
+    frames, weight = acquisition.frames_led_y_x, acquisition.weight_led_y_x
+    counts = []
+    for led, frame in enumerate(frames):
+        good = frame if weight is None else frame[weight[led] > 0]
+        top = good.max() if good.size else 0
+        is_flat = not good.size or good.min() == top
+        counts.append(0 if is_flat else np.count_nonzero(good == top))
+    return np.array(counts)
 
 
 def _largest_na_change(acquisition: Acquisition) -> float:

@@ -176,8 +176,8 @@ def test_orientation_of_the_led_map_is_found_up_to_its_twin() -> None:
 def test_amplitudes_taken_for_intensities_are_noticed() -> None:
     acquisition = frames(0.0)
     rooted = Acquisition(np.sqrt(acquisition.frames_led_y_x), OPTICS, acquisition.illumination)
-    assert check_orientation(rooted, z_um=0.0).best_scale == "amplitude"
-    assert check_orientation(acquisition, z_um=0.0).best_scale == "intensity"
+    assert check_orientation(rooted, z_um=0.0).scale.best == "amplitude"
+    assert check_orientation(acquisition, z_um=0.0).scale.best == "intensity"
 
 
 def test_a_calibration_that_moves_single_leds_too_far_is_refused() -> None:

@@ -103,8 +103,10 @@ def test_folders_without_frames(tmp_path: Path, capsys: pytest.CaptureFixture[st
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "a.tif").write_bytes(b"nonsense")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for folder, words in (
-        (tmp_path, "holds no frames"),
+        (empty, "holds no frames"),
         (tmp_path / "absent", "is no folder"),
         (broken, "cannot be read as a picture"),
     ):

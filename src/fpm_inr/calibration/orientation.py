@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal
 
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition, Illumination, offset_from_axis_um
 from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.parameters import parse_free
+from fpm_inr.calibration.scale import ScaleCheck, check_scale
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.illumination import FloatArray, arrange
@@ -25,9 +25,6 @@ STEPS = 40
 LEDS = 81
 # another orientation must fit better than the stated one by this factor to be preferred
 CLEAR_FACTOR = 0.9
-# high contrast looks like a square: only a far better fit speaks against the stated scale
-CLEAR_SCALE_FACTOR = 0.31
-Scale = Literal["intensity", "amplitude", "squared"]
 
 
 @dataclass(frozen=True)
@@ -64,18 +61,14 @@ class OrientationCheck:
         Height at which each was solved.
     best : Orientation
         The stated one (no change), unless another fits clearly better.
-    scale_residual : dict
-        Share of the frames' variation that is left unexplained, where the frames hold intensities
-        (as stated), amplitudes, or squared intensities.
-    best_scale : str
-        "intensity", unless another fits clearly better.
+    scale : ScaleCheck
+        What the numbers of the frames are.
     """
 
     residual: dict[Orientation, float]
     z_um: dict[Orientation, float]
     best: Orientation
-    scale_residual: dict[Scale, float]
-    best_scale: Scale
+    scale: ScaleCheck
 
     @property
     def warnings(self) -> list[str]:
@@ -87,9 +80,7 @@ class OrientationCheck:
                 f"{self.residual[self.best]:.4f} against {self.residual[Orientation()]:.4f}); "
                 "--orient auto applies it."
             )
-        if self.best_scale != "intensity":
-            told.append(f"the frames look like {self.best_scale} values, not intensities.")
-        return told
+        return [*told, *self.scale.warnings]
 
 
 def oriented(acquisition: Acquisition, orientation: Orientation) -> Acquisition:
@@ -150,17 +141,8 @@ def check_orientation(
     stated = Orientation()
     best = lowest if residual[lowest] < CLEAR_FACTOR * residual[stated] else stated
     turned = oriented(small, best)
-    scales: dict[Scale, float] = {}
-    powers: dict[Scale, float] = {"intensity": 1.0, "amplitude": 2.0, "squared": 0.5}
-    for scale, power in powers.items():
-        changed = replace(turned, frames_led_y_x=turned.frames_led_y_x**power)
-        misfit = residual[best] if power == 1 else _residual(changed, heights[best], seed)
-        scales[scale] = misfit / _variation(changed)
-    finest = min(scales, key=scales.__getitem__)
-    best_scale = (
-        finest if scales[finest] < CLEAR_SCALE_FACTOR * scales["intensity"] else "intensity"
-    )
-    return OrientationCheck(residual, heights, best, scales, best_scale)
+    scale = check_scale(turned, lambda changed: _residual(changed, heights[best], seed))
+    return OrientationCheck(residual, heights, best, scale)
 
 
 def _crop(acquisition: Acquisition) -> Acquisition:
@@ -188,10 +170,3 @@ def _residual(acquisition: Acquisition, z_um: float, seed: int) -> float:
     except DivergedError:
         return float("inf")
     return fit.residual
-
-
-def _variation(acquisition: Acquisition) -> float:
-    """Share of the amplitudes' energy that varies within frames."""
-    amplitude = acquisition.amplitude_led_y_x.astype(np.float64)
-    varying = amplitude - amplitude.mean(axis=(1, 2), keepdims=True)
-    return max(float((varying**2).sum() / (amplitude**2).sum()), 1e-12)

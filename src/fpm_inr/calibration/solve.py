@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.believed import believed
 from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.engines.frames import trust
 from fpm_inr.errors import DivergedError, SettingsError
@@ -130,6 +131,7 @@ def fit_plane(
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
+    pixels = believed(acquisition, device)
     # the model repeats the sample beyond the frame; a real one goes on otherwise
     weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
     weight_y_x = torch.div(weight_y_x, weight_y_x.mean()).to(device)
@@ -175,7 +177,11 @@ def fit_plane(
         optimiser.zero_grad(set_to_none=True)
         spectrum = model.spectrum(torch.view_as_complex(flat))[None]
         predicted = model.amplitude(spectrum, heights, leds, aperture)[0]
-        misfit = (weight * (predicted - measured).square()).mean()
+        error = predicted - measured
+        if pixels is not None:
+            error = pixels.select(leds).error(error)
+            measured = predicted.detach() - error.detach()
+        misfit = (weight * error.square()).mean()
         loss = misfit
         if calibration.has_penalty:
             loss = misfit + misfit.detach() * calibration.penalty()
@@ -191,7 +197,9 @@ def fit_plane(
         instrument = calibration.instrument()
         if free.moves_leds:
             model = _around(model, acquisition, instrument.na_led_xy)
-        error, power = residual_by_led(model, model.aperture(instrument), measured_all, image, z_um)
+        error, power = residual_by_led(
+            model, model.aperture(instrument), measured_all, image, z_um, pixels
+        )
     return PlaneFit(
         image.cpu(),
         instrument.to("cpu", torch.float64),

@@ -19,12 +19,23 @@ from fpm_inr.cli.options import acquisition_options, load_data
     required=True,
     help="HDF5 file to write.",
 )
+@click.option(
+    "--to",
+    "layout",
+    type=click.Choice(["fpm-inr", "ptylab"]),
+    default="fpm-inr",
+    show_default=True,
+    help="Layout of the HDF5 file: this project's, or PtyLab's.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file that is there already.")
-def command(data: Path, output: Path, overwrite: bool, **options: Any) -> None:
+def command(data: Path, output: Path, layout: str, overwrite: bool, **options: Any) -> None:
     """Write the acquisition DATA as one HDF5 file that needs no options to be read again.
+
+    With `--to ptylab` other programs read it too; what is believed of single pixels is lost there.
 
     \b
     fpm-inr convert algae_r.mat --color r --medium-index 1.33 -o algae.h5
+    fpm-inr convert folder-with-acquisition.yaml --to ptylab -o for-ptylab.hdf5
     fpm-inr convert folder-with-acquisition.yaml -o all.h5 --crop 512 512 256 256
     """
     from fpm_inr.errors import OutputError
@@ -33,8 +44,13 @@ def command(data: Path, output: Path, overwrite: bool, **options: Any) -> None:
         raise OutputError("exists", "choose another name or give --overwrite", source=output)
     acquisition = load_data(data, **options)
 
-    from fpm_inr.io.native import write_acquisition
+    if layout == "ptylab":
+        from fpm_inr.io.ptylab import write
 
-    write_acquisition(output, acquisition)
+        write(output, acquisition)
+    else:
+        from fpm_inr.io.native import write_acquisition
+
+        write_acquisition(output, acquisition)
     height, width = acquisition.shape_y_x
     click.echo(f"{output}: {acquisition.led_count} frames of {height} x {width}")

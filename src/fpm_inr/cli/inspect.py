@@ -11,6 +11,7 @@ from fpm_inr.cli.options import acquisition_options, load_data
 
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
+    from fpm_inr.first_aid import Finding
 
 PICTURES = (".png", ".pdf", ".svg")
 HEADINGS = {
@@ -28,14 +29,15 @@ HEADINGS = {
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg).",
+    help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg), and beside it one "
+    "picture for every mistake that is found.",
 )
 @click.option(
     "--orientation/--no-orientation",
     default=True,
     show_default=True,
-    help="Try the LED map's eight orientations, and amplitudes against intensities, on a small "
-    "crop (seconds).",
+    help="Try the LED map's eight orientations, amplitudes against intensities and the usual "
+    "mistakes, on a small crop (seconds).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
@@ -63,16 +65,26 @@ def command(
     _check_na(acquisition, summary)
     if orientation:
         _check_orientation(acquisition, summary)
+    found = _look_over(acquisition, summary) if orientation else []
+    pictures = []
     if output is not None:
+        from matplotlib.figure import Figure
+
         from fpm_inr.figures import save_figure
 
         save_figure(acquisition_figure(acquisition, data.resolve().name), output)
+        for finding in found:
+            figure = Figure(figsize=(9, 4.6), layout="constrained")
+            finding.draw(figure)
+            pictures.append(output.with_name(f"{output.stem}-{finding.name}{output.suffix}"))
+            save_figure(figure, pictures[-1])
     if as_json:
         click.echo(json.dumps(summary, indent=1))
         return
     _print_tables(summary)
     if output is not None:
-        click.echo(f"Wrote {output}")
+        for written in (output, *pictures):
+            click.echo(f"Wrote {written}")
 
 
 def _check_na(acquisition: Acquisition, summary: dict[str, Any]) -> None:
@@ -96,9 +108,21 @@ def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> Non
     summary["orientation"] = {
         **{f"residual {one} or {one.twin}": check.residual[one] for one in PAIRS},
         "fits best": str(check.best),
-        "frames hold": check.best_scale,
+        "frames hold": check.scale.best,
     }
     summary["warnings"] += check.warnings
+
+
+def _look_over(acquisition: Acquisition, summary: dict[str, Any]) -> list[Finding]:
+    """Add the usual mistakes that are found, with the line to change."""
+    from rich.console import Console
+
+    from fpm_inr.first_aid import look_over
+
+    with Console(stderr=True).status("Looking for the usual mistakes"):
+        found = look_over(acquisition)
+    summary["warnings"] += [finding.sentence for finding in found]
+    return found
 
 
 def _print_tables(summary: dict[str, Any]) -> None:

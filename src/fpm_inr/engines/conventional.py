@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from fpm_inr import transforms
+from fpm_inr.believed import Believed
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
@@ -151,6 +152,7 @@ def solve(
     recipe: ConventionalRecipe,
     leds: Sequence[int] | None = None,
     *,
+    pixels: Believed | None = None,
     listen: Listener = ignore,
     checkpoint: Callable[[ConventionalState], None] | None = None,
     checkpoint_seconds: float = 60.0,
@@ -167,12 +169,14 @@ def solve(
     recipe : ConventionalRecipe
     leds : sequence of int, optional
         Those that are visited. Default: all.
+    pixels : Believed, optional
+        Which pixels are believed. Default: all.
     listen : Listener
         Called after every pass; see `inr.solve`.
     checkpoint : callable, optional
         Called with the state every `checkpoint_seconds`.
     """
-    visits = Visits(model, instrument, amplitude_led_y_x, recipe, leds)
+    visits = Visits(model, instrument, amplitude_led_y_x, recipe, leds, pixels)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.batch < state.batches:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fpm_inr.believed import Believed
 from fpm_inr.calibration.parameters import Calibration, Learning
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
@@ -84,6 +85,7 @@ def solve(
     amplitude_led_y_x: Tensor,
     plan: Plan,
     *,
+    pixels: Believed | None = None,
     listen: Listener = ignore,
     checkpoint: Callable[[InrState], None] | None = None,
     checkpoint_seconds: float = 60.0,
@@ -99,6 +101,8 @@ def solve(
     amplitude_led_y_x : Tensor [led, y, x]
         Measured amplitudes, bright-field mean 1.
     plan : Plan
+    pixels : Believed, optional
+        Which pixels are believed. Default: all.
     listen : Listener
         Called after every step. KeyboardInterrupt, raised there or by the user, leaves the state
         after a whole step.
@@ -133,6 +137,10 @@ def solve(
             leds,
             aperture,
         )[0]
+        if pixels is not None:
+            # as if measured were predicted, where it says nothing
+            error = predicted.detach() - measured
+            measured = predicted.detach() - pixels.select(leds).error(error)
         misfit = F.smooth_l1_loss(predicted, measured)
         loss = misfit
         if calibration is not None and calibration.has_penalty:

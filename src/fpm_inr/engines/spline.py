@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr import transforms
+from fpm_inr.believed import Believed
 from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
@@ -149,6 +150,7 @@ def solve(
     plan: Plan,
     order: PassOrder,
     *,
+    pixels: Believed | None = None,
     listen: Listener = ignore,
     checkpoint: Callable[[SplineState], None] | None = None,
     checkpoint_seconds: float = 60.0,
@@ -166,11 +168,13 @@ def solve(
     plan : Plan
         Of a group of LEDs at every step.
     order : PassOrder
+    pixels : Believed, optional
+        Which pixels are believed. Default: all.
     listen, checkpoint, checkpoint_seconds
         As `inr.solve`.
     """
     groups = min(order.groups, len(np.unique(plan.leds)))
-    frames = _Frames(state, model, instrument, amplitude_led_y_x, order, groups)
+    frames = _Frames(state, model, instrument, amplitude_led_y_x, order, groups, pixels)
     began = time.perf_counter() - state.seconds
     saved = time.perf_counter()
     while state.step < len(plan):
@@ -223,6 +227,8 @@ class _Batch:
         LEDs whose brightness is free; they come first.
     rim_power : Tensor [rim_count]
         Sum of their squared amplitudes.
+    believed : Believed, optional
+        Which of their pixels are believed.
     """
 
     leds: Tensor
@@ -234,6 +240,7 @@ class _Batch:
     measured_led_y_x: Tensor
     rim_count: int
     rim_power: Tensor
+    believed: Believed | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,6 +283,7 @@ class _Frames:
         amplitude_led_y_x: Tensor,
         order: PassOrder,
         groups: int,
+        believed: Believed | None = None,
     ) -> None:
         # windows follow LEDs that move, as far as the field has frequencies for them
         self.model, self._reached = model.narrowed(), model
@@ -286,7 +294,7 @@ class _Frames:
         self.instrument: Instrument | None = None  # as learned, until it changes
         self._free = Free() if state.calibration is None else state.calibration.free
         self._seen_group_led = state.seen_group_led
-        self._amplitude_led_y_x = amplitude_led_y_x
+        self._amplitude_led_y_x, self._believed = amplitude_led_y_x, believed
         self._floor = order.floor
         self._is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
         if state.calibration is not None and state.calibration.free.gains is not None:
@@ -367,8 +375,9 @@ class _Frames:
             power += torch.einsum("lyx,lyx,yx->", measured, measured, self.weight_y_x)
             rim_power = measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK)
             na_xy, window = nominal.na_led_xy[leds], self.model.window_led_yx[leds]
+            pixels = None if self._believed is None else self._believed.select(leds)
             batch = _Batch(
-                leds, na_xy, window, index, None, aperture, measured, rim_count, rim_power
+                leds, na_xy, window, index, None, aperture, measured, rim_count, rim_power, pixels
             )
             if self._seen_group_led is not None:
                 seen = self._seen_group_led[number]
@@ -457,6 +466,8 @@ def _wrong(
         if batch.rim_count:
             _match(state, batch, intensity, inverse)
         change = torch.addcmul(one, batch.measured_led_y_x, inverse, value=-1)
+        if batch.believed is not None:
+            change.masked_fill_(batch.believed.ignored(change), 0)
         intensity.mul_(change)
         change.mul_(frames.weight_y_x)
         missed = torch.dot(change.view(-1), intensity.view(-1)) / (2 * frames.pixels)

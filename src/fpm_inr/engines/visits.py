@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fpm_inr import transforms
+from fpm_inr.believed import Believed
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.forward import ForwardModel, Instrument
@@ -30,6 +31,7 @@ class Visits:
         amplitude_led_y_x: Tensor,
         recipe: ConventionalRecipe,
         leds: Sequence[int] | None = None,
+        pixels: Believed | None = None,
     ) -> None:
         self.model = model
         self.aperture = model.aperture(instrument)
@@ -37,9 +39,11 @@ class Visits:
         if background is not None:
             light = amplitude_led_y_x.square() - background[:, None, None]
             amplitude_led_y_x = light.clamp_min(0).sqrt()
-        self.amplitude = amplitude_led_y_x
+        self.amplitude, self.pixels = amplitude_led_y_x, pixels
         self.trust_y_x = trust(model.shape_y_x, recipe.edge_px).to(amplitude_led_y_x)
         trusted = amplitude_led_y_x.square() * self.trust_y_x
+        if pixels is not None:
+            trusted *= pixels.exact_led_y_x
         self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
         self.peak = float(amplitude_led_y_x.max())
         na_led = instrument.na_led_xy.norm(dim=1)
@@ -140,5 +144,7 @@ class Visits:
             measured = measured * match[:, None, None]
             gain = match * power / intensity.sum(dim=(1, 2))
         change = inverse.mul_(measured).sub_(1)
+        if self.pixels is not None:
+            change.masked_fill_(self.pixels.select(led).ignored(-change), 0)
         missed = torch.einsum("yx,zyx->z", self.trust_y_x, change.square().mul_(intensity))
         return change.mul_(self.trust_y_x), missed, gain

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.believed import believed
 from fpm_inr.errors import DataError
 from fpm_inr.focus.blend import Judge
 from fpm_inr.focus.scores import Float32Array, FocusScores, FocusSettings, collect_scores
@@ -59,7 +60,9 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     model, aperture, measured = solution.forward(acquisition)
     optics = acquisition.optics
     cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
-    power = measured.square().sum(dim=0).numpy()
+    pixels = believed(acquisition.select(solution.leds_used))
+    exact = measured if pixels is None else measured * pixels.exact_led_y_x
+    power = exact.square().sum(dim=0).numpy()
 
     @torch.no_grad()
     def errors_of(stack: ImageStack) -> tuple[Float32Array, float]:
@@ -69,6 +72,8 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         for some in torch.arange(model.led_count).split(LEDS_AT_ONCE):
             predicted = model.amplitude(spectrum, z_um, some, aperture.select(some))[0]
             error = predicted - measured[some]
+            if pixels is not None:
+                error = pixels.select(some).error(error)
             whole += float(error.square().sum())
             fine += (error - _local_mean(error, cell_px)).square().sum(dim=0)
         return fine.numpy(), whole

@@ -80,6 +80,8 @@ def _whole(crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
 def _recognise(path: Path) -> tuple[str, Path]:
     """Tell the module that reads this, and the file that it wants."""
     if path.is_dir():
+        if (found := _foreign_folder(path)) is not None:
+            return found
         if not (path / DESCRIPTION).is_file():
             raise DataError(f"is a folder without {DESCRIPTION}", _DESCRIBE, source=path)
         return "described", path / DESCRIPTION
@@ -87,6 +89,8 @@ def _recognise(path: Path) -> tuple[str, Path]:
         raise DataError("does not exist", "give a file or a folder that does", source=path)
     if path.suffix.lower() in (".yaml", ".yml"):
         return "described", path
+    if path.suffix.lower() == ".json" and (found := _foreign_folder(path.parent)) is not None:
+        return found
     if path.suffix.lower() in _DESCRIBABLE and _names(path.with_name(DESCRIPTION), path.name):
         return "described", path.with_name(DESCRIPTION)
     from fpm_inr.io.matlab5 import is_matlab_5
@@ -103,10 +107,26 @@ def _recognise(path: Path) -> tuple[str, Path]:
     return _recognise_hdf5(path), path
 
 
+def _foreign_folder(folder: Path) -> tuple[str, Path] | None:
+    """The reader of another program's folder and its entry, where there is no description."""
+    from fpm_inr.io import fpm_py, fpm_rs
+    from fpm_inr.io.json_files import read_json
+
+    if (folder / DESCRIPTION).is_file():
+        return None
+    for name, entry, key in (
+        ("fpm_rs", fpm_rs.ENTRY, fpm_rs.MEASUREMENTS),
+        ("fpm_py", fpm_py.ENTRY, fpm_py.CAPTURES),
+    ):
+        if (folder / entry).is_file() and key in read_json(folder / entry):
+            return name, folder / entry
+    return None
+
+
 def _recognise_hdf5(path: Path) -> str:
     import h5py
 
-    from fpm_inr.io import hdf5, native, paper_matlab, ptylab
+    from fpm_inr.io import hdf5, hdf5_layout, native, paper_matlab, ptylab
 
     known = "is no acquisition of a known format"
     if not h5py.is_hdf5(path):
@@ -116,7 +136,8 @@ def _recognise_hdf5(path: Path) -> str:
             return "native"
         if ptylab.FRAMES in file:
             return "ptylab"
-        if any(name in file for name in (paper_matlab.FRAMES, *paper_matlab.DIRECTIONS)):
+        layout = (paper_matlab.FRAMES, *paper_matlab.DIRECTIONS)
+        if any(name in hdf5_layout.holder(file) for name in layout):
             return "paper_matlab"
         raise DataError(f"{known} (it holds {hdf5.contents(file)})", _DESCRIBE)
 

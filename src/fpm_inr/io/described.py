@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError, InputError, SettingsError
-from fpm_inr.illumination import (
-    FloatArray,
-    LedGeometry,
-    arrange,
-    flat_array,
-    raster_steps,
-    ring_places,
-    spiral_steps,
-)
-from fpm_inr.io.image_files import ImageFiles, find_files
-from fpm_inr.io.schema import (
-    FramesPart,
-    GridPart,
-    LedsPart,
-    OpticsPart,
-    RingsPart,
-    read_description,
-)
+from fpm_inr.illumination import FloatArray, LedGeometry
+from fpm_inr.io.correction import Correction, flat_field
+from fpm_inr.io.described_leds import light_of
+from fpm_inr.io.exposures import merged, same_led
+from fpm_inr.io.frame_choice import choose_frames
+from fpm_inr.io.frame_names import Named, find_named
+from fpm_inr.io.image_files import ImageFiles
+from fpm_inr.io.mosaic import Mosaic
+from fpm_inr.io.picture_pages import colour_of
+from fpm_inr.io.schema import Description, FramesPart, OpticsPart, read_description
 from fpm_inr.io.variables import SUFFIXES, opened_variable
-from fpm_inr.io.window import Crop, Frames, read_window, seen_from_centre
+from fpm_inr.io.window import Crop, Frames, Window, read_judged, seen_by_crop, seen_from_centre
 
 
 def read(
@@ -63,199 +55,255 @@ def read(
     """
     described = read_description(path)
     try:
-        optics = _optics(described.optics, wavelength_um, medium_index)
-        light = _light(described.leds, path.parent)
-        with _opened(described.frames, path.parent) as (stored, order):
-            kept = _kept(described, stored, order, light)
-            frames = _Corrected(stored, order, kept, described.frames)
-            axis = described.optics.axis_y_x_px
-            shape_y_x = (stored.shape[order.index("y")], stored.shape[order.index("x")])
-            illumination = _illumination(light, kept, axis, shape_y_x, optics)
-            return read_window(frames, crop, optics, illumination, axis, order=order)
+        optics, notes = _optics(described, wavelength_um, medium_index)
+        source = _Source(described.frames, path.parent, optics.wavelength_um)
+        named = find_named(path.parent, described.frames.file)
+        with source.opened(named) as (stored, order):
+            acquisition = _assemble(described, source, named, stored, order, optics, crop)
+        return replace(acquisition, notes=(*notes, *source.notes, *acquisition.notes))
     except InputError as error:
         raise (error if error.source else error.at(path)) from error
 
 
-def _optics(part: OpticsPart, wavelength_um: float | None, medium_index: float | None) -> Optics:
+def _assemble(
+    described: Description,
+    source: _Source,
+    named: list[Named],
+    stored: Frames,
+    order: str,
+    optics: Optics,
+    crop: Crop | None,
+) -> Acquisition:
+    part, axis = described.frames, described.optics.axis_y_x_px
+    count = stored.shape[order.index("l")]
+    says = [one.says for one in named] if len(named) == count else []
+    light = light_of(described.leds, source.folder, says)
+    chosen = choose_frames(described, named, stored.shape, order, light)
+    window = Window.of(stored, crop, order=order)
+    exposure = chosen.exposure
+    correction = Correction(
+        part.values, _dark(source, stored, order), None, exposure.astype(np.float32)
+    )
+    if part.flat_field is not None:
+        bright = _mean_frame(source, stored, order, part.flat_field, "flat_field")
+        correction = replace(correction, flat_y_x=flat_field(bright, correction))
+    mask = _mask(source, stored, order)
+    judged = read_judged(_Some(stored, order, chosen.frames), window, correction, mask)
+    noise = None
+    if part.camera is not None:
+        unit = 1 / (part.camera.gain_e_per_count * exposure)
+        noise = CameraNoise(unit, part.camera.read_noise_e)
+    leds, groups = chosen.leds, same_led(_places(light)[chosen.leds])
+    if len(groups) < len(leds):
+        judged, noise = merged(judged, groups, exposure, noise)
+        leds = leds[[group[0] for group in groups]]
+        judged.notes.append(
+            f"{len(chosen.leds)} frames of {len(groups)} LEDs: those of one LED are merged."
+        )
+    shape = (stored.shape[order.index("y")], stored.shape[order.index("x")])
+    illumination = _illumination(light, leds, axis, shape, optics)
+    acquisition = judged.acquisition(optics, *seen_by_crop(illumination, axis, crop, shape, optics))
+    notes = (*chosen.notes, *acquisition.notes, *_faint(acquisition, noise))
+    return replace(acquisition, noise=noise, notes=notes)
+
+
+def _faint(acquisition: Acquisition, noise: CameraNoise | None) -> list[str]:
+    """A sentence on frames with so few electrons that their brightness stays open."""
+    if noise is None:
+        return []
+    mean = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+    electrons = mean / noise.intensity_per_electron_led
+    least = max(1.0, noise.read_noise_e**2)
+    faint = np.flatnonzero(electrons < least)
+    if not len(faint):
+        return []
+    named = ", ".join(map(str, faint[:5])) + (" and more" if len(faint) > 5 else "")
+    return [
+        f"{len(faint)} frames ({named}, counted from 0) hold under {least:g} photo-electrons a "
+        "pixel: gains of their LEDs are undetermined."
+    ]
+
+
+def _optics(
+    described: Description, wavelength_um: float | None, medium_index: float | None
+) -> tuple[Optics, list[str]]:
+    """The imaging side, and what is to be said of it."""
+    part = described.optics
     wavelength_um = part.wavelength_um if wavelength_um is None else wavelength_um
     if wavelength_um is None:
         raise SettingsError(
             "is neither described nor given", "add it in um", field="optics.wavelength_um"
         )
-    camera = (part.camera_pixel_um, part.magnification)
-    if part.pixel_um is not None and camera == (None, None):
-        pixel_um = part.pixel_um
-    elif part.pixel_um is None and camera[0] is not None and camera[1] is not None:
-        pixel_um = camera[0] / camera[1]
-    else:
-        raise DataError(
-            "does not say one pixel",
-            "give pixel_um (at the sample), or camera_pixel_um and magnification",
-            field="optics",
-        )
+    pixel_um, notes = _pixel_um(part), []
+    if described.frames.bayer is not None:
+        # pixels of one colour are two pixels apart
+        if 2 * pixel_um <= wavelength_um / (2 * part.na):
+            pixel_um *= 2
+        else:
+            notes.append(
+                f"Two pixels of {pixel_um:g} um would be too coarse for this NA: {pixel_um:g} um "
+                "is taken as the distance of pixels of one colour (frames.bayer)."
+            )
     medium_index = part.medium_index if medium_index is None else medium_index
     try:
-        return Optics(wavelength_um, part.na, pixel_um, medium_index)
+        return Optics(wavelength_um, part.na, pixel_um, medium_index), notes
     except DataError as error:
         raise error.at("", f"optics.{error.field}") from error
 
 
-def _light(part: LedsPart, folder: Path) -> LedGeometry | FloatArray:
-    """Places of all LEDs, or their directions [led, 2] where no places are known."""
-    given = [name for name in ("grid", "rings", "na_x_y") if getattr(part, name) is not None]
-    if len(given) != 1:
-        raise DataError(
-            f"has {' and '.join(given) or 'none'} of grid, rings and na_x_y",
-            "give exactly one",
-            field="leds",
-        )
-    if part.na_x_y is not None:
-        if (part.na_x_y.values is None) == (part.na_x_y.file is None):
-            raise DataError("needs values or a file", "give one of them", field="leds.na_x_y")
-        if part.na_x_y.file is not None:
-            pairs = _pairs_in_csv(folder / part.na_x_y.file)
-        else:
-            pairs = np.array(part.na_x_y.values, dtype=np.float64).reshape(-1, 2)
-        return part.na_x_y.sign * pairs
-    array = part.grid or part.rings
-    assert array is not None
-    places = _grid_mm(array) if isinstance(array, GridPart) else _rings_mm(array)
-    places = arrange(
-        places,
-        transpose=array.transpose,
-        flip_x=array.flip_x,
-        flip_y=array.flip_y,
-        rotation_deg=array.rotation_deg,
-        offset_x_y=array.offset_x_y_mm,
+def _pixel_um(part: OpticsPart) -> float:
+    camera = (part.camera_pixel_um, part.magnification)
+    if part.pixel_um is not None and camera == (None, None):
+        return part.pixel_um
+    if part.pixel_um is None and camera[0] is not None and camera[1] is not None:
+        return camera[0] / camera[1]
+    raise DataError(
+        "does not say one pixel",
+        "give pixel_um (at the sample), or camera_pixel_um and magnification",
+        field="optics",
     )
-    if array.slide is None:
-        return flat_array(places, array.distance_mm)
-    return flat_array(places, array.distance_mm, array.slide.thickness_mm, array.slide.index)
 
 
-def _grid_mm(part: GridPart) -> FloatArray:
-    field = "leds.grid"
-    if part.order == "listed":
-        if not part.steps_x_y or part.rows is not None or part.columns is not None:
-            raise DataError("is listed", "give steps_x_y and neither rows nor columns", field=field)
-        return np.array(part.steps_x_y, dtype=np.float64) * part.pitch_mm
-    if part.rows is None or part.columns is None or part.steps_x_y is not None:
-        raise DataError(f"is {part.order}", "give rows and columns and no steps_x_y", field=field)
-    if part.rows * part.columns > 1_000_000:
-        raise DataError("has over a million LEDs", "correct rows and columns", field=field)
-    steps = raster_steps if part.order == "raster" else spiral_steps
-    return steps(part.rows, part.columns) * part.pitch_mm
+class _Source:
+    """Files of a description, opened as frames of one channel."""
 
+    def __init__(self, part: FramesPart, folder: Path, wavelength_um: float) -> None:
+        self.part, self.folder, self.wavelength_um = part, folder, wavelength_um
+        self.notes: list[str] = []
 
-def _rings_mm(part: RingsPart) -> FloatArray:
-    starts = part.starts_deg or [0.0] * len(part.radii_mm)
-    if not len(part.radii_mm) == len(part.counts) == len(starts):
-        raise DataError(
-            f"has {len(part.radii_mm)} radii_mm, {len(part.counts)} counts and "
-            f"{len(starts)} starts_deg",
-            "give one of each a ring",
-            field="leds.rings",
-        )
-    if sum(part.counts) > 1_000_000:
-        raise DataError("has over a million LEDs", "correct counts", field="leds.rings")
-    return ring_places(part.radii_mm, part.counts, starts)
-
-
-def _pairs_in_csv(path: Path) -> FloatArray:
-    """Two columns, x and y, under an optional line of names."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(n, row) for n, row in enumerate(csv.reader(file), 1) if any(row)]
-    except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror})", "correct leds.na_x_y.file", source=path
-        ) from error
-    except (ValueError, csv.Error) as error:
-        raise DataError("is no CSV text", "give two columns of numbers", source=path) from error
-    pairs = []
-    for place, (line, row) in enumerate(rows):
-        try:
-            x, y = (float(cell) for cell in row)
-        except ValueError as error:
-            if place == 0:
-                continue  # names of the columns
+    @contextmanager
+    def opened(
+        self, named: list[Named], variable: str | None = None
+    ) -> Iterator[tuple[Frames, str]]:
+        """The frames as they are stored, and the order of their axes."""
+        part, files = self.part, [one.path for one in named]
+        if sorted(part.axes) != ["l", "x", "y"]:
             raise DataError(
-                f"has {', '.join(row)!r} in line {line}", "give two numbers x, y", source=path
-            ) from error
-        pairs.append((x, y))
-    if not pairs:
-        raise DataError("holds no numbers", "give two columns x, y", source=path)
-    return np.array(pairs, dtype=np.float64)
-
-
-@contextmanager
-def _opened(part: FramesPart, folder: Path) -> Iterator[tuple[Frames, str]]:
-    """The frames as they are stored, and the order of their axes."""
-    if sorted(part.axes) != ["l", "x", "y"]:
-        raise DataError(
-            f"is {part.axes!r}",
-            "order the letters l (LED), y and x, as in lyx or yxl",
-            field="frames.axes",
-        )
-    files = find_files(folder, part.file)
-    if not any(path.suffix.lower() in SUFFIXES for path in files):
-        if part.axes != "lyx" or part.variable is not None:
-            raise DataError(
-                "are pictures: they have no variable and the axes lyx",
-                "leave both keys out",
-                field="frames",
+                f"is {part.axes!r}",
+                "order the letters l (LED), y and x, as in lyx or yxl",
+                field="frames.axes",
             )
-        yield ImageFiles(files), "lyx"
-        return
-    if len(files) > 1:
-        raise DataError(
-            f"finds {len(files)} files of which some are arrays",
-            "name one array file, or pictures only",
-            field="frames.file",
-        )
-    with opened_variable(files[0], part.variable, part.axes) as opened:
-        yield opened
+        if not any(path.suffix.lower() in SUFFIXES for path in files):
+            if part.axes != "lyx" or part.variable is not None:
+                raise DataError(
+                    "are pictures: they have no variable and the axes lyx",
+                    "leave both keys out",
+                    field="frames",
+                )
+            pictures = ImageFiles(files, part.channel, self.wavelength_um, self.notes)
+            if part.bayer is None:
+                yield pictures, "lyx"
+            else:
+                yield self._one_colour(pictures, "lyx"), "lyx"
+            return
+        if len(files) > 1:
+            raise DataError(
+                f"finds {len(files)} files of which some are arrays",
+                "name one array file, or pictures only",
+                field="frames.file",
+            )
+        with opened_variable(files[0], variable or part.variable, part.axes) as (stored, order):
+            yield (stored if part.bayer is None else self._one_colour(stored, order)), order
+
+    def _one_colour(self, stored: Frames, order: str) -> Mosaic:
+        assert self.part.bayer is not None
+        colour = self.part.channel or colour_of(self.wavelength_um)
+        return Mosaic(stored, order, self.part.bayer, colour)
+
+    def frame(self, name: str, field: str) -> NDArray[Any]:
+        """One frame [y, x] of a file of its own: the mean where it holds several."""
+        named = find_named(self.folder, [name])
+        if all(one.path.suffix.lower() == ".npy" for one in named):
+            frames = [_npy_frame(one.path) for one in named]
+            return np.asarray(np.mean(frames, axis=0, dtype=np.float32))
+        pictures = ImageFiles([one.path for one in named], self.part.channel, self.wavelength_um)
+        stored: Frames = pictures
+        if self.part.bayer is not None and field != "mask":
+            stored = self._one_colour(pictures, "lyx")
+        everything = stored[:, :, :]
+        if len(everything) == 1:
+            return np.asarray(everything[0])
+        return np.asarray(np.mean(everything, axis=0, dtype=np.float32))
 
 
-def _kept(
-    described: Any, stored: Frames, order: str, light: LedGeometry | FloatArray
-) -> NDArray[np.intp]:
-    """Indices of the frames that are used, once all numbers of LEDs agree."""
-    count = stored.shape[order.index("l")]
-    leds = light.led_count if isinstance(light, LedGeometry) else len(light)
-    if count != leds:
+def _npy_frame(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    # NumPy has no base class for what damaged files make it raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"cannot be read ({reason})", "restore the file", source=path) from error
+    if array.ndim != 2 or array.dtype.kind not in "iufb":
         raise DataError(
-            f"says {leds} LEDs for {count} frames", "correct it or frames.axes", field="leds"
+            f"has shape {array.shape} and type {array.dtype}",
+            "store one frame [y, x] of numbers",
+            source=path,
         )
-    exposure = described.frames.exposure
-    if exposure is not None and len(exposure) != count:
-        raise DataError(
-            f"holds {len(exposure)} times for {count} frames",
-            "give one a frame",
-            field="frames.exposure",
-        )
-    left_out = described.leds.leave_out
-    if left_out and max(left_out) >= count:
-        raise DataError(
-            f"names LED {max(left_out)} of {count}", "count from 0", field="leds.leave_out"
-        )
-    kept = np.setdiff1d(np.arange(count), left_out)
-    if not len(kept):
-        raise DataError("names every LED", "keep at least one", field="leds.leave_out")
-    return kept
+    return np.asarray(array)
+
+
+def _mean_frame(
+    source: _Source, stored: Frames, order: str, given: list[int | str], key: str
+) -> NDArray[Any]:
+    """The mean [y, x] of frames that are given by number or by file."""
+    frames = []
+    for one in given:
+        if isinstance(one, str):
+            frame = source.frame(one, key)
+        else:
+            count = stored.shape[order.index("l")]
+            if one >= count:
+                raise DataError(
+                    f"names frame {one} of {count}", "count from 0", field=f"frames.{key}"
+                )
+            frame = Window.of(stored, None, order=order).read(stored, slice(one, one + 1))[0]
+        shape = tuple(stored.shape[order.index(axis)] for axis in "yx")
+        if frame.shape != shape:
+            raise DataError(
+                f"is {frame.shape[0]} x {frame.shape[1]} pixels (y x x) for frames of "
+                f"{shape[0]} x {shape[1]}",
+                "give one of the frames' size",
+                field=f"frames.{key}",
+            )
+        frames.append(frame)
+    return np.asarray(frames[0] if len(frames) == 1 else np.mean(frames, 0, dtype=np.float32))
+
+
+def _dark(source: _Source, stored: Frames, order: str) -> float | NDArray[np.float32]:
+    part = source.part
+    if part.dark_frame is None:
+        return part.dark_level
+    # a dark frame says more than a level, and holds it
+    frame = _mean_frame(source, stored, order, part.dark_frame, "dark_frame")
+    return np.asarray(frame, dtype=np.float32)
+
+
+def _mask(source: _Source, stored: Frames, order: str) -> NDArray[np.bool_] | None:
+    """Pixels [y, x] that a mask file leaves out: those that are 0 in it."""
+    if source.part.mask is None:
+        return None
+    frame = _mean_frame(source, stored, order, [source.part.mask], "mask")
+    lies = np.asarray(frame == 0)
+    if lies.all():
+        raise DataError("leaves out every pixel", "give 0 where a pixel lies", field="frames.mask")
+    return lies
+
+
+def _places(light: LedGeometry | FloatArray) -> FloatArray:
+    return light.position_led_xyz_mm if isinstance(light, LedGeometry) else light
 
 
 def _illumination(
     light: LedGeometry | FloatArray,
-    kept: NDArray[np.intp],
+    leds: NDArray[np.intp],
     axis_y_x_px: tuple[float, float] | None,
     shape_y_x: tuple[int, int],
     optics: Optics,
 ) -> Illumination:
     """Directions at the centre of the frame."""
     if not isinstance(light, LedGeometry):
-        return Illumination(light[kept])
-    geometry = light.select(kept)
+        return Illumination(light[leds])
+    geometry = light.select(leds)
     on_axis = Illumination(geometry.na_at(), geometry)
     if axis_y_x_px is None:
         return on_axis
@@ -263,35 +311,25 @@ def _illumination(
 
 
 @dataclass(frozen=True, eq=False)
-class _Corrected:
-    """Stored frames as intensities: amplitudes squared, dark level off, per unit of exposure.
-
-    Dark signal adds to intensity: of an amplitude it is taken off after squaring.
-    """
+class _Some:
+    """Some of the stored frames, in growing order."""
 
     stored: Frames
     order: str
-    kept: NDArray[np.intp]
-    part: FramesPart
+    chosen: NDArray[np.intp]
 
     @property
     def shape(self) -> tuple[int, ...]:
         shape = list(self.stored.shape)
-        shape[self.order.index("l")] = len(self.kept)
+        shape[self.order.index("l")] = len(self.chosen)
         return tuple(shape)
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
-        led_axis = self.order.index("l")
         wanted = list(key)
-        if len(self.kept) < self.stored.shape[led_axis]:
-            wanted[led_axis] = self.kept
-        frames = np.asarray(self.stored[tuple(wanted)]).astype(np.float32)
-        dark = np.float32(self.part.dark_level)
-        if self.part.values == "amplitude":
-            frames, dark = frames**2, dark**2
-        if dark:
-            frames = np.maximum(frames - dark, 0)
-        if self.part.exposure is not None:
-            times = np.array(self.part.exposure, dtype=np.float32)[self.kept]
-            frames /= times.reshape([-1 if axis == "l" else 1 for axis in self.order])
-        return frames
+        place = self.order.index("l")
+        some = self.chosen[wanted[place]]
+        if len(some) and some[-1] - some[0] == len(some) - 1:
+            wanted[place] = slice(int(some[0]), int(some[-1]) + 1)
+        else:
+            wanted[place] = some
+        return np.asarray(self.stored[tuple(wanted)])

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError, InputError
 
+# no usual filter of HDF5 makes data smaller by more (gzip: 1032)
+MOST_COMPRESSION, LEAST_BYTES = 1100, 2**20
+
 
 @contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
@@ -63,7 +66,19 @@ def dataset(file: h5py.Group, name: str, dimensions: int) -> h5py.Dataset:
         raise DataError("is empty", "store at least one value", field=name)
     if found.ndim != dimensions:
         raise DataError(f"has shape {found.shape}", f"give it {dimensions} axes", field=name)
+    _check_content(found, name)
     return found
+
+
+def _check_content(found: h5py.Dataset, name: str) -> None:
+    """Refuse a dataset whose head tells of far more than the file can hold."""
+    told = int(found.size) * found.dtype.itemsize
+    if found.fillvalue:
+        return  # what is not stored is this number
+    if told > MOST_COMPRESSION * found.id.get_storage_size() + LEAST_BYTES:
+        raise DataError(
+            f"is told to hold {told} bytes, far more than there are", "restore the file", field=name
+        )
 
 
 def number(file: h5py.Group, name: str) -> float:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io import hdf5
 from fpm_inr.io.replacing import replacing
-from fpm_inr.io.window import Crop, read_window
+from fpm_inr.io.window import Crop, Judged, Window, seen_by_crop
 
-KIND, VERSION = "fpm-inr acquisition", 1
+KIND = "fpm-inr acquisition"
+# 2: pixels may be without weight or saturated, which a reader of 1 would not know
+VERSION, JUDGED_VERSION = 1, 2
 OPTICS = ("wavelength_um", "na", "pixel_um", "medium_index")
 CHUNK_PX = 128
+JUDGED = ("weight_led_y_x", "saturated_led_y_x")
 
 
 def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
@@ -38,16 +44,28 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     image = BytesIO()
     with h5py.File(image, "w") as file:
         file.attrs["format"] = KIND
-        file.attrs["version"] = VERSION
+        judged = {name: getattr(acquisition, name) for name in JUDGED}
+        is_judged = any(one is not None for one in judged.values())
+        file.attrs["version"] = JUDGED_VERSION if is_judged else VERSION
         _, height, width = acquisition.frames_led_y_x.shape
-        file.create_dataset(
-            "frames_led_y_x",
-            data=acquisition.frames_led_y_x,
-            chunks=(1, min(height, CHUNK_PX), min(width, CHUNK_PX)),
-            compression="gzip",
-            compression_opts=4,
-            shuffle=True,
-        )
+        arrays = {"frames_led_y_x": acquisition.frames_led_y_x} | {
+            name: np.asarray(one, dtype=np.uint8) for name, one in judged.items() if one is not None
+        }
+        for name, array in arrays.items():
+            file.create_dataset(
+                name,
+                data=array,
+                chunks=(1, min(height, CHUNK_PX), min(width, CHUNK_PX)),
+                compression="gzip",
+                compression_opts=4,
+                shuffle=True,
+            )
+        if acquisition.noise is not None:
+            unit = acquisition.noise.intensity_per_electron_led
+            file["camera/intensity_per_electron_led"] = unit
+            file["camera/read_noise_e"] = float(acquisition.noise.read_noise_e)
+        if acquisition.notes:
+            file.attrs["notes"] = "\n".join(acquisition.notes)
         for name in OPTICS:
             file[f"optics/{name}"] = getattr(acquisition.optics, name)
         file["axis_y_x_px"] = np.asarray(acquisition.axis_y_x_px, dtype=np.float64)
@@ -84,9 +102,9 @@ def read(
     """
     with hdf5.reading(path) as file:
         version = file.attrs.get("version")
-        if version != VERSION:
+        if version not in (VERSION, JUDGED_VERSION):
             raise DataError(
-                f"has version {version} of {KIND!r}, this program reads {VERSION}",
+                f"has version {version} of {KIND!r}, this program reads 1 and 2",
                 "convert the original data again",
             )
         stored = {name: hdf5.number(file, f"optics/{name}") for name in OPTICS}
@@ -104,10 +122,38 @@ def read(
         axis = hdf5.array(file, "axis_y_x_px", 1)
         if axis.shape != (2,):
             raise DataError(f"has shape {axis.shape}", "store (y, x)", field="axis_y_x_px")
-        return read_window(
-            hdf5.dataset(file, "frames_led_y_x", 3),
-            crop,
+        frames = hdf5.dataset(file, "frames_led_y_x", 3)
+        window = Window.of(frames, crop)
+        judged = Judged(
+            window.read_all(frames),
+            _judged_part(file, JUDGED[0], frames.shape, window),
+            _judged_part(file, JUDGED[1], frames.shape, window),
+            (hdf5.text(file, "notes") or "").splitlines(),
+        )
+        noise = None
+        if "camera/intensity_per_electron_led" in file:
+            noise = CameraNoise(
+                hdf5.array(file, "camera/intensity_per_electron_led", 1),
+                hdf5.number(file, "camera/read_noise_e"),
+            )
+        optics, light = (
             Optics(**stored),
             Illumination(hdf5.array(file, "illumination/na_led_xy", 2), geometry),
-            (float(axis[0]), float(axis[1])),
         )
+        shape = (frames.shape[1], frames.shape[2])
+        middle = (float(axis[0]), float(axis[1]))
+        acquisition = judged.acquisition(optics, *seen_by_crop(light, middle, crop, shape, optics))
+        return replace(acquisition, noise=noise)
+
+
+def _judged_part(
+    file: h5py.File, name: str, shape: tuple[int, ...], window: Window
+) -> NDArray[np.bool_] | None:
+    """Pixels that lie, or are saturated, in the window; None where nothing is stored."""
+    if name not in file:
+        return None
+    stored = hdf5.dataset(file, name, 3)
+    if stored.shape != shape:
+        raise DataError(f"has shape {stored.shape}", f"store {shape}", field=name)
+    said = window.read(stored, slice(None))
+    return said == 0 if name == "weight_led_y_x" else said != 0

@@ -1,11 +1,13 @@
-"""The MATLAB layout of the FPM-INR paper's data: ``I_low``, ``na_calib``, ``mag``, ...
+"""The layout of the FPM-INR paper's data: ``I_low``, ``na_calib``, ``mag``, ...
 
-MATLAB 5 files are read with SciPy, MATLAB 7.3 files (HDF5, axes reversed) with h5py.
+MATLAB 5 files are read with SciPy; MATLAB 7.3 and Octave files (HDF5, axes reversed) and those that
+Python wrote (HDF5, axes as they are) with h5py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,43 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.io.axes import axes_order
 from fpm_inr.io.matlab5 import read_variables
 from fpm_inr.io.window import Crop, Frames, read_window
 
 FRAMES, DIRECTIONS = "I_low", ("na_calib", "na_design")
 MAGNIFICATION, CAMERA_PIXEL, NA = "mag", "dpix_c", "na_cal"
 NUMBERS = (MAGNIFICATION, CAMERA_PIXEL, NA)
+DOCUMENTED = "yxl"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A variable as it is stored.
+
+    Parameters
+    ----------
+    array : array or dataset
+    is_reversed : bool
+        Whether its axes are stored from the last to the first.
+    is_sure : bool
+        Whether MATLAB or Octave wrote it, which keep to the documented axes.
+    """
+
+    array: Any
+    is_reversed: bool = False
+    is_sure: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As the program that wrote it shows it."""
+        shape = tuple(self.array.shape)
+        return shape[::-1] if self.is_reversed else shape
+
+    def values(self) -> NDArray[np.float64]:
+        """All of it, as the program that wrote it shows it."""
+        array = np.asarray(self.array[()], dtype=np.float64)
+        return array.T if self.is_reversed else array
 
 
 def read(
@@ -33,7 +66,9 @@ def read(
 
     ``I_low`` (y, x, LED) are intensities, ``na_calib`` or else ``na_design`` (LED, 2) directions
     (x, y) of the opposite sign to ours, ``dpix_c`` the camera pixel in um, ``mag`` the
-    magnification, ``na_cal`` the objective's NA. Of a MATLAB 7.3 file only the crop is loaded.
+    magnification, ``na_cal`` the objective's NA. All may lie in one struct; frames may be cells;
+    other orders of axes are read where lengths leave no doubt. Of an HDF5 file only the crop is
+    loaded.
 
     Raises
     ------
@@ -45,28 +80,29 @@ def read(
     import h5py
 
     if h5py.is_hdf5(path):
-        from fpm_inr.io import hdf5
+        from fpm_inr.io import hdf5, hdf5_layout
 
         with hdf5.reading(path) as file:
-            frames = hdf5.dataset(file, FRAMES, 3)
-            na = hdf5.array(file, _directions(file), 2).T
-            numbers = {name: hdf5.number(file, name) for name in NUMBERS}
-            return _assemble(frames, "lxy", na, numbers, crop, wavelength_um, medium_index)
+            variables = hdf5_layout.variables(file, (FRAMES, *DIRECTIONS, *NUMBERS))
+            return _assemble(variables, crop, wavelength_um, medium_index)
     try:
-        variables = read_variables(path, (FRAMES, *DIRECTIONS, *NUMBERS))
-        frames = _real(variables, FRAMES)
-        na = _real(variables, _directions(variables))
-        numbers = {name: _number(variables, name) for name in NUMBERS}
-        return _assemble(frames, "yxl", na, numbers, crop, wavelength_um, medium_index)
+        held = read_variables(path, (FRAMES, *DIRECTIONS, *NUMBERS), inside=FRAMES)
+        variables = {name: Stored(_real(held, name)) for name in _named(held)}
+        return _assemble(variables, crop, wavelength_um, medium_index)
     except InputError as error:
         raise (error if error.source else error.at(path)) from error
 
 
+def _named(held: Mapping[str, Any]) -> list[str]:
+    """Variables to read: the calibrated directions where they are not empty."""
+    for name in (FRAMES, *NUMBERS):
+        _real(held, name)
+    some = [name for name in DIRECTIONS if getattr(held.get(name), "size", 0)]
+    return [FRAMES, *NUMBERS, some[0] if some else DIRECTIONS[0]]
+
+
 def _assemble(
-    frames: Frames,
-    order: str,
-    na_led_xy: NDArray[np.float64],
-    numbers: Mapping[str, float],
+    variables: Mapping[str, Stored],
     crop: Crop | None,
     wavelength_um: float | None,
     medium_index: float | None,
@@ -77,35 +113,29 @@ def _assemble(
             "give it in um (--wavelength) or as a color r, g or b (--color)",
             field="wavelength",
         )
-    if len(frames.shape) != 3:
-        raise DataError(f"has shape {frames.shape}", "give it axes (y, x, LED)", field=FRAMES)
+    numbers = {name: _number(variables[name], name) for name in NUMBERS}
+    named = next(name for name in DIRECTIONS if name in variables)
+    na_led_xy = variables[named].values()
+    if na_led_xy.ndim == 2 and na_led_xy.shape[1] != 2 and na_led_xy.shape[0] == 2:
+        na_led_xy = na_led_xy.T
     if na_led_xy.ndim != 2 or na_led_xy.shape[1] != 2:
         raise DataError(
             f"has shape {na_led_xy.shape}", "give it axes (LED, 2)", field=" or ".join(DIRECTIONS)
         )
-    stored = dict(zip(order, frames.shape, strict=True))
-    if stored["l"] != len(na_led_xy):
-        raise DataError(
-            f"of shape {stored['y']} x {stored['x']} x {stored['l']} does not hold one frame for "
-            f"each of {len(na_led_xy)} LEDs along its last axis",
-            "give it axes (y, x, LED)",
-            field=FRAMES,
-        )
-    for name, value in numbers.items():
-        if not (np.isfinite(value) and value > 0):
-            raise DataError(f"is {value:g}", "give a positive number", field=name)
+    stored = variables[FRAMES]
+    order, note = axes_order(
+        stored.shape, len(na_led_xy), DOCUMENTED, FRAMES, is_sure=stored.is_sure
+    )
     optics = Optics(
         wavelength_um,
         numbers[NA],
         numbers[CAMERA_PIXEL] / numbers[MAGNIFICATION],
         1.0 if medium_index is None else medium_index,
     )
-    return read_window(frames, crop, optics, Illumination(-na_led_xy), order=order)
-
-
-def _directions(variables: Mapping[str, Any]) -> str:
-    """Name of the variable with LED directions: the calibrated ones where there are any."""
-    return next((name for name in DIRECTIONS if name in variables), DIRECTIONS[0])
+    frames: Frames = stored.array
+    order = order[::-1] if stored.is_reversed else order
+    acquisition = read_window(frames, crop, optics, Illumination(-na_led_xy), order=order)
+    return replace(acquisition, notes=((note,) if note else ()) + acquisition.notes)
 
 
 def _real(variables: Mapping[str, Any], name: str) -> NDArray[Any]:
@@ -117,6 +147,8 @@ def _real(variables: Mapping[str, Any], name: str) -> NDArray[Any]:
             field=name,
         )
     value = variables[name]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = _cells(value, name)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
         raise DataError("is not an array of real numbers", "store real numbers", field=name)
     if not value.size:
@@ -124,8 +156,20 @@ def _real(variables: Mapping[str, Any], name: str) -> NDArray[Any]:
     return value
 
 
-def _number(variables: Mapping[str, Any], name: str) -> float:
-    value = _real(variables, name)
-    if value.size != 1:
-        raise DataError(f"has shape {value.shape}", "store one number", field=name)
-    return float(value.item())
+def _cells(cells: NDArray[Any], name: str) -> NDArray[Any]:
+    """Cells of frames as one array with their number last, as MATLAB's cat(3, ...) makes it."""
+    frames = [np.asarray(one) for one in cells.ravel(order="F")]
+    if not frames or any(one.ndim != 2 or one.shape != frames[0].shape for one in frames):
+        raise DataError(
+            "holds cells that are no frames of one size", "store frames (y, x) in them", field=name
+        )
+    return np.stack(frames, axis=-1)
+
+
+def _number(stored: Stored, name: str) -> float:
+    if int(np.prod(stored.shape)) != 1:
+        raise DataError(f"has shape {stored.shape}", "store one number", field=name)
+    value = float(np.asarray(stored.array[()]).item())
+    if not (np.isfinite(value) and value > 0):
+        raise DataError(f"is {value:g}", "give a positive number", field=name)
+    return value

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io import hdf5
+from fpm_inr.io.axes import axes_order
+from fpm_inr.io.replacing import replacing
 from fpm_inr.io.window import Crop, read_window
 
 FRAMES, POSITIONS = "ptychogram", "encoder"
@@ -62,14 +66,20 @@ def read(
         magnification = hdf5.number(file, MAGNIFICATION)
         if not (np.isfinite(magnification) and magnification > 0):
             raise DataError(f"is {magnification:g}", "store a positive number", field=MAGNIFICATION)
-        encoder = hdf5.array(file, POSITIONS, 2)
-        if encoder.shape[1] != 2:
-            raise DataError(f"has shape {encoder.shape}", "give it axes (LED, 2)", field=POSITIONS)
+        encoder = _places_m(file, distance_mm * 1e-3)
+        frames = hdf5.dataset(file, FRAMES, 3)
+        _, note = axes_order(frames.shape, len(encoder), "lyx", FRAMES)
+        if note:
+            raise DataError(
+                f"has shape {frames.shape} for {len(encoder)} LEDs",
+                "store its axes as (LED, y, x)",
+                field=FRAMES,
+            )
         z_mm = np.full(len(encoder), distance_mm)
         geometry = LedGeometry(np.stack([encoder[:, 1] * 1e3, encoder[:, 0] * 1e3, z_mm], axis=1))
         order, flipped = ORIENTATIONS[_orientation(file)]
         return read_window(
-            hdf5.dataset(file, FRAMES, 3),
+            frames,
             crop,
             Optics(
                 wavelength_um,
@@ -84,12 +94,43 @@ def read(
 
 
 def _metres(file: h5py.File, name: str, least: float, most: float) -> float:
-    value = hdf5.number(file, name)
+    value = _one_number(file, name)
     if not least <= value <= most:
         raise DataError(
             f"is {value:g}, not a length of {least:g} to {most:g} m", "store metres", field=name
         )
     return value
+
+
+def _one_number(file: h5py.File, name: str) -> float:
+    """A number; a pair of equal ones, for rows and columns, is one."""
+    found = file.get(name)
+    if isinstance(found, h5py.Dataset) and found.size == 2 and found.dtype.kind in "iuf":
+        pair = np.asarray(found[()], dtype=np.float64).ravel()
+        if pair[0] != pair[1]:
+            raise DataError(
+                f"is {pair[0]:g} and {pair[1]:g}", "give frames of square pixels", field=name
+            )
+        return float(pair[0])
+    return hdf5.number(file, name)
+
+
+def _places_m(file: h5py.File, distance_m: float) -> NDArray[np.float64]:
+    """Places of the LEDs, [led, 2]."""
+    encoder = hdf5.array(file, POSITIONS, 2)
+    if encoder.shape[1] != 2 and encoder.shape[0] == 2:
+        encoder = encoder.T
+    if encoder.shape[1] != 2:
+        raise DataError(f"has shape {encoder.shape}", "give it axes (LED, 2)", field=POSITIONS)
+    farthest = float(np.abs(encoder).max())
+    # no LED shines from so near the horizon that metres would be meant
+    if np.isfinite(farthest) and farthest > 20 * distance_m:
+        raise DataError(
+            f"reaches {farthest:g} for LEDs {distance_m:g} m away, which looks like millimetres",
+            "store metres",
+            field=POSITIONS,
+        )
+    return encoder
 
 
 def _orientation(file: h5py.File) -> int:
@@ -99,3 +140,41 @@ def _orientation(file: h5py.File) -> int:
     if value not in range(len(ORIENTATIONS)):
         raise DataError(f"is {value:g}", "store a whole number from 0 to 7", field=ORIENTATION)
     return int(value)
+
+
+def write(path: Path, acquisition: Acquisition) -> None:
+    """Write an acquisition as PtyLab reads it; `read` gives back the same directions.
+
+    PtyLab knows no weights: pixels that lie hold what was filled in, saturated ones their limit.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    geometry = acquisition.illumination.geometry
+    distance_m = 0.1
+    if geometry is not None:
+        distance_m = float(np.median(geometry.position_led_xyz_mm[:, 2])) * 1e-3
+    na_xy = acquisition.illumination.na_led_xy
+    # places on one plane whose directions are these, whatever slide or crop made them
+    slope = na_xy / np.sqrt(1 - (na_xy**2).sum(axis=1, keepdims=True))
+    optics = acquisition.optics
+    image = BytesIO()
+    with h5py.File(image, "w") as file:
+        file.create_dataset(
+            FRAMES,
+            data=acquisition.frames_led_y_x,
+            chunks=(1, *acquisition.shape_y_x),
+            compression="gzip",
+            compression_opts=4,
+        )
+        file[POSITIONS] = distance_m * slope[:, ::-1]
+        file[DISTANCE] = distance_m
+        file[WAVELENGTH] = optics.wavelength_um * 1e-6
+        file[CAMERA_PIXEL] = optics.pixel_um * 1e-6
+        file[MAGNIFICATION] = 1.0
+        file[NA] = optics.na
+        file[ORIENTATION] = 0
+    with replacing(path) as beside:
+        beside.write_bytes(image.getbuffer())

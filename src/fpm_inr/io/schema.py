@@ -33,16 +33,37 @@ def _as_names(value: Any) -> Any:
     return names if value is not None else value
 
 
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) or value is None else [value]
+
+
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_no_truth_value)]
 Positive = Annotated[Number, Field(gt=0)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Count = Annotated[PositiveInt, BeforeValidator(_no_truth_value)]
-Indices = list[Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]]
+Index = Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]
+Integer = Annotated[int, BeforeValidator(_no_truth_value)]
+Indices = list[Index]
 Pair = tuple[Number, Number]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OriginPart(_Part):
+    """Numbers in the names of the first row, column and LED."""
+
+    row: Integer | None = None
+    column: Integer | None = None
+    index: Integer | None = None
+
+
+class CameraPart(_Part):
+    """What is known of the camera's noise."""
+
+    gain_e_per_count: Positive
+    read_noise_e: NotNegative = 0.0
 
 
 class FramesPart(_Part):
@@ -51,9 +72,17 @@ class FramesPart(_Part):
     file: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_names)]
     variable: str | None = None
     axes: str = "lyx"
-    values: Literal["intensity", "amplitude"] = "intensity"
+    values: Literal["intensity", "amplitude", "srgb"] = "intensity"
+    channel: Literal["red", "green", "blue", "mean"] | None = None
+    bayer: Literal["rggb", "bggr", "grbg", "gbrg"] | None = None
     dark_level: NotNegative = 0.0
+    dark_frame: Annotated[list[Index | str] | None, BeforeValidator(_as_list)] = None
+    flat_field: Annotated[list[Index | str] | None, BeforeValidator(_as_list)] = None
+    mask: str | None = None
     exposure: list[Positive] | None = None
+    skip: Indices = []
+    origin: OriginPart | None = None
+    camera: CameraPart | None = None
 
 
 class OpticsPart(_Part):
@@ -89,7 +118,7 @@ class GridPart(_FlatArray):
     """LEDs at whole steps of one pitch."""
 
     pitch_mm: Positive
-    order: Literal["raster", "spiral", "listed"] = "raster"
+    order: Literal["raster", "serpentine", "spiral", "listed"] = "raster"
     rows: Count | None = None
     columns: Count | None = None
     steps_x_y: list[Pair] | None = None
@@ -111,12 +140,21 @@ class DirectionsPart(_Part):
     sign: Literal[1, -1] = 1
 
 
+class PlacesPart(_FlatArray):
+    """LEDs anywhere on a plane; neither values nor a file: the names of the frames tell."""
+
+    values: list[Pair] | None = None
+    file: str | None = None
+
+
 class LedsPart(_Part):
     """One way to say where the light of each frame comes from."""
 
+    places_x_y_mm: PlacesPart | None = None
     grid: GridPart | None = None
     rings: RingsPart | None = None
     na_x_y: DirectionsPart | None = None
+    missing: Indices = []
     leave_out: Indices = []
 
 

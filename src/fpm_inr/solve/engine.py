@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.believed import Believed, believed
 from fpm_inr.calibration.joint import JointStart
 from fpm_inr.engines import conventional, inr, spline
 from fpm_inr.engines.plan import Plan, make_plan
@@ -63,6 +64,7 @@ def _solving(
     state: Any,
     model: ForwardModel,
     instrument: Instrument,
+    pixels: Believed | None,
     *how: Any,
 ) -> Callable[[Tensor, Listener, Callable[[Any], None], float], None]:
     """A `Task.solve`: an engine's, with all but the frames and the listeners given."""
@@ -76,6 +78,7 @@ def _solving(
             instrument,
             amplitude,
             *how,
+            pixels=pixels,
             listen=listen,
             checkpoint=keep,
             checkpoint_seconds=seconds,
@@ -112,12 +115,13 @@ def inr_task(
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
     instrument = begin.instrument.to(model.device)
+    pixels = believed(acquisition, model.device)
     if isinstance(order, PassOrder):
-        return _spline_task(model, instrument, learned, plan, order, z_range_um, sizes)
+        return _spline_task(model, instrument, pixels, learned, plan, order, z_range_um, sizes)
     field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
     state = inr.start(field.to(model.device), plan, learned)
 
-    solve = _solving(inr.solve, state, model, instrument, plan)
+    solve = _solving(inr.solve, state, model, instrument, pixels, plan)
 
     return Task(
         state,
@@ -130,6 +134,7 @@ def inr_task(
 def _spline_task(
     model: ForwardModel,
     instrument: Instrument,
+    pixels: Believed | None,
     learned: Calibration | None,
     plan: Plan,
     order: PassOrder,
@@ -138,7 +143,7 @@ def _spline_task(
 ) -> Task:
     state = spline.start(model, z_range_um, sizes["planes"], learned, groups=order.groups)
 
-    solve = _solving(spline.solve, state, model, instrument, plan, order)
+    solve = _solving(spline.solve, state, model, instrument, pixels, plan, order)
 
     return Task(
         state,
@@ -149,6 +154,7 @@ def _spline_task(
 
 
 def conventional_task(
+    acquisition: Acquisition,
     begin: JointStart,
     model: ForwardModel,
     recipe: ConventionalRecipe,
@@ -174,7 +180,8 @@ def conventional_task(
 
     used = np.flatnonzero(~begin.left_out_led).tolist()
 
-    solve = _solving(conventional.solve, state, model, instrument, recipe, used)
+    pixels = believed(acquisition, model.device)
+    solve = _solving(conventional.solve, state, model, instrument, pixels, recipe, used)
 
     def field() -> PixelField:
         solved = state.solved()

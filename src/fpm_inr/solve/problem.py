@@ -127,7 +127,9 @@ class Problem:
         model = start.compile(self.acquisition, upsampling).to(self.device)
         if isinstance(self.recipe, ConventionalRecipe):
             assert self.plane_z_um is not None
-            return conventional_task(start, model, self.recipe, z_um=self.plane_z_um)
+            return conventional_task(
+                self.acquisition, start, model, self.recipe, z_um=self.plane_z_um
+            )
         return inr_task(
             self.acquisition,
             start,

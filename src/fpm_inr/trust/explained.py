@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.believed import believed
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
 
@@ -175,6 +176,7 @@ def explain(
     """
     model, aperture, measured = solution.forward(acquisition, device)
     leds, scale = solution.leds_used, solution.amplitude_scale
+    pixels = believed(acquisition.select(leds), device)
     shape = acquisition.shape_y_x
     error_z_led, predicted_z_led = np.zeros((2, len(z_um), len(leds)))
     error_z_y_x = np.zeros((len(z_um), *shape))
@@ -185,7 +187,10 @@ def explain(
         spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x[0]).to(device))[None]
         for part in torch.arange(len(leds), device=device).split(leds_at_once):
             predicted = model.amplitude(spectrum, height, part, aperture.select(part))[0]
-            error = (predicted - measured[part]).square().double()
+            missed = predicted - measured[part]
+            if pixels is not None:
+                missed = pixels.select(part).error(missed)
+            error = missed.square().double()
             places = part.cpu().numpy()
             error_z_led[i, places] = error.sum(dim=(1, 2)).cpu().numpy()
             predicted_z_led[i, places] = predicted.square().sum(dim=(1, 2)).cpu().numpy()
@@ -197,9 +202,15 @@ def explain(
         frame = acquisition.frames_led_y_x[led]
         left = noise.squared_error(at, frame) / scale**2
         amplitude = np.sqrt(frame.astype(np.float64)) / scale
+        if pixels is not None:
+            # only what is believed can be explained
+            exact = pixels.exact_led_y_x[at].cpu().numpy()
+            left *= exact
+            amplitude = amplitude[exact]
         noise_y_x += left
         noise_led[at], power_led[at] = left.sum(), (amplitude**2).sum()
-        structure_led[at] = ((amplitude - amplitude.mean()) ** 2).sum()
+        if amplitude.size:
+            structure_led[at] = ((amplitude - amplitude.mean()) ** 2).sum()
     best = int(np.argmin(error_z_led.sum(axis=1)))
     in_parts = np.stack([_in_parts(error, PARTS) for error in error_z_y_x])
     return Explanation(
