@@ -78,6 +78,7 @@ class ImageStack:
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
+        """Pixels (y, x) of an image."""
         return self.field_z_y_x.shape[1], self.field_z_y_x.shape[2]
 
 
