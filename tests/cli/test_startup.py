@@ -1,4 +1,4 @@
-"""Help comes at once: what is heavy is imported only when it is used. Modules are counted, not ms."""
+"""Help comes at once: what is heavy is imported only when it is used. Modules are counted."""
 
 from __future__ import annotations
 
