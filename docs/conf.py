@@ -50,6 +50,7 @@ html_show_sourcelink = html_copy_source = False
 html_theme_options = {
     "footer_end": [],
     "footer_start": ["copyright"],
+    "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }

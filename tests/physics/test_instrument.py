@@ -1,0 +1,138 @@
+"""An instrument that is not as stated, in the forward model: the formula, term by term."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.forward import EDGE_SAMPLES, ForwardModel, Instrument, compile_forward
+from fpm_inr.optics import propagate, zernike
+
+OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.6, medium_index=1.33)
+SHAPE = (12, 15)
+NA_XY = np.array([[0.0, 0.0], [0.113, -0.047], [-0.21, 0.05]])
+
+
+def model_of(shape: tuple[int, int] = SHAPE, margin_samples: float = 0.0) -> ForwardModel:
+    frames = np.ones((len(NA_XY), *shape), dtype=np.float32)
+    acquisition = Acquisition(frames, OPTICS, Illumination(NA_XY))
+    return compile_forward(acquisition, 2, margin_samples=margin_samples)
+
+
+def instrument() -> Instrument:
+    random = torch.Generator().manual_seed(5)
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=random)
+
+    return Instrument(
+        torch.tensor(NA_XY),
+        1 + 0.1 * drawn(len(NA_XY)),
+        0.2 * drawn(7),
+        torch.polar(1 + 0.1 * drawn(*SHAPE), 0.3 * drawn(*SHAPE)),
+        0.05 + 0.01 * drawn(len(NA_XY)).abs(),
+        torch.tensor(1.7, dtype=torch.float64),
+    )
+
+
+def literal_frame(field: np.ndarray, z_um: float, of: Instrument, led: int) -> np.ndarray:
+    """Root of |gain sum over k of P exp(i W + i kz z) O(k + shift) exp(2 pi i k x)|^2 + light."""
+    (height, width), (tall, wide) = SHAPE, field.shape
+    y, x = np.mgrid[:height, :width]
+    step_y, step_x = 1 / (height * OPTICS.pixel_um), 1 / (width * OPTICS.pixel_um)
+    edge, cutoff = EDGE_SAMPLES * np.sqrt(step_y * step_x), OPTICS.na / OPTICS.wavelength_um
+    shift_x, shift_y = of.na_led_xy[led].numpy() / OPTICS.wavelength_um
+    window_y, window_x = round(shift_y / step_y), round(shift_x / step_x)
+    spectrum = np.fft.fft2(field, norm="forward")
+    assert of.pupil_y_x is not None
+    assert of.background_led is not None
+    assert of.defocus_um is not None
+    image = np.zeros(SHAPE, complex)
+    for row in range(-(height // 2), (height + 1) // 2):
+        for column in range(-(width // 2), (width + 1) // 2):
+            # the sample's place in the pupil, and in the object's spectrum
+            ky = (row + window_y) * step_y - shift_y
+            kx = (column + window_x) * step_x - shift_x
+            radius = np.hypot(ky, kx)
+            disc = np.clip((cutoff - radius) / edge + 0.5, 0, 1)
+            if disc == 0:
+                continue
+            place = [torch.tensor(one / cutoff) for one in (ky, kx)]
+            waves = sum(
+                float(rad) * float(zernike(mode, *place))
+                for mode, rad in enumerate(of.zernike_rad, start=1)
+            )
+            kz = 2 * np.pi * np.sqrt((OPTICS.medium_index / OPTICS.wavelength_um) ** 2 - radius**2)
+            light = (
+                disc
+                * complex(of.pupil_y_x[row % height, column % width])
+                * np.exp(1j * (waves + kz * (z_um + float(of.defocus_um))))
+                * spectrum[(row + window_y) % tall, (column + window_x) % wide]
+            )
+            image += light * np.exp(2j * np.pi * (row * y / height + column * x / width))
+    seen = abs(float(of.gain_led[led]) * image) ** 2 + float(of.background_led[led])
+    return np.asarray(np.sqrt(seen))
+
+
+@pytest.mark.parametrize("without", [(), ("pupil_y_x", "background_led", "defocus_um")])
+def test_every_part_of_the_instrument_acts_as_its_formula_says(without: tuple[str, ...]) -> None:
+    whole, model = instrument(), model_of()
+    nothing = {
+        "pupil_y_x": torch.ones(SHAPE, dtype=torch.complex128),
+        "background_led": torch.zeros(len(NA_XY), dtype=torch.float64),
+        "defocus_um": torch.tensor(0.0, dtype=torch.float64),
+    }
+    random = np.random.default_rng(2)
+    field = random.normal(size=(24, 30)) + 1j * random.normal(size=(24, 30))
+    used = replace(whole, **dict.fromkeys(without))
+    got = model.amplitude(
+        model.spectrum(torch.from_numpy(field))[None],
+        torch.tensor([-3.0], dtype=torch.float64),
+        torch.arange(len(NA_XY)),
+        model.aperture(used),
+    )[0]
+    literal = replace(whole, **{name: nothing[name] for name in without})
+    for led in range(len(NA_XY)):
+        expected = literal_frame(field, -3.0, literal, led)
+        np.testing.assert_allclose(got[led].numpy(), expected, rtol=0, atol=1e-10)
+
+
+def test_some_leds_see_what_they_see_among_all() -> None:
+    whole, model, some = instrument(), model_of(), torch.tensor([2, 0])
+    z_um = torch.tensor([4.0], dtype=torch.float64)
+    among_all = model.aperture(whole).select(some)
+    alone = model.aperture(whole, some)
+    picked = model.at_windows(model.window_led_yx[some]).aperture(whole.select(some))
+    for one in (alone, picked):
+        torch.testing.assert_close(one.at(z_um), among_all.at(z_um), rtol=0, atol=1e-12)
+        torch.testing.assert_close(one.background_led, among_all.background_led)
+
+
+def test_an_instrument_moves_to_a_precision_with_its_complex_pupil() -> None:
+    moved = instrument().to("cpu")
+    assert moved.pupil_y_x is not None
+    assert moved.pupil_y_x.dtype == torch.complex64
+    assert {moved.na_led_xy.dtype, moved.gain_led.dtype, moved.zernike_rad.dtype} == {torch.float32}
+    torch.testing.assert_close(moved.pupil_y_x.to(torch.complex128), instrument().pupil_y_x)
+
+
+def test_windows_follow_leds_as_far_as_the_margin_goes() -> None:
+    model = model_of((32, 32), margin_samples=2.0)
+    step_na = OPTICS.wavelength_um / (32 * OPTICS.pixel_um)
+    moved = torch.tensor(NA_XY) + step_na * torch.tensor([[1.0, 0.0], [0.0, -2.0], [5.0, -7.0]])
+    expected = torch.tensor([[0, 1], [-2, 0], [-2, 2]])  # (y, x)
+    assert torch.equal(model.windows_following(moved) - model.window_led_yx, expected)
+
+
+def test_waves_that_do_not_travel_are_dropped() -> None:
+    # 16 pixels of 0.1 um: the seventh wave has 4.4 cycles per um, in air light of 0.5 um only 2
+    x = torch.arange(16, dtype=torch.float64)
+    for cycles, is_kept in ((1, True), (3, True), (4, False), (7, False)):
+        wave = torch.exp(2j * torch.pi * cycles * x / 16).expand(16, 16)
+        far = propagate(wave, 0.3, pixel_um=0.1, wavelength_um=0.5)
+        expected = wave.abs() if is_kept else torch.zeros(16, 16, dtype=torch.float64)
+        torch.testing.assert_close(far.abs(), expected, rtol=0, atol=1e-12)
