@@ -5,7 +5,9 @@ python -m tests.quality.measure        # from the root of the checkout
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,17 +121,24 @@ def residual_of(acquisition: fpm.Acquisition, z_um: float) -> float:
     return data_residual(acquisition, solution, [z_um])[0]
 
 
-def _tell(name: str, figures: dict[str, float], bounds: dict[str, float]) -> None:
-    print(name)
-    for figure, bound in bounds.items():
-        print(f"    {figure:22s} {figures[figure]:.4f}  (bound {bound:g})")
+def measured() -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Kind of case, its name, and its figures, one after the other."""
+    for name, (setup, z_range_um) in SIMULATED.items():
+        made = simulate(setup)
+        yield "simulated", name, figures_of(made, made.acquisition, z_range_um)
+    for name, crop in REAL.items() if DATA.is_dir() else ():
+        yield "real", name, {"data_residual": residual_of(crop.read(), crop.z_um)}
 
 
 if __name__ == "__main__":
-    for name, (setup, z_range_um) in SIMULATED.items():
-        made = simulate(setup)
-        figures = figures_of(made, made.acquisition, z_range_um)
-        _tell(name, figures, FLOORS["simulated"][name])
-    for name, crop in REAL.items() if DATA.is_dir() else ():
-        residual = residual_of(crop.read(), crop.z_um)
-        _tell(name, {"data_residual": residual}, FLOORS["real"][name])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figures", type=Path, help="JSON file to write")
+    file: Path | None = parser.parse_args().figures
+    told = {}
+    for kind, name, figures in measured():
+        print(name)
+        for figure, bound in FLOORS[kind][name].items():
+            print(f"    {figure:22s} {figures[figure]:.4f}  (bound {bound:g})", flush=True)
+            told[f"{name}: {figure}"] = figures[figure]
+    if file is not None:
+        file.write_text(json.dumps(told, indent=1), encoding="utf-8")
