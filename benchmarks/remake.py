@@ -196,7 +196,8 @@ def page() -> str:
             at = one["machine"]
             lines.append(
                 f"- {one['version']}: {one['when'][:10]}, {at['processor']}, {at['cores']} cores, "
-                f"{at['memory_gib']} GiB, threads {at['threads']}, load {at['load_before']} before; "
+                f"{at['memory_gib']} GiB, threads {at['threads']}, "
+                f"load {at['load_before']} before; "
                 f"Python {at['python']}, torch {at['torch']}"
             )
     return "\n".join(lines) + "\n"
