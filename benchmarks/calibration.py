@@ -1,10 +1,13 @@
 """What calibration and the orientation check find: tables of docs/calibration.md.
 
-    python benchmarks/calibration.py orientation real known [--data FOLDER] [--figures FILE]
+    python benchmarks/calibration.py PART ... [--data FOLDER] [--figures FILE]
 
 orientation   residual of the right LED map and of the best wrong one, three published acquisitions
 real          data residual of blood smear and USAF as stated and as found by `calibrate`
 known         what `calibrate` leaves of errors that were put into a simulated smear
+scarce        error of the gains that `calibrate` finds, by the light in a frame
+joint         LED errors that `reconstruct --calibrate` leaves in a tilted smear
+detail        detail, slope and residual of the blood smear, stack from -75 to -15 um
 
 FOLDER holds `algae_r.mat`; blood smear and USAF are found as examples/*/acquisition.yaml say. By
 default ../shared/data beside the checkout.
@@ -15,7 +18,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +29,8 @@ import fpm_inr as fpm
 from fpm_inr.acquisition import Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.orientation import Orientation, check_orientation
-from fpm_inr.simulate import Camera, Errors, Rig, Setup, Specimen, simulate
+from fpm_inr.reconstruction import data_residual
+from fpm_inr.simulate import Camera, Errors, Rig, Setup, Specimen, preset, simulate
 from fpm_inr.simulate.rig import grid_leds
 
 ROOT = Path(__file__).parents[1]
@@ -95,10 +102,89 @@ def known(_: Path) -> dict[str, float]:
     }
 
 
+def scarce(_: Path) -> dict[str, float]:
+    """Mean and spread of the relative error of the amplitude gains, by NA."""
+    setup = preset("siemens")
+    setup = replace(
+        setup,
+        specimen=Specimen("smear", "thin"),
+        camera=replace(setup.camera, photons=5000),
+        errors=Errors(gain_spread=0.2),
+    )
+    made = simulate(setup)
+    gain = calibrate(made.acquisition, z_um=0.0, free="gains").found.gain_led.numpy()
+    error = gain / np.sqrt(made.truth.intensity_gain_led)
+    error = error / error[made.acquisition.is_bright_field].mean() - 1
+    na_led = made.acquisition.illumination.na_led
+    found = {}
+    for low, high in pairwise((0, 0.1, 0.12, 0.16, 0.20, 0.24, 0.28, 0.32, 0.38)):
+        there = (na_led >= low) & (na_led < high)
+        if there.any():
+            found[f"NA {low:.2f}-{high:.2f}, mean"] = float(error[there].mean())
+            found[f"NA {low:.2f}-{high:.2f}, spread"] = float(error[there].std())
+    return found
+
+
+def joint(_: Path) -> dict[str, float]:
+    """Fourier samples RMS of the LED directions, stated and found with the field."""
+    found = {}
+    for shift_mm, rotation_deg in (((0.4, -0.4), 1.0), ((1.0, -0.8), 1.0)):
+        setup = preset("blood-smear")
+        made = simulate(
+            replace(
+                setup,
+                specimen=replace(setup.specimen, tilt_deg=15.0),
+                errors=Errors(array_shift_mm=shift_mm, array_rotation_deg=rotation_deg),
+                scan_z_um=(),
+            )
+        )
+        acquisition, true = made.acquisition, made.truth.na_led_xy
+        sample_na = acquisition.optics.wavelength_um / (128 * acquisition.optics.pixel_um)
+        stated = np.sqrt(np.mean((acquisition.illumination.na_led_xy - true) ** 2)) / sample_na
+        found[f"stated {shift_mm}"] = float(stated)
+        for free in ("gains,pose", "gains,pupil,pose", "gains,pupil,pose,shifts"):
+            solution = fpm.reconstruct(acquisition, z_range_um=(-12, 12), calibrate=free)
+            off = solution.instrument.na_led_xy.numpy() - true
+            found[f"{free} {shift_mm}"] = float(np.sqrt(np.mean(off**2)) / sample_na)
+    return found
+
+
+def detail(_: Path) -> dict[str, float]:
+    """Fine over coarse power, mean square slope, residuals: as stated, learned, from a file."""
+    acquisition = fpm.load(ROOT / "examples" / "bloodsmear_red")
+    plane = calibrate(acquisition, z_um=-55.0).instrument
+    ways: dict[str, dict[str, Any]] = {
+        "as stated": {},
+        "gains,pupil": {"calibrate": "gains,pupil"},
+        "gains,pupil,pose": {"calibrate": "gains,pupil,pose"},
+        "found at -55 um": {"calibration": plane},
+    }
+    found = {}
+    for name, settings in ways.items():
+        solution = fpm.reconstruct(acquisition, z_range_um=(-75, -15), **settings)
+        image = solution.render(-55).amplitude_z_y_x[0].astype(np.float64)
+        power = np.abs(np.fft.fft2(image - image.mean())) ** 2
+        frequency = (np.fft.fftfreq(side, solution.pixel_um) for side in image.shape)
+        y, x = np.meshgrid(*frequency, indexing="ij")
+        na = np.hypot(y, x) * acquisition.optics.wavelength_um
+        fine = power[(na > acquisition.optics.na) & (na < 0.45)].sum()
+        found[f"{name}: detail"] = float(fine / power[(na > 0.01) & (na < 0.1)].sum())
+        slope = np.square(np.diff(image, axis=0)).mean() + np.square(np.diff(image, axis=1)).mean()
+        found[f"{name}: slope"] = float(slope)
+        for z_um, residual in zip(
+            (-55, -34), data_residual(acquisition, solution, [-55, -34]), strict=True
+        ):
+            found[f"{name}: residual at {z_um} um"] = residual
+    return found
+
+
 PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "orientation": orientation,
     "real": real,
     "known": known,
+    "scarce": scarce,
+    "joint": joint,
+    "detail": detail,
 }
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("parts", nargs="+", choices=list(PARTS))

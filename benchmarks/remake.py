@@ -69,6 +69,13 @@ TABLES = {
     "calibration-known": _figured(
         "calibration: known errors", "benchmarks/calibration.py", "known"
     ),
+    "calibration-scarce": _figured(
+        "calibration: gains by NA", "benchmarks/calibration.py", "scarce"
+    ),
+    "calibration-joint": _figured("calibration: LED errors", "benchmarks/calibration.py", "joint"),
+    "calibration-detail": _figured(
+        "calibration: blood smear, detail", "benchmarks/calibration.py", "detail"
+    ),
     "benchmark": Table(
         "benchmarks: a run",
         (*BENCHMARK, "--sizes", "128,256", "--yes"),
@@ -209,6 +216,11 @@ This page is written by `python benchmarks/remake.py --page` from the results in
 `benchmarks/results`, which `python benchmarks/remake.py NAME ...` makes: one command for a table of
 another page, kept with version and machine. Times are worth comparing only where the machine is the
 same and idle.
+
+No command makes two tables: best heights of the blood smear ([calibration](calibration.md)) and what
+made the difference ([performance](performance.md)); they are records of what was measured once, the
+second of code that is gone. Tables that are said to be made *the like* have a setup of their own:
+their figures are near those on the page, not the same.
 """
 
 if __name__ == "__main__":
