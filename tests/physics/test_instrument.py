@@ -9,8 +9,14 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.forward import EDGE_SAMPLES, ForwardModel, Instrument, compile_forward
-from fpm_inr.optics import propagate, zernike
+from fpm_inr.forward import (
+    EDGE_SAMPLES,
+    ForwardModel,
+    Instrument,
+    compile_forward,
+    nominal_instrument,
+)
+from fpm_inr.optics import frequencies_per_um, propagate, zernike
 
 OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.6, medium_index=1.33)
 SHAPE = (12, 15)
@@ -126,6 +132,34 @@ def test_windows_follow_leds_as_far_as_the_margin_goes() -> None:
     moved = torch.tensor(NA_XY) + step_na * torch.tensor([[1.0, 0.0], [0.0, -2.0], [5.0, -7.0]])
     expected = torch.tensor([[0, 1], [-2, 0], [-2, 2]])  # (y, x)
     assert torch.equal(model.windows_following(moved) - model.window_led_yx, expected)
+
+
+def test_without_a_margin_the_samples_are_those_of_leds_that_stay() -> None:
+    narrow = model_of(margin_samples=3.0).narrowed()
+    assert torch.equal(narrow.sample_yx, model_of().sample_yx)
+    assert narrow.windows_following(torch.tensor(NA_XY) + 0.2).equal(narrow.window_led_yx)
+    moved = narrow.to("cpu")
+    torch.testing.assert_close(
+        moved.aperture(instrument()).at(torch.zeros(1)),
+        model_of().aperture(instrument()).at(torch.zeros(1)),
+    )
+
+
+def test_what_is_stated_is_kept_in_double_precision() -> None:
+    frames = np.ones((len(NA_XY), *SHAPE), dtype=np.float32)
+    stated = nominal_instrument(Acquisition(frames, OPTICS, Illumination(NA_XY)))
+    assert {stated.na_led_xy.dtype, stated.gain_led.dtype} == {torch.float64}
+    assert stated.zernike_rad.shape == (0,)
+    ky, kx = frequencies_per_um((5, 8), 0.3, dtype=torch.float64)
+    np.testing.assert_array_equal(ky[:, 0], np.fft.fftfreq(5, 0.3))
+    np.testing.assert_array_equal(kx[0], np.fft.fftfreq(8, 0.3))
+
+
+def test_a_stack_propagates_as_its_fields_do() -> None:
+    stack = torch.randn(3, 6, 9, dtype=torch.complex128)
+    how = {"pixel_um": 0.4, "wavelength_um": 0.5}
+    one_by_one = torch.stack([propagate(field, 2.0, **how) for field in stack])
+    torch.testing.assert_close(propagate(stack, 2.0, **how), one_by_one)
 
 
 def test_waves_that_do_not_travel_are_dropped() -> None:
