@@ -218,9 +218,9 @@ another page, kept with version and machine. Times are worth comparing only wher
 same and idle.
 
 No command makes two tables: best heights of the blood smear ([calibration](calibration.md)) and
-what made the difference ([performance](performance.md)). They are records of what was measured once,
-the second of code that is gone. Tables that are said to be made *the like* have a setup of their own:
-their figures are near those on the page, not the same.
+what made the difference ([performance](performance.md)). They are records of what was measured
+once, the second of code that is gone. Tables that are said to be made *the like* have a setup of
+their own: their figures are near those on the page, not the same.
 """
 
 if __name__ == "__main__":
