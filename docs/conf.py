@@ -44,6 +44,8 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 default_role = "py:obj"  # what stands in backticks in a docstring is linked where it can be
 
+smartquotes = False  # options keep their two dashes
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"fpm-inr {version}"
 html_show_sourcelink = html_copy_source = False
