@@ -169,7 +169,7 @@ def detail(_: Path) -> dict[str, float]:
         na = np.hypot(y, x) * acquisition.optics.wavelength_um
         fine = power[(na > acquisition.optics.na) & (na < 0.45)].sum()
         found[f"{name}: detail"] = float(fine / power[(na > 0.01) & (na < 0.1)].sum())
-        slope = np.square(np.diff(image, axis=0)).mean() + np.square(np.diff(image, axis=1)).mean()
+        slope = sum(np.square(along).mean() for along in np.gradient(image))
         found[f"{name}: slope"] = float(slope)
         for z_um, residual in zip(
             (-55, -34), data_residual(acquisition, solution, [-55, -34]), strict=True
