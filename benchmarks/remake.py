@@ -219,8 +219,8 @@ same and idle.
 
 No command makes two tables: best heights of the blood smear ([calibration](calibration.md)) and
 what made the difference ([performance](performance.md)). They are records of what was measured
-once, the second of code that is gone. Tables that are said to be made *the like* have a setup of
-their own: their figures are near those on the page, not the same.
+once, the second of code that is gone. Gains by NA are made again to the digit; known errors and LED
+errors have setups of their own, and figures of their own.
 """
 
 if __name__ == "__main__":

@@ -145,6 +145,49 @@ def test_without_a_margin_the_samples_are_those_of_leds_that_stay() -> None:
     )
 
 
+def test_a_margin_holds_all_light_of_leds_that_move_within_it() -> None:
+    step_na = OPTICS.wavelength_um / (np.array(SHAPE[::-1]) * OPTICS.pixel_um)
+    wide = model_of(margin_samples=2.0)
+    for move in ([1.9, 0.0], [-1.3, 1.3], [0.0, -1.9]):
+        moved = torch.tensor(NA_XY + np.array(move) * step_na)
+        # the whole grid of the frame, sample by sample
+        rest = moved.numpy() / OPTICS.wavelength_um
+        y = np.fft.fftfreq(SHAPE[0], OPTICS.pixel_um)[:, None]
+        x = np.fft.fftfreq(SHAPE[1], OPTICS.pixel_um)[None, :]
+        edge = EDGE_SAMPLES * np.sqrt(y[1, 0] * x[0, 1])
+        for led in range(len(NA_XY)):
+            window_y, window_x = wide.window_led_yx[led].numpy()
+            radius = np.hypot(
+                y + window_y * y[1, 0] - rest[led, 1], x + window_x * x[0, 1] - rest[led, 0]
+            )
+            disc = np.clip((OPTICS.na / OPTICS.wavelength_um - radius) / edge + 0.5, 0, 1)
+            held = wide.sight(moved).disc_led_k[led].sum()
+            assert float(held) == pytest.approx(disc.sum(), abs=1e-9)
+    assert wide.sample_yx.shape[1] > model_of().sample_yx.shape[1]
+
+
+def test_a_model_is_compiled_around_the_leds_of_its_instrument() -> None:
+    step_na = OPTICS.wavelength_um / (32 * OPTICS.pixel_um)
+    frames = np.ones((len(NA_XY), 32, 32), dtype=np.float32)
+    acquisition = Acquisition(frames, OPTICS, Illumination(NA_XY))
+    found = replace(
+        nominal_instrument(acquisition),
+        na_led_xy=torch.tensor(NA_XY + np.array([2 * step_na, -step_na])),
+    )
+    moved = compile_forward(acquisition, 2, instrument=found).window_led_yx
+    assert torch.equal(
+        moved - compile_forward(acquisition, 2).window_led_yx, torch.tensor([[-1, 2]] * 3)
+    )
+
+
+def test_aberrations_do_not_hang_on_what_was_asked_before() -> None:
+    whole, used = instrument(), model_of(margin_samples=1.0)
+    few = replace(whole, zernike_rad=whole.zernike_rad[:4])
+    for model, of in ((used, few), (used, whole), (used.narrowed(), few), (used, few.to("cpu"))):
+        fresh = replace(model, _monomials_by_kind={})
+        torch.testing.assert_close(model.aperture(of).phase_led_k, fresh.aperture(of).phase_led_k)
+
+
 def test_what_is_stated_is_kept_in_double_precision() -> None:
     frames = np.ones((len(NA_XY), *SHAPE), dtype=np.float32)
     stated = nominal_instrument(Acquisition(frames, OPTICS, Illumination(NA_XY)))
