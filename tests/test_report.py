@@ -48,7 +48,7 @@ def test_holds_everything_and_loads_nothing(case: Case, tmp_path: Path) -> None:
         "Focus",
         "Calibration",
     ]
-    assert page.count('src="data:image/png;base64,') == 7
+    assert page.count('src="data:image/png;base64,') == 8
     assert "default-src 'none'" in page
     assert not re.search(r"<script|https?://|src=\"(?!data:)", page)
     assert "script&gt;.h5" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,6 +79,23 @@ def test_heights_outside_are_refused(z_um: list[float]) -> None:
         make().render(z_um)
 
 
+def test_a_stack_is_an_array_to_numpy() -> None:
+    stack = make().render([-5, 0.25, 5])
+    images = np.asarray(stack)
+    np.testing.assert_array_equal(images, stack.field_z_y_x)
+    assert images.dtype == stack.dtype == np.complex64
+    assert images.shape == stack.shape == (len(stack), *stack.shape_y_x) == (3, 12, 16)
+    assert images.ndim == stack.ndim == 3
+    assert np.asarray(stack, dtype=np.complex128).dtype == np.complex128
+    assert np.array(stack, copy=True) is not stack.field_z_y_x
+    np.testing.assert_array_equal(np.abs(stack), stack.amplitude_z_y_x)
+    np.testing.assert_array_equal(np.angle(stack), stack.phase_z_y_x)
+    np.testing.assert_array_equal(stack[1, 2:4], stack.field_z_y_x[1, 2:4])
+    assert [image.shape for image in stack] == [(12, 16)] * 3
+    with pytest.raises(ValueError, match="copy"):
+        stack.__array__(np.complex128, copy=False)
+
+
 def test_misshapen_stack_is_refused() -> None:
     with pytest.raises(DataError, match="one z per image"):
         ImageStack(np.zeros((2, 3, 3), np.complex64), np.zeros(3), 1.0)
@@ -97,7 +115,7 @@ def test_what_is_no_field_is_refused(tmp_path: Path) -> None:
         load_solution(missing)
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
-    with pytest.raises(DataError, match="cannot be read as safetensors"):
+    with pytest.raises(DataError, match="cannot be read as a field"):
         load_solution(text)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(2)}, foreign)
@@ -141,3 +159,86 @@ def test_damaged_files_end_in_one_clear_error(data: st.DataObject, tmp_path: Pat
         assert "field.safetensors" in str(error) or "z" in str(error)
     else:
         assert stack.field_z_y_x.ndim == 3
+
+
+def as_version_0_1_wrote(solution: Solution, path: Path, **changes: Any) -> Path:
+    """A field file as it was before its header was typed, or with other values in the header."""
+    state = {f"field.{n}": v.contiguous() for n, v in solution.field.state_dict().items()}
+    instrument = {
+        f"instrument.{name}": getattr(solution.instrument, name).double()
+        for name in ("na_led_xy", "gain_led", "zernike_rad")
+    }
+    kind = {"NeuralField": "neural", "PixelField": "pixel"}[type(solution.field).__name__]
+    header = {
+        "format": "fpm-inr field 1",
+        "kind": kind,
+        "shape_y_x": [12, 16],
+        "z_range_um": [-5.0, 5.0],
+        "field": solution.field.settings,
+        "optics": {"wavelength_um": 0.5, "na": 0.2, "pixel_um": 0.5, "medium_index": 1.0},
+        "upsampling": 2,
+        "amplitude_scale": 12.5,
+        "record": {"engine": "inr", "steps": 3, "residual": float("nan")},
+    }
+    text = json.dumps({**header, **changes})
+    save_file({**state, **instrument}, path, metadata={"fpm-inr": text})
+    return path
+
+
+@pytest.mark.parametrize("kind", ["neural", "pixel"])
+def test_files_of_before_are_read(kind: str, tmp_path: Path) -> None:
+    solution = make(kind)
+    loaded = load_solution(as_version_0_1_wrote(solution, tmp_path / "field.safetensors"))
+    np.testing.assert_array_equal(loaded.render([-5, 5]), solution.render([-5, 5]))
+    assert loaded.record["steps"] == 3
+    assert loaded.amplitude_scale == 12.5
+
+
+def nested(depth: int) -> Any:
+    inner: Any = 1
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "part"),
+    [
+        ("neural", {"field": {"plane_divisor": 0}}, "plane_divisor: is damaged"),
+        ("neural", {"field": {"plane_divisor": 2, "channels": 10**9}}, "channels: is damaged"),
+        ("neural", {"field": {"plane_divisor": 1}}, "damaged field file"),
+        ("neural", {"field": {"colour": 1}}, "colour: is damaged"),
+        ("pixel", {"upsampling": 0}, "upsampling: is damaged"),
+        ("pixel", {"upsampling": float("inf")}, "upsampling: is damaged"),
+        ("pixel", {"upsampling": 1e300}, "upsampling: is damaged"),
+        ("pixel", {"amplitude_scale": float("nan")}, "amplitude_scale: is damaged"),
+        ("pixel", {"amplitude_scale": -1}, "amplitude_scale: is damaged"),
+        ("pixel", {"shape_y_x": [12, 17]}, "damaged field file"),
+        ("neural", {"shape_y_x": [65536, 16384]}, "damaged field file"),  # of its tensors: 12 x 16
+        ("pixel", {"shape_y_x": [65536, 65536]}, "more than"),
+        ("pixel", {"shape_y_x": [0, 16]}, "shape_y_x.0: is damaged"),
+        ("pixel", {"z_range_um": [5, -5]}, "z_range_um"),
+        ("pixel", {"z_range_um": [0, float("inf")]}, "z_range_um.1: is damaged"),
+        ("pixel", {"optics": {"na": 0.2}}, "damaged field file"),
+        ("pixel", {"optics": {"na": 0.2, "wavelength_um": "red"}}, "wavelength_um: is damaged"),
+        ("pixel", {"kind": "cloud"}, "kind: is damaged"),
+        ("pixel", {"record": nested(100)}, "nested more than 32 deep"),
+        ("pixel", {"record": []}, "record: is damaged"),
+    ],
+)
+def test_headers_of_any_origin_are_bounded(
+    kind: str, changes: dict[str, Any], part: str, tmp_path: Path
+) -> None:
+    path = as_version_0_1_wrote(make(kind), tmp_path / "field.safetensors", **changes)
+    with pytest.raises(DataError, match=part) as error:
+        load_solution(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_headers_deeper_than_python_goes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.safetensors"
+    text = '{"format": "fpm-inr field 1", "record": ' + "[" * 10**5 + "]" * 10**5 + "}"
+    save_file({"a": torch.zeros(2)}, path, metadata={"fpm-inr": text})
+    with pytest.raises(DataError, match=r"damaged header|nested more than"):
+        load_solution(path)

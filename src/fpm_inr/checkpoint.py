@@ -57,7 +57,7 @@ def read_checkpoint(path: Path, solve: str) -> tuple[dict[str, Tensor], dict[str
             header = json.loads((file.metadata() or {})["fpm-inr-checkpoint"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         belongs = header["fingerprint"] == solve
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "is a damaged checkpoint", "delete it and start again without --resume", source=path
         ) from error

@@ -47,5 +47,19 @@ class SettingsError(InputError):
     """An option, key or combination of settings cannot be used."""
 
 
+class DivergedError(InputError, FloatingPointError):
+    """A solve did not stay finite: its settings, or what was given to it, cannot be used."""
+
+    def __init__(
+        self,
+        problem: str,
+        mend: str = "lower the recipe's step or learning rates, and look at `fpm-inr inspect`",
+        *,
+        field: str = "",
+        source: object = "",
+    ) -> None:
+        super().__init__(problem, mend, field=field, source=source)
+
+
 class OutputError(InputError):
     """A result cannot be written where it was asked for."""

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
+from fpm_inr.reach import check_reach
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
 EDGE_SAMPLES = 1.0
@@ -44,6 +46,8 @@ class Instrument:
         amplitude scale. None: none.
     defocus_um : Tensor, scalar, optional
         Added to every height. None: 0.
+    na : Tensor, scalar, optional
+        Radius of the pupil, as a numerical aperture. None: as the optics state it.
     """
 
     na_led_xy: Tensor
@@ -52,6 +56,7 @@ class Instrument:
     pupil_y_x: Tensor | None = None
     background_led: Tensor | None = None
     defocus_um: Tensor | None = None
+    na: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Instrument:
         """Move to a device and a real precision, apart from any gradient."""
@@ -63,6 +68,10 @@ class Instrument:
 
         moved = {one.name: move(getattr(self, one.name)) for one in fields(self)}
         return Instrument(**moved)  # type: ignore[arg-type]
+
+    def na_of(self, optics: Optics) -> float:
+        """Numerical aperture of the pupil: found, or as stated."""
+        return optics.na if self.na is None else float(self.na.detach())
 
     def select(self, leds: Tensor) -> Instrument:
         """Keep the LEDs of these indices, in this order."""
@@ -177,18 +186,25 @@ class _Crossing(torch.autograd.Function):
     """Disc and defocus rate [led, sample] at coordinates sample + rest, in 1/um.
 
     Both hang on the squared distance from the pupil's centre, so that their gradients join before
-    they reach the coordinates.
+    they reach the coordinates. The disc hangs on the cutoff too, on its ramp alone.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, rest_y: Tensor, rest_x: Tensor, y: Tensor, x: Tensor, optics: Optics, edge: float
+        ctx: Any,
+        rest_y: Tensor,
+        rest_x: Tensor,
+        cutoff: Tensor | float,
+        y: Tensor,
+        x: Tensor,
+        optics: Optics,
+        edge: float,
     ) -> tuple[Tensor, Tensor]:
         squared = (y + rest_y[:, None]).square_()
         squared += (x + rest_x[:, None]).square_()
         # the square root has no gradient at the very centre, where the disc is flat anyway
         radius = squared.clamp_min((edge / 100) ** 2).sqrt_()
-        disc = pupil_disc(radius, optics.na / optics.wavelength_um, edge)
+        disc = pupil_disc(radius, cutoff, edge)
         ctx.save_for_backward(rest_y, rest_x, y, x, squared, radius, disc)
         ctx.optics, ctx.edge = optics, edge
         return disc, defocus_rate_rad_per_um(squared, optics.wavelength_um, optics.medium_index)
@@ -197,26 +213,27 @@ class _Crossing(torch.autograd.Function):
     def backward(ctx: Any, *pulls: Tensor) -> tuple[Tensor | None, ...]:
         rest_y, rest_x, y, x, squared, radius, disc = ctx.saved_tensors
         of_disc, of_rate = pulls
-        wave_number = ctx.optics.medium_index / ctx.optics.wavelength_um
-        # d rate / d squared = -pi / kz, d disc / d squared = -1 / (2 edge radius) on the ramp
-        # beyond k = n / wavelength there is no light, and no gradient either
-        axial_squared = (wave_number**2 - squared).clamp_min(1e-9 * wave_number**2)
-        pull = of_rate * axial_squared.rsqrt().mul(-math.pi)
-        ramp = (disc > 0) & (disc < 1)
-        pull = pull - ramp * of_disc / (2 * ctx.edge * radius)
-        total = pull.sum(dim=1)
-        return (
-            2 * (pull @ y + rest_y * total),
-            2 * (pull @ x + rest_x * total),
-            *(None,) * 4,
-        )
+        ramp = of_disc * ((disc > 0) & (disc < 1)) / ctx.edge
+        of_y = of_x = None
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
+            wave_number = ctx.optics.medium_index / ctx.optics.wavelength_um
+            # d rate / d squared = -pi / kz, d disc / d squared = -1 / (2 edge radius) on the ramp
+            # beyond k = n / wavelength there is no light, and no gradient either
+            axial_squared = (wave_number**2 - squared).clamp_min(1e-9 * wave_number**2)
+            pull = of_rate * axial_squared.rsqrt().mul(-math.pi) - ramp / (2 * radius)
+            total = pull.sum(dim=1)
+            of_y = 2 * (pull @ y + rest_y * total)
+            of_x = 2 * (pull @ x + rest_x * total)
+        of_cutoff = ramp.sum() if ctx.needs_input_grad[2] else None
+        return (of_y, of_x, of_cutoff, *(None,) * 4)
 
 
 @dataclass(frozen=True, eq=False)
 class ForwardModel:
     """Compiled geometry of an acquisition: which spectrum samples feed which frame.
 
-    Made by `compile_forward`. All methods are differentiable.
+    Made by `compile_forward`. All methods are differentiable. `reach_na` is the largest radius of
+    the pupil that its samples hold.
     """
 
     optics: Optics
@@ -224,6 +241,7 @@ class ForwardModel:
     upsampling: int
     window_led_yx: Tensor
     sample_yx: Tensor
+    reach_na: float
     margin_samples: float = 0.0
     _monomials_by_kind: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
         default_factory=dict, repr=False
@@ -259,7 +277,7 @@ class ForwardModel:
 
     def narrowed(self) -> ForwardModel:
         """The same without a margin: for LEDs whose windows follow them."""
-        samples = _samples_yx(self.optics, self.shape_y_x, 0.0).to(self.device)
+        samples = _samples_yx(self.optics, self.shape_y_x, self.reach_na, 0.0).to(self.device)
         return replace(self, sample_yx=samples, margin_samples=0.0, _monomials_by_kind={})
 
     def at_windows(self, window_led_yx: Tensor) -> ForwardModel:
@@ -279,10 +297,15 @@ class ForwardModel:
 
     def spectrum(self, field_z_y_x: Tensor) -> Tensor:
         """Spectrum of fields, scaled so that a field of 1 has a zero frequency of 1."""
-        return torch.fft.fft2(field_z_y_x, norm="forward")
+        return transforms.spectrum(field_z_y_x)
 
-    def sight(self, na_led_xy: Tensor, leds: Tensor | None = None) -> Sight:
-        """Where the light of these LEDs (all when None), of directions [led, 2], crosses."""
+    def sight(
+        self, na_led_xy: Tensor, leds: Tensor | None = None, na: Tensor | None = None
+    ) -> Sight:
+        """Where the light of these LEDs (all when None), of directions [led, 2], crosses.
+
+        `na` is the pupil's radius; None: as stated.
+        """
         window = (self.window_led_yx if leds is None else self.window_led_yx[leds]).to(na_led_xy)
         na_xy = na_led_xy if leds is None else na_led_xy[leds]
         samples = self.sample_yx.to(na_led_xy.dtype)
@@ -294,6 +317,7 @@ class ForwardModel:
         disc, defocus = _Crossing.apply(  # type: ignore[no-untyped-call]
             rest_y,
             rest_x,
+            (self.optics.na if na is None else na) / wavelength,
             samples[0] * step_y,
             samples[1] * step_x,
             self.optics,
@@ -321,7 +345,8 @@ class ForwardModel:
         `sight`, where it is known already, is that of the same LEDs.
         """
         if sight is None:
-            sight = self.aberrated(self.sight(instrument.na_led_xy, leds), instrument.zernike_rad)
+            sight = self.sight(instrument.na_led_xy, leds, instrument.na)
+            sight = self.aberrated(sight, instrument.zernike_rad)
         gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
         transmission = sight.disc_led_k * gain[:, None]
         if instrument.pupil_y_x is not None:
@@ -356,7 +381,7 @@ class ForwardModel:
         `aperture` is that of these LEDs, in this order.
         """
         samples = self.gather(spectrum_z_y_x, leds) * aperture.at(z_um)
-        return torch.fft.ifft2(self.scatter(samples), norm="forward")
+        return transforms.image(self.scatter(samples))
 
     def amplitude(
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
@@ -403,6 +428,7 @@ def compile_forward(
     *,
     margin_samples: float = 0.0,
     instrument: Instrument | None = None,
+    largest_na: float = 0.0,
 ) -> ForwardModel:
     """Prepare the forward model of an acquisition.
 
@@ -414,24 +440,36 @@ def compile_forward(
     margin_samples : float
         How far, in Fourier samples, the LEDs may move from their places.
     instrument : Instrument, optional
-        Where the LEDs are; the acquisition's nominal places where left out.
+        Where the LEDs are, and how wide the pupil is; as the acquisition states it where left out.
+    largest_na : float
+        How wide the pupil may become.
+
+    Raises
+    ------
+    SettingsError
+        Light of an LED, moved as far as it may, reaches beyond the field's grid.
     """
     optics = acquisition.optics
+    reach_na = max(largest_na, optics.na if instrument is None else instrument.na_of(optics))
     na_led_xy = torch.tensor(acquisition.illumination.na_led_xy)
     if instrument is not None:
         na_led_xy = instrument.na_led_xy.detach().cpu().double()
+    check_reach(acquisition, na_led_xy, upsampling, margin_samples=margin_samples)
     model = ForwardModel(
         optics,
         acquisition.shape_y_x,
         upsampling,
         torch.zeros(0, 2, dtype=torch.int64),
-        _samples_yx(optics, acquisition.shape_y_x, margin_samples),
+        _samples_yx(optics, acquisition.shape_y_x, reach_na, margin_samples),
+        reach_na,
         margin_samples,
     )
     return model.at_windows(model.windows(na_led_xy))
 
 
-def _samples_yx(optics: Optics, shape_y_x: tuple[int, int], margin_samples: float) -> Tensor:
+def _samples_yx(
+    optics: Optics, shape_y_x: tuple[int, int], na: float, margin_samples: float
+) -> Tensor:
     """Frequencies [2, sample] of a frame's grid that may lie in the pupil, in samples."""
     height, width = shape_y_x
     step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
@@ -441,7 +479,7 @@ def _samples_yx(optics: Optics, shape_y_x: tuple[int, int], margin_samples: floa
     reach = 0.5 + margin_samples
     near_y = np.maximum(np.abs(y) - reach, 0) * step_y
     near_x = np.maximum(np.abs(x) - reach, 0) * step_x
-    limit = optics.na / optics.wavelength_um + EDGE_SAMPLES / 2 * math.sqrt(step_y * step_x)
+    limit = na / optics.wavelength_um + EDGE_SAMPLES / 2 * math.sqrt(step_y * step_x)
     inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
     return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)
 

@@ -25,7 +25,7 @@ KEPT_SLICES = 16
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
     """Give the function that reads a field file; None where the file is something else."""
     from fpm_inr.errors import DataError
-    from fpm_inr.viewer.sources import read_header
+    from fpm_inr.field_header import read_header
 
     first = path if isinstance(path, str) else path[0]
     try:

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
+
 
 def frequencies_per_um(
     shape_y_x: tuple[int, int],
@@ -20,22 +22,22 @@ def frequencies_per_um(
 ) -> tuple[Tensor, Tensor]:
     """Spatial frequencies of a grid: (column [y, 1], row [1, x]), `fftfreq` order, in 1/um."""
     height, width = shape_y_x
-    y = torch.fft.fftfreq(height, pixel_um, dtype=dtype, device=device)
-    x = torch.fft.fftfreq(width, pixel_um, dtype=dtype, device=device)
+    y = transforms.frequencies(height, pixel_um, dtype=dtype, device=device)
+    x = transforms.frequencies(width, pixel_um, dtype=dtype, device=device)
     return y[:, None], x[None, :]
 
 
-def pupil_disc(radius_per_um: Tensor, cutoff_per_um: float, edge_per_um: float) -> Tensor:
+def pupil_disc(radius_per_um: Tensor, cutoff_per_um: float | Tensor, edge_per_um: float) -> Tensor:
     """Transmission of a circular pupil: 1 inside, 0 outside, linear over the edge's width.
 
     An edge as wide as one Fourier sample stands for the share of that sample that lies inside, and
-    makes the pupil differentiable in its position.
+    makes the pupil differentiable in its position and its radius.
 
     Parameters
     ----------
     radius_per_um : Tensor
         Distance from the pupil's centre, in 1/um.
-    cutoff_per_um : float
+    cutoff_per_um : float or Tensor, scalar
         NA / wavelength.
     edge_per_um : float
         Full width of the ramp, in 1/um.
@@ -76,7 +78,7 @@ def propagate(
     travels = squared < (medium_index / wavelength_um) ** 2
     rate = defocus_rate_rad_per_um(squared, wavelength_um, medium_index)
     kernel = torch.polar(travels.to(real), rate * z_um)
-    return torch.fft.ifft2(torch.fft.fft2(field_y_x) * kernel)
+    return transforms.image(transforms.spectrum(field_y_x) * kernel)
 
 
 def noll_to_nm(mode: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.io.replacing import replacing
-from fpm_inr.reconstruction import data_residual
 from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9
@@ -46,13 +46,19 @@ def write_results(
     """
     from fpm_inr.figures import preview_figure, save_figure
     from fpm_inr.report import write_report
+    from fpm_inr.trust.explained import explain
 
     began = time.perf_counter()
+    explanation = explain(acquisition, solution, _spread(solution, RESIDUAL_HEIGHTS))
+    judged = {
+        "expected_residual": explanation.expected_residual,
+        "warnings": list(explanation.warnings()),
+    }
+    # the field file tells it too: a viewer has nothing else
+    solution = replace(solution, record={**solution.record, **judged})
     field_path = folder / "field.safetensors"
     solution.save(field_path, precision=precision)
     _write_history(folder / "history.csv", solution)
-    heights = _spread(solution, RESIDUAL_HEIGHTS)
-    residual = data_residual(acquisition, solution, heights)
     centre = int(acquisition.illumination.na_led.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
@@ -73,8 +79,9 @@ def write_results(
             "write": time.perf_counter() - began,
         },
         "steps": record["steps"],
-        "z_um": heights,
-        "data_residual": residual,
+        "z_um": explanation.z_um.tolist(),
+        "data_residual": explanation.residual_z.tolist(),
+        **judged,
         "peak_memory_mb": peak_memory_mb(),
         "field_bytes": field_path.stat().st_size,
         "upsampling": solution.upsampling,
@@ -85,7 +92,7 @@ def write_results(
     }
     with replacing(folder / "run.json") as beside:
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    write_report(folder / "report.html", acquisition, solution, run)
+    write_report(folder / "report.html", acquisition, solution, run, explanation)
     return run
 
 

@@ -107,7 +107,8 @@ def _sampling_warnings(acquisition: Acquisition) -> Iterator[str]:
     if optics.pixel_um > finest * (1 + ROUNDING):
         yield (
             f"The pixel of {optics.pixel_um:.4g} um is above wavelength / (4 NA) = {finest:.4g} um:"
-            " intensities alias, so judge raw frames with care (the solver allows for it)."
+            " intensities alias, so judge raw frames with care. The solver samples intensities as"
+            " the pixels do, but at points: their area makes the finest detail come out too weak."
         )
     if not acquisition.is_bright_field.any():
         yield (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fpm_inr.errors import SettingsError
+from fpm_inr.io.yaml_text import read_yaml
 
 
 class ReconstructSettings(BaseModel):
@@ -45,13 +45,7 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
     """
     content: Any = {}
     if config is not None:
-        try:
-            content = yaml.safe_load(config.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise SettingsError(
-                f"cannot be read as YAML ({reason})", "mend the file", source=config
-            ) from error
+        content = read_yaml(config, SettingsError)
         content = {} if content is None else content
         if not isinstance(content, dict):
             raise SettingsError("holds no mapping", "write one 'key: value' a line", source=config)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fpm_inr.acquisition import Acquisition, Optics
-from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.errors import DataError
 from fpm_inr.heights import check_heights
 
 if TYPE_CHECKING:
@@ -25,13 +24,10 @@ if TYPE_CHECKING:
     from fpm_inr.fields.spline import SplineField
     from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
-FORMAT = "fpm-inr field 1"
-_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um")
-
 
 @dataclass(frozen=True, eq=False)
 class ImageStack:
-    """Complex images at one or more heights.
+    """Complex images at one or more heights; to NumPy the array [z, y, x] of them.
 
     Parameters
     ----------
@@ -80,6 +76,34 @@ class ImageStack:
     def shape_y_x(self) -> tuple[int, int]:
         """Pixels (y, x) of an image."""
         return self.field_z_y_x.shape[1], self.field_z_y_x.shape[2]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Heights, rows, columns."""
+        return (len(self.field_z_y_x), *self.shape_y_x)
+
+    @property
+    def ndim(self) -> int:
+        return self.field_z_y_x.ndim
+
+    @property
+    def dtype(self) -> np.dtype[np.complex64]:
+        return self.field_z_y_x.dtype
+
+    def __len__(self) -> int:
+        """How many heights."""
+        return len(self.field_z_y_x)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The complex images, bright-field amplitude 1: `amplitude_scale` is not in them."""
+        wanted = self.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.dtype:
+            raise ValueError(f"{wanted} takes a copy of {self.dtype} images")
+        return self.field_z_y_x.astype(wanted, copy=bool(copy))
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Index the images as an array [z, y, x]."""
+        return np.asarray(self.field_z_y_x[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +188,13 @@ class Solution:
         """Pixel of a rendered image at the sample."""
         return self.optics.pixel_um / self.upsampling
 
+    @property
+    def cutoff_per_um(self) -> float:
+        """Cutoff of the synthetic aperture: NA of objective and steepest LED over wavelength."""
+        na_xy = self.instrument.na_led_xy.detach().cpu().numpy()[self.leds_used]
+        steepest = float(np.hypot(na_xy[:, 0], na_xy[:, 1]).max())
+        return (self.optics.na + steepest) / self.optics.wavelength_um
+
     def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
         """Render one height after the other, so that memory does not grow with their number.
 
@@ -218,47 +249,9 @@ class Solution:
         OutputError
             The file cannot be written.
         """
-        import torch
-        from safetensors.torch import save_file
+        from fpm_inr.field_file import write_solution
 
-        from fpm_inr.fields.spline import SplineField
-        from fpm_inr.io.replacing import replacing
-
-        if precision not in ("compact", "half", "full"):
-            raise SettingsError(
-                f"is {precision!r}", "give 'compact', 'half' or 'full'", field="precision"
-            )
-        tensors = {}
-        for name, value in self.field.state_dict().items():
-            if name == "sample_yx":
-                continue  # stored as runs
-            stored = value.detach().cpu().contiguous()
-            if precision != "full" and name == "plane":
-                stored = stored.to(torch.float16)
-            tensors[f"field.{name}"] = stored
-        if isinstance(self.field, SplineField):
-            tensors |= _stored_spectrum(self.field, precision)
-        for name in _INSTRUMENT:
-            value = getattr(self.instrument, name)
-            if value is not None:
-                stored = value.detach().cpu().to(torch.float64)
-                tensors[f"instrument.{name}"] = stored.contiguous()
-        if self.instrument.pupil_y_x is not None:
-            pupil = torch.view_as_real(self.instrument.pupil_y_x.detach().cpu())
-            tensors["instrument.pupil_y_x"] = pupil.to(torch.float32).contiguous()
-        header = {
-            "format": FORMAT,
-            "kind": _kind(self.field),
-            "shape_y_x": list(self.shape_y_x),
-            "z_range_um": list(self.z_range_um),
-            "field": self.field.settings,
-            "optics": asdict(self.optics),
-            "upsampling": self.upsampling,
-            "amplitude_scale": self.amplitude_scale,
-            "record": self.record,
-        }
-        with replacing(path) as beside:
-            save_file(tensors, beside, metadata={"fpm-inr": json.dumps(header)})
+        write_solution(self, path, precision)
 
     def _slice(self, z_um: float) -> ImageStack:
         import torch
@@ -272,42 +265,6 @@ class Solution:
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
 
 
-def _kind(field: SplineField | NeuralField | PixelField) -> str:
-    return {"SplineField": "spline", "NeuralField": "neural"}.get(type(field).__name__, "pixel")
-
-
-def _stored_spectrum(field: SplineField, precision: str) -> dict[str, torch.Tensor]:
-    """Tensors of a spline field as they are stored; `_spectrum` reads them."""
-    import torch
-
-    from fpm_inr.fields.packing import pack, to_halves, to_runs
-
-    spectrum = field.spectrum.detach().cpu().numpy()
-    sample_yx = field.state_dict()["sample_yx"].cpu().numpy()
-    if precision == "compact":
-        arrays = pack(spectrum, sample_yx)
-    elif precision == "half":
-        halves, scale = to_halves(spectrum)
-        arrays = {"spectrum": halves, "spectrum_scale": scale}
-    else:
-        arrays = {"spectrum": spectrum, "spectrum_scale": np.ones(len(spectrum), np.float32)}
-    arrays["sample_runs"] = to_runs(sample_yx)
-    return {
-        f"field.{name}": torch.from_numpy(np.ascontiguousarray(v)) for name, v in arrays.items()
-    }
-
-
-def _spectrum(state: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Spectrum [plane, sample, 2] of a spline field's tensors."""
-    import torch
-
-    from fpm_inr.fields.packing import unpack
-
-    if state["spectrum"].dtype == torch.int8:
-        return torch.from_numpy(unpack({name: value.numpy() for name, value in state.items()}))
-    return state["spectrum"].float() * state["spectrum_scale"][:, None, None]
-
-
 def load_solution(path: str | Path) -> Solution:
     """Read a field file. Nothing in it is executed: it holds tensors and JSON.
 
@@ -316,95 +273,6 @@ def load_solution(path: str | Path) -> Solution:
     DataError
         The file is missing, damaged, or no field file of this project.
     """
-    import torch
+    from fpm_inr.field_file import read_solution
 
-    from fpm_inr.fields.neural import NeuralField
-    from fpm_inr.fields.packing import from_runs
-    from fpm_inr.fields.pixel import PixelField
-    from fpm_inr.fields.spline import SplineField
-    from fpm_inr.forward import Instrument
-
-    header, tensors = _read(Path(path))
-    try:
-        shape = (int(header["shape_y_x"][0]), int(header["shape_y_x"][1]))
-        low, high = (float(z) for z in header["z_range_um"])
-        state = {
-            name.removeprefix("field."): value
-            for name, value in tensors.items()
-            if name.startswith("field.")
-        }
-        for name, value in (*state.items(), *tensors.items()):
-            if not torch.isfinite(value).all():
-                raise DataError("is not finite", "restore the file", field=name)
-        if max(shape) > 2**16 or shape[0] * shape[1] > 2**30:
-            raise ValueError(f"image of {shape[0]} x {shape[1]} pixels")
-        solved: SplineField | NeuralField | PixelField
-        if header["kind"] == "spline":
-            runs = state["sample_runs"].numpy()
-            sample_yx = torch.from_numpy(from_runs(runs, state["spectrum"].shape[1]))
-            solved = SplineField(shape, (low, high), sample_yx, **header["field"])
-            solved.load_state_dict({"sample_yx": sample_yx, "spectrum": _spectrum(state)})
-        elif header["kind"] == "neural":
-            solved = NeuralField(shape, (low, high), **header["field"])
-            solved.load_state_dict({name: value.float() for name, value in state.items()})
-        elif header["kind"] == "pixel":
-            solved = PixelField(torch.view_as_complex(state["image"].float()), state["z_um"])
-        else:
-            raise ValueError(f"kind {header['kind']!r}")
-        pupil = tensors.get("instrument.pupil_y_x")
-        return Solution(
-            solved.requires_grad_(False),
-            Optics(**header["optics"]),
-            Instrument(
-                tensors["instrument.na_led_xy"],
-                tensors["instrument.gain_led"],
-                tensors["instrument.zernike_rad"],
-                None if pupil is None else torch.view_as_complex(pupil),
-                tensors.get("instrument.background_led"),
-                tensors.get("instrument.defocus_um"),
-            ),
-            int(header["upsampling"]),
-            float(header["amplitude_scale"]),
-            dict(header["record"]),
-        )
-    except DataError as error:
-        raise error.at(path) from error
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"is a damaged field file ({type(error).__name__}: {reason})",
-            "reconstruct again or restore the file",
-            source=path,
-        ) from error
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise DataError(
-            "is not a file", "give the field.safetensors of a reconstruction", source=path
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("fpm-inr")
-            if text is None:
-                raise DataError(
-                    "is not a field of this program",
-                    "give the field.safetensors of a reconstruction",
-                    source=path,
-                )
-            header = json.loads(text)
-            if not isinstance(header, dict) or header.get("format") != FORMAT:
-                raise DataError(
-                    "has an unknown format", f"give a file of format {FORMAT!r}", source=path
-                )
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except DataError:
-        raise
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(
-            f"cannot be read as safetensors ({' '.join(str(error).split())[:120]})",
-            "reconstruct again or restore the file",
-            source=path,
-        ) from error
+    return read_solution(Path(path))

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from fpm_inr import reconstruction
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
-from fpm_inr.calibration.joint import joint_start, straddling
+from fpm_inr.calibration.joint import JointStart, joint_start, straddling
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.calibration.pose import posed
 from fpm_inr.engines.progress import StepReport
@@ -24,6 +23,7 @@ from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
 from fpm_inr.optics import zernike
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import Solution, load_solution
+from fpm_inr.solve import judged
 from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
@@ -307,10 +307,10 @@ def test_parameters_begin_where_told() -> None:
 def test_an_instrument_that_explains_nothing_better_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def short_solve(data: Acquisition, instrument: Instrument, **keys: object) -> float:
-        return 0.01 * (1 + float(instrument.gain_led.log().std()))
+    def short_solve(data: Acquisition, start: JointStart, *rest: object) -> float:
+        return 0.01 * (1 + float(start.instrument.gain_led.log().std()))
 
-    monkeypatch.setattr(reconstruction, "_short_solve_residual", short_solve)
+    monkeypatch.setattr(judged, "short_solve_residual", short_solve)
     kept = reconstruct(acquisition(), steps=6, calibrate="gains")
     assert "did not fall" in kept.record["calibration_refused"]
     plain = reconstruct(acquisition(), steps=6)

@@ -37,11 +37,11 @@ def test_measured_frames_and_a_second_look(tmp_path, quick, capsys):
     assert run(*asked) == 0
     said = capsys.readouterr().out
     assert "Measured frames; 4 slices from -4 to 4 um." in said
-    assert "| 32 | inr-quick |" in said
+    assert "| 32 | measured | inr-quick |" in said
     assert "L2" not in said  # no truth, no error
-    for name in ("benchmark.md", "benchmark.json", "images.png", "cost.png"):
+    for name in ("benchmark.md", "benchmark.json", "images-measured.png", "cost.png"):
         assert (out / name).stat().st_size > 0
-    solved = out / "32" / "inr-quick.0.json"
+    solved = out / "measured-32" / "inr-quick.0.json"
     before = solved.stat().st_mtime_ns, json.loads((out / "benchmark.json").read_text())["cases"]
     assert run(*asked) == 0
     after = solved.stat().st_mtime_ns, json.loads((out / "benchmark.json").read_text())["cases"]

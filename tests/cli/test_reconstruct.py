@@ -200,3 +200,26 @@ def test_resuming_what_was_never_begun_ends_at_once(
     assert run("reconstruct", data, "-o", out, "--resume", "--calibrate", "pose") == 2
     assert "there is no checkpoint to resume from" in capsys.readouterr().err
     assert not (out / "field.safetensors").exists()
+
+
+def test_killed_while_the_results_are_written_nothing_is_lost(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    solve = ("reconstruct", data, "--steps", 8, "--calibrate", "gains", "--device", "cpu")
+    assert run(*solve, "-o", tmp_path / "whole") == 0
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("fpm_inr.results.write_results", die)
+        with pytest.raises(Killed):
+            main([str(part) for part in (*solve, "-o", out)])
+    assert (out / "checkpoint.safetensors").is_file()
+    assert run(*solve, "-o", out, "--resume") == 0
+    assert not (out / "checkpoint.safetensors").exists()
+    one, other = (load_solution(f / "field.safetensors") for f in (tmp_path / "whole", out))
+    assert (one.render(0.0).field_z_y_x == other.render(0.0).field_z_y_x).all()

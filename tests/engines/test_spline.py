@@ -151,7 +151,7 @@ def test_brightness_of_an_led_at_the_rim_is_found() -> None:
     assert torch.equal(gains[~rim], torch.ones(21))
 
 
-@pytest.mark.parametrize("learned", [None, "gains,pupil,pose"])
+@pytest.mark.parametrize("learned", [None, "gains,pupil,pose", "gains,na"])
 def test_resumed_run_equals_unbroken_one(learned: str | None) -> None:
     model, instrument, _, measured, acquisition = experiment(0.0, SHAPE, NA_REACH)
     z_range, plan = (-5.0, 5.0), planned((-5.0, 5.0), 20)

@@ -240,9 +240,11 @@ def test_gradient_of_where_light_crosses_the_pupil() -> None:
     y, x = radius * angle.sin(), radius * angle.cos()
     rest = 0.001 * torch.randn(2, 3, generator=random, dtype=torch.float64)
 
-    def crossing(down: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return forward._Crossing.apply(down, right, y, x, optics, edge)  # type: ignore[no-untyped-call,no-any-return]
+    def crossing(
+        down: torch.Tensor, right: torch.Tensor, cut: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return forward._Crossing.apply(down, right, cut, y, x, optics, edge)  # type: ignore[no-untyped-call,no-any-return]
 
-    assert torch.autograd.gradcheck(
-        crossing, tuple(rest.requires_grad_().unbind()), eps=1e-8, atol=1e-4
-    )
+    radius_cut = torch.tensor(cutoff, dtype=torch.float64, requires_grad=True)
+    down, right = rest.requires_grad_().unbind()
+    assert torch.autograd.gradcheck(crossing, (down, right, radius_cut), eps=1e-8, atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 
 from fpm_inr.errors import SettingsError
 from fpm_inr.simulate import Camera, Errors, preset, simulate
-from fpm_inr.simulate.camera import expose
+from fpm_inr.simulate.camera import PupilLight, expose
 
 FLAT = np.full((2, 200, 200), 0.4, np.float32)
 
@@ -57,6 +57,8 @@ def test_the_dark_level_is_subtracted_or_kept() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"fill_factor": -0.1},
+        {"fill_factor": 1.1},
         {"photons": 0},
         {"read_noise_e": 2},
         {"photons": 100, "read_noise_e": -1},
@@ -126,3 +128,36 @@ def test_the_seed_decides_everything() -> None:
     assert np.array_equal(first.truth.na_led_xy, again.truth.na_led_xy)
     assert not np.array_equal(first.truth.na_led_xy, other.truth.na_led_xy)
     assert not np.array_equal(first.truth.object_y_x, other.truth.object_y_x)
+
+
+def light_of(field_y_x: np.ndarray) -> PupilLight:
+    return PupilLight(np.fft.fft2(field_y_x, norm="forward"), np.zeros(field_y_x.shape))
+
+
+def test_a_pixels_area_is_averaged_over() -> None:
+    """Fringes of two waves, whose mean over a square is known."""
+    y, x = np.mgrid[:24, :32]
+    for fill_factor, cycles in ((1.0, 5), (0.5, 5), (1.0, 24)):
+        # 24 cycles of intensity over 32 pixels: beyond the pixels' own Nyquist frequency
+        field = np.exp(2j * np.pi * (cycles // 2) * x / 32)
+        field = field + 0.5 * np.exp(-2j * np.pi * (cycles - cycles // 2) * x / 32)
+        seen = light_of(field).intensity(fill_factor=fill_factor)
+        damped = np.sinc(np.sqrt(fill_factor) * cycles / 32)
+        expected = 1.25 + damped * np.cos(2 * np.pi * cycles * x / 32)
+        np.testing.assert_allclose(seen, np.broadcast_to(expected, y.shape), atol=1e-12)
+
+
+def test_a_small_pixel_is_a_point_and_a_full_one_loses_no_light() -> None:
+    random = np.random.default_rng(0)
+    field = random.normal(size=(20, 24)) + 1j * random.normal(size=(20, 24))
+    light = light_of(field)
+    np.testing.assert_allclose(light.intensity(fill_factor=1e-9), light.intensity(), atol=1e-6)
+    assert light.intensity(fill_factor=1.0).mean() == pytest.approx((np.abs(field) ** 2).mean())
+    assert light.intensity(fill_factor=1.0).std() < light.intensity().std()
+
+
+def test_the_fill_factor_reaches_the_frames() -> None:
+    point, area = simulate(quick()), simulate(quick(camera=Camera(fill_factor=1.0)))
+    frames, means = (one.acquisition.frames_led_y_x for one in (point, area))
+    assert 0 < np.abs(frames - means).max() < 0.3 * frames.max()
+    assert means.mean() == pytest.approx(frames.mean(), rel=0.01)

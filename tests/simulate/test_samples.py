@@ -181,6 +181,8 @@ def test_presets_are_the_rigs_they_are_named_for(name: str) -> None:
     leds, na = {
         "blood-smear": (68, 0.256),
         "thyroid": (145, 0.4),
+        "slow-phase": (68, 0.256),
+        "lens": (68, 0.256),
         "siemens": (137, 0.1),
         "usaf": (137, 0.1),
         "demo": (37, 0.256),
@@ -215,3 +217,29 @@ def test_what_is_no_truth_is_refused(tmp_path) -> None:
     (tmp_path / "truth.h5").write_bytes(b"no HDF5")
     with pytest.raises(DataError, match="cannot be read"):
         load_truth(tmp_path / "truth.h5")
+
+
+@pytest.mark.parametrize("side", [128, 200])
+def test_slow_phase_starts_at_one_cycle_across_the_field_whatever_its_size(side: int) -> None:
+    axis = (np.arange(side) - side / 2) * 0.25
+    given = Specimen("slow-phase", phase_rad=2.4)
+    made = make_sheets(given, axis, axis, field_um=side * 0.25, detail_um=0.25, seed=0)
+    phase = made[0].log_transmission_y_x.imag
+    power = np.abs(np.fft.fft2(phase)) ** 2
+    radius = np.hypot(*np.meshgrid(*[np.fft.fftfreq(side, 1 / side)] * 2))
+    all_but_mean = power[radius > 0].sum()
+    for low, high, least in ((0.5, 2, 0.2), (2, 4, 0.02), (4, 16, 0.02)):
+        assert power[(radius >= low) & (radius < high)].sum() > least * all_but_mean
+    assert 1 < np.ptp(phase) <= 2.4
+
+
+def test_a_lens_is_a_paraboloid_of_the_phase_that_is_asked_for() -> None:
+    made = make_sheets(
+        Specimen("lens", phase_rad=3.0), AXIS, AXIS, field_um=75.0, detail_um=0.25, seed=0
+    )
+    phase = made[0].log_transmission_y_x.imag
+    assert phase.max() == pytest.approx(3)
+    radius = np.hypot(AXIS[:, None], AXIS)
+    np.testing.assert_allclose(
+        phase, 3 * np.clip(1 - (radius / (0.35 * 75)) ** 2, 0, None), atol=1e-9
+    )

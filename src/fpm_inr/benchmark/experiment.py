@@ -10,9 +10,11 @@ from fpm_inr.benchmark.settings import BenchmarkSettings
 from fpm_inr.errors import SettingsError
 
 ACQUISITION, TRUTH = "acquisition.h5", "truth.h5"
+# one rig for all; of these presets, what is drawn and how strongly
+PRESET_OF = {"smear": "blood-smear", "slow-phase": "slow-phase", "lens": "lens"}
 
 
-def prepare(folder: Path, size: int, settings: BenchmarkSettings) -> None:
+def prepare(folder: Path, size: int, subject: str, settings: BenchmarkSettings) -> None:
     """Write acquisition.h5, and truth.h5 of a simulation, where they are not there yet.
 
     Raises
@@ -65,7 +67,8 @@ def prepare(folder: Path, size: int, settings: BenchmarkSettings) -> None:
             "lower the tilt or widen the z range",
             field="tilt",
         )
-    specimen = replace(setup.specimen, tilt_deg=tilt, z_um=(low + high) / 2)
+    drawn = preset(PRESET_OF[subject]).specimen
+    specimen = replace(drawn, shape="tilted", tilt_deg=tilt, z_um=(low + high) / 2)
     made = simulate(
         replace(
             setup,

@@ -14,23 +14,26 @@ from numpy.typing import NDArray
 
 from fpm_inr.benchmark.experiment import TRUTH
 from fpm_inr.benchmark.judge import without_rim
+from fpm_inr.benchmark.run import place_of
 from fpm_inr.benchmark.settings import BenchmarkSettings
 from fpm_inr.display import Contrast, robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase, save_figure
 from fpm_inr.io.replacing import replacing
-from fpm_inr.metrics import align, without_ramp
+from fpm_inr.metrics import align
 from fpm_inr.simulate import load_truth
 
 Outcome = dict[str, Any]
 Image = NDArray[Any]
 
 DPI = 90
-MOST_BYTES = 390 * 1024  # of images.png, so that it can lie in a repository
+MOST_BYTES = 390 * 1024  # of a picture of images, so that it can lie in a repository
 ZOOM = 4  # the zoom shows a window of 1 / ZOOM of the side
 
 
 def write_figures(folder: Path, outcome: Outcome, settings: BenchmarkSettings) -> None:
-    """Write images.png (largest size that was solved) and cost.png.
+    """Write an images-SPECIMEN.png for each (largest size that was solved), bands.png, cost.png.
+
+    Time, storage and memory are drawn for the first specimen: others cost the same.
 
     Raises
     ------
@@ -40,9 +43,16 @@ def write_figures(folder: Path, outcome: Outcome, settings: BenchmarkSettings) -
     cases = [case for case in outcome["cases"] if "not_run" not in case]
     if not cases:
         return
-    save_figure(cost_figure(cases, settings), folder / "cost.png")
-    largest = [case for case in cases if case["size"] == cases[-1]["size"]]
-    _save_small(images_figure(folder, largest), folder / "images.png")
+    by_subject = {
+        subject: [case for case in cases if case["specimen"] == subject]
+        for subject in dict.fromkeys(case["specimen"] for case in cases)
+    }
+    save_figure(cost_figure(next(iter(by_subject.values())), settings), folder / "cost.png")
+    if any("bands" in case for case in cases):
+        save_figure(bands_figure(by_subject), folder / "bands.png")
+    for subject, own in by_subject.items():
+        largest = [case for case in own if case["size"] == own[-1]["size"]]
+        _save_small(images_figure(folder, largest), folder / f"images-{subject}.png")
 
 
 def _save_small(figure: Figure, path: Path) -> None:
@@ -65,7 +75,7 @@ def images_figure(folder: Path, cases: list[Outcome]) -> Figure:
 
     With a truth there are rows of differences from it as well.
     """
-    place = folder / str(cases[0]["size"])
+    place = place_of(folder, cases[0]["size"], cases[0]["specimen"])
     columns: list[tuple[str, Image]] = []
     for case in cases:
         with np.load(place / f"{case['method']}.all_in_focus.npz") as kept:
@@ -89,7 +99,8 @@ def images_figure(folder: Path, cases: list[Outcome]) -> Figure:
     limit = phase_limit(relative_phase(reference))
     zoom = _richest_window(np.abs(reference))
     differences = [
-        (np.abs(image) - np.abs(reference), without_ramp(image, reference)[0]) for _, image in shown
+        (np.abs(image) - np.abs(reference), np.angle(image * np.conj(reference)))
+        for _, image in shown
     ]
     reach = [
         max(1e-6, *(float(np.percentile(np.abs(pair[n]), 99)) for pair in differences))
@@ -111,7 +122,8 @@ def images_figure(folder: Path, cases: list[Outcome]) -> Figure:
         if n == len(shown) - 1:
             for row, (picture, label) in enumerate(zip(drawn, labels, strict=True)):
                 figure.colorbar(picture, ax=axes[row], shrink=0.8, label=label)
-    figure.suptitle(f"All in focus, {cases[0]['size']} x {cases[0]['size']} frame pixels")
+    size, subject = cases[0]["size"], cases[0]["specimen"]
+    figure.suptitle(f"All in focus, {subject}, {size} x {size} frame pixels")
     return figure
 
 
@@ -150,6 +162,38 @@ def cost_figure(cases: list[Outcome], settings: BenchmarkSettings) -> Figure:
     if likeness.lines[1:]:
         likeness.legend(fontsize="small")
     return figure
+
+
+def bands_figure(by_subject: dict[str, list[Outcome]]) -> Figure:
+    """Complex error by band of frequency: a row a specimen, a column a size."""
+    sizes = sorted({case["size"] for cases in by_subject.values() for case in cases})
+    figure = Figure(
+        figsize=(4.2 * len(sizes), 3.4 * len(by_subject)), layout="constrained", dpi=DPI
+    )
+    panels = figure.subplots(len(by_subject), len(sizes), squeeze=False)
+    for row, (subject, cases) in zip(panels, by_subject.items(), strict=True):
+        for axes, size in zip(row, sizes, strict=True):
+            here = [case for case in cases if case["size"] == size and "bands" in case]
+            for n, case in enumerate(here):
+                bands = case["bands"]
+                names = [_cycles(band["cycles"]) for band in bands]
+                if n == 0:
+                    held = [band["reference"] for band in bands]
+                    axes.plot(names, held, "k.:", label="truth")
+                errors = [band["error"] for band in bands]
+                axes.plot(names, errors, "o-", markersize=3, label=case["method"])
+            axes.set(yscale="log", title=f"{subject}, {size}", xlabel="cycles across the image")
+            axes.set_ylabel("complex error, over all of the truth")
+            axes.tick_params(axis="x", rotation=60, labelsize="small")
+            axes.grid(alpha=0.3)
+            if here:
+                axes.legend(fontsize="small")
+    return figure
+
+
+def _cycles(limits: list[float | None]) -> str:
+    low, high = limits
+    return f"{low:.3g}-" if high is None else f"{low:.3g}-{high:.3g}"
 
 
 def _richest_window(amplitude: Image) -> tuple[slice, slice]:

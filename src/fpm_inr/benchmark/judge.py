@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fpm_inr.benchmark.experiment import ACQUISITION, TRUTH
 from fpm_inr.benchmark.settings import BenchmarkSettings, Method
 from fpm_inr.errors import DataError
-from fpm_inr.focus import FocusSettings, all_in_focus
+from fpm_inr.focus import FocusSettings, all_in_focus, field_at_depth
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.io import load
 from fpm_inr.io.replacing import replacing
-from fpm_inr.metrics import compare, ncc
+from fpm_inr.metrics import band_errors, compare, complex_error, ncc, phase_error
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Truth, load_truth
 from fpm_inr.solution import Solution, load_solution
@@ -53,6 +53,7 @@ def judge_size(
         image, depth_um = _focused(place, method, acquisition, solution, settings)
         if truth is not None:
             case |= against_truth(image, depth_um, truth, solution.upsampling)
+            case |= at_true_height(solution, truth, settings.focus_z_um)
         heights = settings.z_um[:: max(1, (settings.slices - 1) // (RESIDUAL_HEIGHTS - 1))]
         case["data_residual"] = data_residual(acquisition, solution, heights.tolist())
         cases.append(case)
@@ -74,7 +75,7 @@ def _focused(
     result = all_in_focus(
         solution.slices,
         settings.focus_z_um,
-        FocusSettings("residual"),
+        FocusSettings.usual("residual"),
         judge=score_against_frames(acquisition, solution),
     )
     with replacing(image_path) as beside:
@@ -91,18 +92,27 @@ def without_rim(image: NDArray[Any], upsampling: int) -> NDArray[Any]:
 def against_truth(
     image: NDArray[np.complex64], depth_um: NDArray[np.float32], truth: Truth, upsampling: int
 ) -> Outcome:
-    """Errors of the all-in-focus image, and slope and error of the depth map."""
+    """Errors of the all-in-focus image, whole and by band, and slope and error of the depth map."""
     seen = truth.seen_y_x
-    inner = compare(
-        without_rim(image, upsampling), without_rim(seen, upsampling), find_shift=False
-    ).numbers
+    comparison = compare(
+        without_rim(image, upsampling),
+        without_rim(seen, upsampling),
+        truth.pixel_um,
+        find_shift=False,
+        cutoff_per_um=truth.cutoff_per_um,
+    )
+    inner = comparison.numbers
     whole = compare(image, seen, find_shift=False).numbers
     true_depth = without_rim(truth.depth_y_x_um, upsampling).astype(np.float64)
     found = without_rim(depth_um, upsampling).astype(np.float64)
-    outcome = {
+    outcome: Outcome = {
+        "complex_error": inner["relative_l2"],
+        "phase_error_rad": inner["phase_error_rad"],
+        "bands": comparison.bands.rows(),
         "amplitude_relative_l2": inner["amplitude_relative_l2"],
         "all_in_focus_l2": inner["amplitude_all_in_focus_l2"],
-        "phase_rmse_rad": inner["phase_rmse_rad"],
+        "phase_rmse_less_ramp_rad": inner["phase_rmse_less_ramp_rad"],
+        "complex_error_with_rim": whole["relative_l2"],
         "amplitude_relative_l2_with_rim": whole["amplitude_relative_l2"],
         "depth_rmse_um": float(np.sqrt(np.mean((found - true_depth) ** 2))),
         "depth_slope": None,
@@ -110,6 +120,28 @@ def against_truth(
     if np.ptp(true_depth) > 0:
         outcome["depth_slope"] = float(np.polyfit(true_depth.ravel(), found.ravel(), 1)[0])
     return outcome
+
+
+def at_true_height(solution: Solution, truth: Truth, z_um: NDArray[np.float64]) -> Outcome:
+    """Errors of the field with every pixel at its true height: no depth map takes part.
+
+    Once with slices turned to agree with each other, as `focus` does, and once as they come.
+    """
+    seen = without_rim(truth.seen_y_x, solution.upsampling)
+    tied, untied = (
+        without_rim(
+            field_at_depth(solution.slices, z_um, truth.depth_y_x_um, tied=is_tied),
+            solution.upsampling,
+        )
+        for is_tied in (True, False)
+    )
+    bands = band_errors(tied, seen, truth.cutoff_per_um * truth.pixel_um)
+    return {
+        "true_height_complex_error": complex_error(tied, seen),
+        "true_height_phase_error_rad": phase_error(tied, seen),
+        "true_height_bands": bands.rows(),
+        "true_height_untied_complex_error": complex_error(untied, seen),
+    }
 
 
 def slice_ncc(

@@ -46,13 +46,14 @@ def run_benchmark(
 ) -> Outcome:
     """Run all cases that are not in the folder yet, smallest first; return all results.
 
-    For every size, methods alternate within each repeat. Ctrl-C leaves finished cases in the
-    folder; another call goes on from there.
+    For every size and specimen, methods alternate within each repeat. Ctrl-C leaves finished cases
+    in the folder; another call goes on from there.
 
     Parameters
     ----------
     folder : Path
-        Receives benchmark.json and, by size, the frames, the fields and a JSON for every case.
+        Receives benchmark.json and, by specimen and size, the frames, the fields and a JSON for
+        every case.
     settings : BenchmarkSettings
     large : bool
         Also begin cases that seem too large for this machine.
@@ -68,42 +69,61 @@ def run_benchmark(
     SettingsError, OutputError, DataError
         The folder holds another benchmark or cannot be written; the data cannot be used.
     """
-    from fpm_inr.benchmark.judge import judge_size
-
     claim(folder, settings)
     cases: list[Outcome] = []
     for size in sorted(set(settings.sizes)):
-        place = folder / str(size)
-        place.mkdir(exist_ok=True)
-        wanted = []
-        for method in settings.methods:
-            reason = "" if large else too_large(size, method, settings, cases)
-            if reason and not list(place.glob(f"{method.name}.*.json")):
-                cases.append({"size": size, "method": method.name, "not_run": reason})
-                listen(f"{size} {method.name} is left out: {reason}")
-            else:
-                wanted.append(method)
-        if wanted:
-            listen(f"{size}: frames")
-            prepare(place, size, settings)
-        solved: dict[str, list[Outcome]] = {method.name: [] for method in wanted}
-        for repeat in range(settings.repeats):
-            for method in wanted:
-                what = f"{size} {method.name}, {repeat + 1} of {settings.repeats}"
-                solved[method.name].append(
-                    _solved(place, method, repeat, settings, lambda *at, w=what: listen(w, *at))
-                )
-        if wanted:
-            listen(f"{size}: judging")
-            cases += judge_size(place, size, wanted, solved, settings)
-        outcome = {
-            "machine": machine(),
-            "settings": settings.identity,
-            "cases": cases,
-        }
-        with replacing(folder / "benchmark.json") as beside:
-            beside.write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
+        for subject in settings.subjects:
+            cases += _one_size(folder, size, subject, settings, cases, large, listen)
+            outcome = {"machine": machine(), "settings": settings.identity, "cases": cases}
+            with replacing(folder / "benchmark.json") as beside:
+                beside.write_text(json.dumps(outcome, indent=1) + "\n", encoding="utf-8")
     return outcome
+
+
+def place_of(folder: Path, size: int, subject: str) -> Path:
+    """Folder of one size of one specimen."""
+    return folder / f"{subject}-{size}"
+
+
+def _one_size(
+    folder: Path,
+    size: int,
+    subject: str,
+    settings: BenchmarkSettings,
+    before: list[Outcome],
+    large: bool,
+    listen: Listener,
+) -> list[Outcome]:
+    """Cases of all methods for one size of one specimen; `before` foretell how long they take."""
+    from fpm_inr.benchmark.judge import judge_size
+
+    place = place_of(folder, size, subject)
+    place.mkdir(exist_ok=True)
+    name = f"{size} {subject}"
+    cases, wanted = [], []
+    for method in settings.methods:
+        reason = "" if large else too_large(size, method, settings, before)
+        if reason and not list(place.glob(f"{method.name}.*.json")):
+            cases.append(
+                {"size": size, "specimen": subject, "method": method.name, "not_run": reason}
+            )
+            listen(f"{name} {method.name} is left out: {reason}")
+        else:
+            wanted.append(method)
+    if not wanted:
+        return cases
+    listen(f"{name}: frames")
+    prepare(place, size, subject, settings)
+    solved: dict[str, list[Outcome]] = {method.name: [] for method in wanted}
+    for repeat in range(settings.repeats):
+        for method in wanted:
+            what = f"{name} {method.name}, {repeat + 1} of {settings.repeats}"
+            solved[method.name].append(
+                _solved(place, method, repeat, settings, lambda *at, w=what: listen(w, *at))
+            )
+    listen(f"{name}: judging")
+    judged = judge_size(place, size, wanted, solved, settings)
+    return cases + [{"specimen": subject, **case} for case in judged]
 
 
 def claim(folder: Path, settings: BenchmarkSettings) -> None:

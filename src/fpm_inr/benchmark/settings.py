@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from fpm_inr.errors import SettingsError
 
 ENGINES = ("inr", "conventional")
+# subjects of the simulator, with the absorption and the phase of its presets
+SPECIMENS = ("smear", "slow-phase", "lens")
+MEASURED = "measured"
 # Heights at which focus is judged: as many of the slices as this, at most.
 MOST_FOCUS_HEIGHTS = 41
 
@@ -39,6 +42,9 @@ class BenchmarkSettings:
         Sides of square patches, in frame pixels.
     engines, recipes : tuple of str
         Every engine is run with every recipe.
+    specimens : tuple of str
+        Simulation: what lies under the objective, each at every size. "slow-phase" and "lens" have
+        the slow phase that a blood smear lacks.
     slices : int
         Planes of the conventional stack, and heights that are compared.
     repeats : int
@@ -65,6 +71,7 @@ class BenchmarkSettings:
     sizes: tuple[int, ...] = (128, 256, 512, 1024)
     engines: tuple[str, ...] = ENGINES
     recipes: tuple[str, ...] = ("default",)
+    specimens: tuple[str, ...] = SPECIMENS
     slices: int = 161
     repeats: int = 1
     z_range_um: tuple[float, float] = (-12.0, 12.0)
@@ -87,6 +94,9 @@ class BenchmarkSettings:
         if not self.engines or not set(self.engines) <= set(ENGINES):
             shown = ",".join(self.engines) or "empty"
             refuse("engines", shown, f"choose from {', '.join(ENGINES)}")
+        if not self.specimens or not set(self.specimens) <= set(SPECIMENS):
+            shown = ",".join(self.specimens) or "empty"
+            refuse("specimens", shown, f"choose from {', '.join(SPECIMENS)}")
         if not self.recipes:
             refuse("recipe", "empty", "name at least one")
         for method in self.methods:
@@ -101,6 +111,11 @@ class BenchmarkSettings:
             refuse("z range", f"{low:g} {high:g}", "give the lower height (um) first")
         if self.tilt_deg is not None and not 0 <= self.tilt_deg < 80:
             refuse("tilt", f"{self.tilt_deg:g} degrees", "give 0 to 80")
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What is solved at every size: the specimens, or the one that was measured."""
+        return self.specimens if self.data is None else (MEASURED,)
 
     @property
     def methods(self) -> tuple[Method, ...]:

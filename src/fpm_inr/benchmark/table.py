@@ -20,6 +20,24 @@ def _number(key: str, form: str, factor: float = 1.0) -> Callable[[Outcome], str
     return text
 
 
+def _band(low_cycles: float) -> Callable[[Outcome], str]:
+    """Error of the band that starts there, over the whole reference."""
+
+    def text(case: Outcome) -> str:
+        for band in case.get("bands", ()):
+            if band["cycles"][0] == low_cycles:
+                return format(band["error"], ".4f")
+        return ""
+
+    return text
+
+
+def _finer(case: Outcome) -> str:
+    """Error of all bands above the slow ones, together."""
+    fine = [band["error"] for band in case.get("bands", ()) if band["cycles"][0] >= 16]
+    return format(math.hypot(*fine), ".4f") if fine else ""
+
+
 def _ncc(case: Outcome) -> str:
     known = [value for value in case.get("ncc_amplitude_z", ()) if value is not None]
     return f"{statistics.median(known):.3f} ({min(known):.3f})" if known else ""
@@ -27,7 +45,16 @@ def _ncc(case: Outcome) -> str:
 
 COLUMNS: dict[str, Callable[[Outcome], str]] = {
     "size": _number("size", "d", 1),
+    "specimen": lambda case: str(case.get("specimen", "")),
     "method": lambda case: str(case["method"]),
+    "complex error": _number("complex_error", ".4f"),
+    "phase error, rad": _number("phase_error_rad", ".4f"),
+    "at true height": _number("true_height_complex_error", ".4f"),
+    "0.5-2 cycles": _band(0.5),
+    "2-4": _band(2.0),
+    "4-8": _band(4.0),
+    "8-16": _band(8.0),
+    "finer": _finer,
     "solve, s": _number("solve_seconds", ".1f"),
     "render, s": _number("render_seconds", ".1f"),
     "peak memory, MB": _number("peak_memory_bytes", ".0f", 1 / MB),
@@ -36,7 +63,7 @@ COLUMNS: dict[str, Callable[[Outcome], str]] = {
     "images as float32, MB": _number("stack_bytes", ".1f", 1 / MB),
     "amplitude, relative L2": _number("amplitude_relative_l2", ".4f"),
     "paper's L2": _number("all_in_focus_l2", ".2e"),
-    "phase RMSE, rad": _number("phase_rmse_rad", ".3f"),
+    "phase less a ramp, rad": _number("phase_rmse_less_ramp_rad", ".3f"),
     "depth slope": _number("depth_slope", ".3f"),
     "depth RMSE, um": _number("depth_rmse_um", ".2f"),
     "data residual": lambda case: f"{statistics.median(case['data_residual']):.4f}",
@@ -60,7 +87,7 @@ def table(outcome: Outcome) -> str:
             "",
         ]
     lines += [
-        f"Not run: {case['size']} {case['method']}: {case['not_run']}."
+        f"Not run: {case['size']} {case['specimen']} {case['method']}: {case['not_run']}."
         for case in outcome["cases"]
         if "not_run" in case
     ]
@@ -86,7 +113,7 @@ def _frames_text(settings: Outcome) -> str:
     tilt = settings["tilt_deg"]
     shape = "spanning half of that range" if tilt is None else f"tilted by {tilt:g} degrees"
     return (
-        f"Simulated blood smear {shape}, {settings['photons']:g} photons at the brightest pixel; "
+        f"Simulated specimens {shape}, {settings['photons']:g} photons at the brightest pixel; "
         f"{heights}."
     )
 

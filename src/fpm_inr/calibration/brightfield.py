@@ -1,14 +1,15 @@
-"""LED positions from the circles in bright-field spectra, without a solve.
+"""LED positions and the objective's NA from the circles in bright-field spectra, without a solve.
 
 The Fourier transform of a bright-field frame is bright inside two discs: the pupil, moved by the
 light's direction, and its mirror image. Their edges tell that direction (Eckert, Phillips, Waller,
 Appl. Opt. 57, 5434 (2018)). Here the pose of the whole array is moved until the circles of all
-bright-field LEDs lie on edges, from broad edges to fine ones.
+bright-field LEDs lie on edges, from broad edges to fine ones. The circles' radius is the NA.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -32,6 +33,12 @@ RIGID = 4
 MOST_LEDS = 64
 # starts of the search: shifts of the array, in units of the objective's NA
 STARTS = (-0.15, 0.0, 0.15)
+# circles tell the NA to 3.5 % in all simulated and real series that were tried
+NA_MARGIN = 0.06
+# radii that are tried, over the stated NA
+NA_FACTORS = np.linspace(0.7, 1.4, 71)
+# a peak this many radii wide must be this much higher than all others, and a step of the logarithm
+NEAR_TOP, CLEAR_PEAK, LEAST_STEP = 20, 2.0, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +58,18 @@ class BrightfieldFit:
     contrast_after: float
 
 
-def fit_brightfield(acquisition: Acquisition) -> BrightfieldFit:
+def fit_brightfield(
+    acquisition: Acquisition, *, na: float | None = None, learn_na: bool = False
+) -> BrightfieldFit:
     """Find the pose of the LED array from the bright-field spectra.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    na : float, optional
+        Radius of the circles. Default: as stated.
+    learn_na : bool
+        Find their radius too, from that value.
 
     Raises
     ------
@@ -61,32 +78,29 @@ def fit_brightfield(acquisition: Acquisition) -> BrightfieldFit:
     """
     optics = acquisition.optics
     na_led = acquisition.illumination.na_led
-    leds = np.flatnonzero((na_led > 0.15 * optics.na) & (na_led < 0.95 * optics.na))
-    if len(leds) < LEAST_LEDS:
-        raise DataError(
-            f"are {len(leds)} off the axis, too few to fit circles to",
-            "start at the nominal LED positions",
-            field="bright-field frames",
-        )
-    leds = leds[np.linspace(0, len(leds) - 1, min(MOST_LEDS, len(leds))).round().astype(int)]
+    radius = optics.na if na is None else na
+    leds = _with_circles(na_led, radius)
     spectra = _log_spectra(acquisition.frames_led_y_x[leds])
-    shape = acquisition.shape_y_x
-    step_yx = optics.wavelength_um / (np.array(shape) * optics.pixel_um)
+    step_yx = _step_yx(acquisition)
     nominal = torch.tensor(acquisition.illumination.na_led_xy)
+    freedoms = RIGID + learn_na
     sample_na = float(np.sqrt(step_yx.prod()))
 
     def contrast(pose: FloatArray, maps: FloatArray, width: float) -> float:
         # every LED moves with the pose, so that its unit is that of the whole array
-        na_xy = posed(nominal, _six(pose), sample_na).numpy()[leds]
-        return _edge_contrast(maps, na_xy, optics.na, step_yx, width)
+        na_xy = posed(nominal, _six(pose[:RIGID]), sample_na).numpy()[leds]
+        circle = radius + sample_na * float(pose[RIGID:].sum())
+        return _edge_contrast(maps, na_xy, circle, step_yx, width)
 
     first = [gaussian_filter(one, WIDTHS[0] / 2) for one in spectra]
-    reach = optics.na / sample_na
-    starts = [np.array([x * reach, y * reach, 0.0, 0.0]) for x in STARTS for y in STARTS]
+    reach = radius / sample_na
+    starts = [np.zeros(freedoms) for _ in range(len(STARTS) ** 2)]
+    for start, (x, y) in zip(starts, product(STARTS, STARTS), strict=True):
+        start[:2] = x * reach, y * reach
     pose = max(starts, key=lambda start: contrast(start, np.stack(first), WIDTHS[0]))
     for width in WIDTHS:
         maps = np.stack([gaussian_filter(one, width / 2) for one in spectra])
-        simplex = np.vstack([pose, pose + 2 * width * np.eye(RIGID)])
+        simplex = np.vstack([pose, pose + 2 * width * np.eye(freedoms)])
         found = minimize(
             lambda p, maps=maps, width=width: -contrast(p, maps, width),
             pose,
@@ -94,12 +108,103 @@ def fit_brightfield(acquisition: Acquisition) -> BrightfieldFit:
             options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-5, "maxfev": 600},
         )
         pose = found.x
-    still = np.zeros(RIGID)
+    still = np.zeros(freedoms)
     before, after = (contrast(p, maps, WIDTHS[-1]) for p in (still, pose))
     if after <= before:
         pose, after = still, before
-    moved = posed(nominal, _six(pose), sample_na)
-    return BrightfieldFit(replace(nominal_instrument(acquisition), na_led_xy=moved), before, after)
+    found = replace(
+        nominal_instrument(acquisition), na_led_xy=posed(nominal, _six(pose[:RIGID]), sample_na)
+    )
+    if learn_na:
+        found = replace(found, na=torch.tensor(radius + sample_na * pose[RIGID]))
+    return BrightfieldFit(found, before, after)
+
+
+def na_from_circles(acquisition: Acquisition) -> float:
+    """Numerical aperture of the objective by the circles' radius, LEDs taken as stated.
+
+    Raises
+    ------
+    DataError
+        Too few bright-field frames show a circle off the axis, or their spectra no edge.
+    """
+    optics, na_led = acquisition.optics, acquisition.illumination.na_led
+    step_yx = _step_yx(acquisition)
+    try:  # the LEDs that are bright-field for every radius that is tried
+        leds = _with_circles(na_led, NA_FACTORS[0] * optics.na)
+    except DataError:
+        leds = _with_circles(na_led, optics.na)
+    spectra = _log_spectra(acquisition.frames_led_y_x[leds])
+    maps = np.stack([gaussian_filter(one, WIDTHS[1] / 2) for one in spectra])
+    na_xy = acquisition.illumination.na_led_xy[leds]
+    contrast = np.array(
+        [_edge_contrast(maps, na_xy, f * optics.na, step_yx, WIDTHS[1]) for f in NA_FACTORS]
+    )
+    top = int(contrast.argmax())
+    rest = np.delete(contrast, slice(max(top - NEAR_TOP, 0), top + NEAR_TOP + 1))
+    stands_out = contrast[top] > LEAST_STEP and contrast[top] > CLEAR_PEAK * max(rest.max(), 0.0)
+    if not stands_out:
+        raise DataError(
+            "show no circles in their spectra",
+            "measure the NA otherwise",
+            field="bright-field frames",
+        )
+    return float(NA_FACTORS[top] * optics.na)
+
+
+@dataclass(frozen=True)
+class NaCheck:
+    """The stated NA beside that of the circles in the bright-field spectra.
+
+    Parameters
+    ----------
+    stated, na : float
+    margin : float
+        How far they may differ, as a share of the stated NA, before it means anything.
+    """
+
+    stated: float
+    na: float
+    margin: float
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for a person; none where all is well."""
+        if abs(self.na / self.stated - 1) <= self.margin:
+            return []
+        return [
+            f"the spectra of the bright-field frames end at an NA of about {self.na:.3g}, not "
+            f"{self.stated:g}: check optics.na, wavelength, magnification and camera pixel "
+            "(fpm-inr calibrate --free gains,pupil,pose,na finds the NA)."
+        ]
+
+
+def check_na(acquisition: Acquisition) -> NaCheck | None:
+    """Check the stated NA against the frames; None where they do not tell it."""
+    try:
+        found = na_from_circles(acquisition)
+    except DataError:
+        return None
+    optics = acquisition.optics
+    sample = float(_step_yx(acquisition).max()) / optics.na
+    return NaCheck(optics.na, found, max(NA_MARGIN, 1.5 * sample))
+
+
+def _step_yx(acquisition: Acquisition) -> FloatArray:
+    optics = acquisition.optics
+    return np.asarray(optics.wavelength_um / (np.array(acquisition.shape_y_x) * optics.pixel_um))
+
+
+def _with_circles(na_led: FloatArray, na: float) -> NDArray[np.intp]:
+    """LEDs whose circles lie off the axis and in the bright field."""
+    leds = np.flatnonzero((na_led > 0.15 * na) & (na_led < 0.95 * na))
+    if len(leds) < LEAST_LEDS:
+        raise DataError(
+            f"are {len(leds)} off the axis, too few to fit circles to",
+            "start at the nominal LED positions",
+            field="bright-field frames",
+        )
+    return leds[np.linspace(0, len(leds) - 1, min(MOST_LEDS, len(leds))).round().astype(int)]
 
 
 def _six(pose: FloatArray) -> torch.Tensor:

@@ -8,23 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
-from fpm_inr.calibration.parameters import Free, parse_free
+from fpm_inr.calibration.parameters import MOST_NA_CHANGE, Free, parse_free
 from fpm_inr.calibration.pupil_map import sampled
-from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane
+from fpm_inr.calibration.rigid import ArrayMove, fit_rigid
+from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
-from fpm_inr.errors import SettingsError
+from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 DEFAULT_FREE = "gains,pupil,pose"
-# LEDs that move further than this, in units of the objective's NA, are not believed
+# LEDs that move further than this against the array, in units of the objective's NA, are not
+# believed; an array that moves further is, where the residual falls clearly
 MOST_MOVE = 0.5
 # where LEDs at the pupil's edge are more than this share of the bright-field ones, a solve in which
 # they move the array is tried too, and taken where its residual is lower by this factor
 MANY_AT_RIM = 0.25
 CLEAR_FACTOR = 0.9
+BELIEVED_NA = 0.999 * MOST_NA_CHANGE  # a change of the NA that has not run to its bound
 # nodes along a side of the free pupil map in the file
 MAP_NODES = 33
 
@@ -43,6 +47,8 @@ class CalibrationResult:
     before, after : PlaneFit
         The plane with each of them.
     free : Free
+    array : ArrayMove, optional
+        How the LED array was found to stand, where LEDs were free (also where refused).
     """
 
     accepted: bool
@@ -52,6 +58,7 @@ class CalibrationResult:
     before: PlaneFit
     after: PlaneFit
     free: Free
+    array: ArrayMove | None = None
 
     @property
     def instrument(self) -> Instrument:
@@ -85,6 +92,8 @@ class CalibrationResult:
             pupil_log_amplitude=pupil[0],
             pupil_phase_rad=pupil[1],
             defocus_um=0.0 if used.defocus_um is None else float(used.defocus_um),
+            na_found=None if used.na is None else float(used.na),
+            array=self.array,
         )
 
 
@@ -105,7 +114,8 @@ def calibrate(
     """Find the instrument from the frames, with a plane of the sample.
 
     A calibration is refused where it diverged, does not lower the residual, or moved an LED beyond
-    a bound: the nominal instrument then stands.
+    a bound, besides the move of the whole array: the nominal instrument then stands. A move of the
+    array beyond that bound is believed where it lowers the residual by a tenth.
 
     Parameters
     ----------
@@ -121,7 +131,7 @@ def calibrate(
         Leave the pupil's defocus (Noll 4) alone: z_um is an estimate, or a range is solved later.
     steps : int
     most_move : float
-        Largest believable move of an LED, in units of the objective's NA.
+        Largest believable move of an LED against the array, in units of the objective's NA.
     seed : int
     device : torch.device or str
     listen : callable, optional
@@ -164,7 +174,6 @@ def calibrate(
             listen=told,
         )
 
-    before = fit(Free(), nominal)
     if start is None:
         start = find_start(
             acquisition,
@@ -175,16 +184,25 @@ def calibrate(
             seed=seed,
             device=device,
         )
+    if upsample is None:
+        # one grid for all, so that their residuals can be compared
+        upsample = usual_upsampling(acquisition, chosen, start)
+    before = fit(Free(), nominal)
     try:
         after = fit(chosen, start)
         if solves == 3:
             other = fit(chosen, start, trust_rim=True)
             if other.residual < CLEAR_FACTOR * after.residual:
                 after = other
-    except FloatingPointError as error:
-        return CalibrationResult(False, str(error), nominal, nominal, before, before, chosen)
-    reason = _objection(nominal, before, after, most_move * acquisition.optics.na)
-    return CalibrationResult(not reason, reason, nominal, after.instrument, before, after, chosen)
+    except DivergedError as error:
+        return CalibrationResult(False, error.problem, nominal, nominal, before, before, chosen)
+    rigid = fit_rigid(acquisition, after.instrument.na_led_xy.numpy())
+    most_na = most_move * acquisition.optics.na
+    reason = _objection(acquisition, before, after, rigid.rest_led_xy, most_na)
+    array = rigid.move if chosen.moves_leds else None
+    return CalibrationResult(
+        not reason, reason, nominal, after.instrument, before, after, chosen, array
+    )
 
 
 def _many_at_rim(acquisition: Acquisition) -> bool:
@@ -195,13 +213,37 @@ def _many_at_rim(acquisition: Acquisition) -> bool:
     return bool(at_rim.sum() > MANY_AT_RIM * acquisition.is_bright_field.sum())
 
 
-def _objection(nominal: Instrument, before: PlaneFit, after: PlaneFit, most_na: float) -> str:
+def _objection(
+    acquisition: Acquisition,
+    before: PlaneFit,
+    after: PlaneFit,
+    rest_led_xy: NDArray[np.float64],
+    most_na: float,
+) -> str:
+    """Why what was found is not believed, and what to do; nothing where it is."""
+    found, stated = after.instrument, acquisition.illumination.na_led_xy
     if not after.residual < before.residual:
-        return f"the residual rose from {before.residual:.4f} to {after.residual:.4f}"
-    moved = (after.instrument.na_led_xy - nominal.na_led_xy).norm(dim=1)
-    if not float(moved.max()) <= most_na:
         return (
-            f"LED {int(moved.argmax())} (counted from 0) moved by {float(moved.max()):.3g} in NA, "
-            f"more than {most_na:.3g}"
+            f"the residual rose from {before.residual:.4f} to {after.residual:.4f}; free less, "
+            "give the height (--z), or take more --steps"
+        )
+    rest = np.hypot(*rest_led_xy.T)
+    if not rest.max() <= most_na:
+        return (
+            f"LED {int(rest.argmax())} (counted from 0) moved by {rest.max():.3g} in NA against "
+            f"the rest of the array, more than {most_na:.3g}; see whether its frame belongs to it, "
+            "free the pose without shifts, or raise --max-move"
+        )
+    moved = float(np.hypot(*(found.na_led_xy.numpy() - stated).T).max())
+    if moved > most_na and not after.residual < CLEAR_FACTOR * before.residual:
+        return (
+            f"the array moved by up to {moved:.3g} in NA, more than {most_na:.3g}, and that "
+            f"explains the frames hardly better ({before.residual:.4f} before, "
+            f"{after.residual:.4f} after); raise --max-move where the array may stand so far off"
+        )
+    if found.na is not None and abs(float(found.na) / acquisition.optics.na - 1) > BELIEVED_NA:
+        return (
+            f"the objective's NA ran to {float(found.na):.3g}, the bound of what is believed; "
+            "correct optics.na and calibrate again"
         )
     return ""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.pupil_map import frame_grid, spread
+from fpm_inr.calibration.rigid import ArrayMove
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
 from fpm_inr.io.replacing import replacing
@@ -46,6 +47,10 @@ class CalibrationFile(BaseModel):
         Intensity of every frame besides the light through the sample, in counts.
     defocus_um : float
         To be added to every height.
+    na_found : float, optional
+        Numerical aperture of the pupil as found; none: as stated.
+    array : ArrayMove, optional
+        How the LED array was found to stand, as one rigid move; also where refused.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -67,6 +72,8 @@ class CalibrationFile(BaseModel):
     pupil_log_amplitude: list[list[float]] | None = None
     pupil_phase_rad: list[list[float]] | None = None
     defocus_um: float = 0.0
+    na_found: float | None = Field(None, gt=0)
+    array: ArrayMove | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> CalibrationFile:
@@ -130,6 +137,7 @@ class CalibrationFile(BaseModel):
             self._pupil_for(acquisition),
             None if background is None else background.double(),
             torch.tensor(self.defocus_um, dtype=torch.float64) if self.defocus_um else None,
+            None if self.na_found is None else torch.tensor(self.na_found, dtype=torch.float64),
         )
 
     def _pupil_for(self, acquisition: Acquisition) -> torch.Tensor | None:

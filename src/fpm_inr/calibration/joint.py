@@ -26,9 +26,9 @@ from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.errors import DataError, InputError
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 
-# Settings of a pose that goes on from a calibrated plane, where they are not given: larger steps
+# Settings of a pose (or NA) that goes on from a calibrated plane, where not given: larger steps
 # only stray (0.2 samples ends 1.4 samples off from the truth itself, 0.02 stays within 0.2)
-REFINED_POSE = {"learning_rate": 0.02, "start": 0.1, "stop": 0.6}
+REFINED = {"learning_rate": 0.02, "start": 0.1, "stop": 0.6}
 # how far LEDs may move during a joint solve, in Fourier samples
 MARGIN_SAMPLES = 4.0
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
@@ -48,8 +48,8 @@ class JointStart:
     instrument : Instrument
     calibration : Calibration or None
         What is learned; None: nothing.
-    settings : dict
-        Plain JSON values that tell this start from others.
+    free : Free
+        What is learned, with the settings that are used.
     record : dict
         How the start was found, where a plane was calibrated first.
     left_out_led : array [led]
@@ -58,18 +58,25 @@ class JointStart:
 
     instrument: Instrument
     calibration: Calibration | None
-    settings: dict[str, Any]
+    free: Free
     record: dict[str, Any]
     left_out_led: NDArray[np.bool_]
 
+    @property
+    def margin_samples(self) -> float:
+        """How far LEDs may move during the solve, in Fourier samples."""
+        moves = self.calibration is not None and self.calibration.free.moves_leds
+        return MARGIN_SAMPLES if moves else 0.0
+
     def compile(self, acquisition: Acquisition, upsampling: int) -> ForwardModel:
         """Return the forward model around these LEDs, with room for them to move."""
-        moves = self.calibration is not None and self.calibration.free.moves_leds
+        learned = self.calibration
         return compile_forward(
             acquisition,
             upsampling,
-            margin_samples=MARGIN_SAMPLES if moves else 0.0,
-            instrument=self.instrument,
+            margin_samples=self.margin_samples,
+            instrument=self.instrument if learned is None else learned.instrument(),
+            largest_na=0.0 if learned is None else learned.largest_na,
         )
 
     def objection(self, found: Instrument) -> str:
@@ -81,7 +88,8 @@ class JointStart:
         if self.calibration is None:
             return ""
         start = self.instrument
-        values = (found.na_led_xy, found.gain_led, found.zernike_rad)
+        values = [found.na_led_xy, found.gain_led, found.zernike_rad]
+        values += [] if found.na is None else [found.na]
         if not all(bool(value.isfinite().all()) for value in values):
             return "the instrument is not finite"
         moved = (found.na_led_xy.detach().cpu() - start.na_led_xy.cpu()).norm(dim=1)
@@ -89,10 +97,16 @@ class JointStart:
         if float(samples.max()) > MARGIN_SAMPLES:
             return (
                 f"LED {int(samples.argmax())} (counted from 0) moved by {float(samples.max()):.2g} "
-                f"Fourier samples, more than {MARGIN_SAMPLES:g}"
+                f"Fourier samples, more than {MARGIN_SAMPLES:g}; run fpm-inr calibrate and begin "
+                "at its --calibration"
             )
         grown = found.zernike_rad.detach().cpu().double()
         grown[: len(start.zernike_rad)] -= start.zernike_rad.cpu()
+        if found.na is not None and self.calibration.is_at_its_bound():
+            return (
+                f"the objective's NA ran to {float(found.na):.3g}, the bound of what is believed; "
+                "correct optics.na"
+            )
         waves = float(grown.norm()) / (2 * math.pi)
         if waves > MOST_WAVES:
             return f"the pupil's phase grew by {waves:.2g} waves RMS, more than {MOST_WAVES:g}"
@@ -130,33 +144,92 @@ def joint_start(
     Raises
     ------
     DataError
-        The file cannot be read or is of another microscope.
+        The file cannot be read, is of another microscope, or holds a calibration that was refused.
     SettingsError
         What is to be learned is unknown or out of range.
     """
-    settings: dict[str, Any] = {}
-    record: dict[str, Any] = {}
+    given = given_instrument(acquisition, calibration)
     free = Free() if calibrate is None else parse_free(calibrate)
+    return placed_start(
+        acquisition, given, free, z_range_um, seed=seed, device=device, listen=listen
+    )
+
+
+def given_instrument(
+    acquisition: Acquisition, calibration: str | Path | Instrument | None
+) -> Instrument | None:
+    """The instrument of a calibration, on the CPU; None where there is none.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, was refused, or is of another microscope.
+    """
     if calibration is None:
-        instrument = nominal_instrument(acquisition)
-        if _seeks_leds(free):
-            instrument, record = _from_a_plane(
-                acquisition, free, z_range_um, seed=seed, device=device, listen=listen
+        return None
+    if isinstance(calibration, Instrument):
+        return calibration.to("cpu", calibration.na_led_xy.dtype)
+    try:
+        content = read_calibration(calibration)
+        if content.status == "refused":
+            raise DataError(
+                f"was refused ({content.reason}), so it holds the stated instrument",
+                "mend that and calibrate again, or leave the calibration out",
+                field="status",
             )
-            free = _refining(free)
-    else:
-        if isinstance(calibration, Instrument):
-            instrument = calibration.to("cpu", calibration.na_led_xy.dtype)
-        else:
-            try:
-                instrument = read_calibration(calibration).instrument_for(acquisition)
-            except InputError as error:
-                raise (error if error.source else error.at(calibration)) from error
-        settings["calibration"] = _digest(instrument)
-        free = _refining(free)
+        return content.instrument_for(acquisition)
+    except InputError as error:
+        raise (error if error.source else error.at(calibration)) from error
+
+
+def start_settings(given: Instrument | None, free: Free) -> dict[str, Any]:
+    """Plain JSON values that tell a start from others."""
+    settings: dict[str, Any] = {}
+    if given is not None:
+        settings["calibration"] = _digest(given)
+    if free.names:
+        used = as_used(free, given)
+        settings["calibrate"] = used.model_dump(mode="json", exclude_none=True)
+    return settings
+
+
+def placed_start(
+    acquisition: Acquisition,
+    given: Instrument | None,
+    free: Free,
+    z_range_um: tuple[float, float],
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    listen: Callable[[int, int, float], None] | None = None,
+) -> JointStart:
+    """The start of `joint_start`, from an instrument that has been read."""
+    instrument = nominal_instrument(acquisition) if given is None else given
+    record: dict[str, Any] = {}
+    if given is None and _seeks_far(free):
+        instrument, record = _from_a_plane(
+            acquisition, free, z_range_um, seed=seed, device=device, listen=listen
+        )
+    used = as_used(free, given)
+    return start_at(acquisition, instrument, used, z_range_um, record)
+
+
+def start_at(
+    acquisition: Acquisition,
+    instrument: Instrument,
+    free: Free,
+    z_range_um: tuple[float, float],
+    record: dict[str, Any] | None = None,
+) -> JointStart:
+    """The start from this very instrument; `free` is learned as it is given.
+
+    Raises
+    ------
+    SettingsError
+        There is not one start of the gains for every LED.
+    """
     learned = None
     if free.names:
-        settings["calibrate"] = free.model_dump(mode="json", exclude_none=True)
         learned = Calibration(
             instrument,
             free,
@@ -165,9 +238,10 @@ def joint_start(
             height_is_free=z_range_um[0] < z_range_um[1],
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
+    told = dict(record or {})
     if left_out.any():
-        record["leds_left_out"] = np.flatnonzero(left_out).tolist()
-    return JointStart(instrument, learned, settings, record, left_out)
+        told["leds_left_out"] = np.flatnonzero(left_out).tolist()
+    return JointStart(instrument, learned, free, told, left_out)
 
 
 def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
@@ -181,7 +255,7 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
     side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
     sample_na = optics.wavelength_um / side_um
-    outside_na = np.hypot(*found.T) - optics.na
+    outside_na = np.hypot(*found.T) - instrument.na_of(optics)
     moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
     edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)
     # a move that single precision makes is none
@@ -189,21 +263,29 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     return np.asarray(straddles & bool((outside_na <= 0).any()))
 
 
-def _seeks_leds(free: Free) -> bool:
-    """Whether LEDs are to move, from places that nobody has given."""
+def _seeks_far(free: Free) -> bool:
+    """Whether LEDs are to move, or the pupil to widen, from values that nobody has given."""
     pose_seeks = free.pose is not None and free.pose.learning_rate > 0
     shifts_seek = free.shifts is not None and free.shifts.learning_rate > 0
     is_placed = free.pose is not None and free.pose.init is not None
-    return (pose_seeks or shifts_seek) and not is_placed
+    na_seeks = free.widens_pupil and free.na is not None and free.na.init is None
+    return ((pose_seeks or shifts_seek) and not is_placed) or na_seeks
+
+
+def as_used(free: Free, given: Instrument | None) -> Free:
+    """Small steps, where LEDs begin near their places."""
+    return _refining(free) if given is not None or _seeks_far(free) else free
 
 
 def _refining(free: Free) -> Free:
-    """The same with the small steps of a pose that is nearly right, where no others are given."""
-    if free.pose is None:
-        return free
-    given = free.pose.model_fields_set
-    rest = {name: value for name, value in REFINED_POSE.items() if name not in given}
-    return free.model_copy(update={"pose": free.pose.model_copy(update=rest)})
+    """The same with the small steps of what is nearly right, where no others are given."""
+    refined: dict[str, Any] = {}
+    for name, learning in (("pose", free.pose), ("na", free.na)):
+        if learning is not None and learning.learning_rate > 0:
+            given = learning.model_fields_set
+            rest = {key: value for key, value in REFINED.items() if key not in given}
+            refined[name] = learning.model_copy(update=rest)
+    return free.model_copy(update=refined)
 
 
 def _from_a_plane(

@@ -17,7 +17,7 @@ from fpm_inr.acquisition import Acquisition, Illumination, offset_from_axis_um
 from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.illumination import FloatArray, arrange
 
 CROP_PX = 64
@@ -185,7 +185,7 @@ def _height(acquisition: Acquisition) -> float:
 def _residual(acquisition: Acquisition, z_um: float, seed: int) -> float:
     try:
         fit = fit_plane(acquisition, z_um, parse_free("gains"), steps=STEPS, seed=seed)
-    except FloatingPointError:
+    except DivergedError:
         return float("inf")
     return fit.residual
 

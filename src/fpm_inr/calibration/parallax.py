@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.autofocus import bright_field, focus_curve
 from fpm_inr.calibration.parameters import FIRST_MODE
@@ -64,9 +65,8 @@ def pupil_from_parallax(
         free[3] = 0
     frames = torch.tensor(acquisition.frames_led_y_x[leds], dtype=torch.float64)
     frames = frames / frames.mean(dim=(1, 2), keepdim=True).clamp_min(1e-12) - 1
-    spectra = torch.fft.fft2(frames)
-    fy = torch.fft.fftfreq(shape[0], optics.pixel_um, dtype=torch.float64)
-    fx = torch.fft.fftfreq(shape[1], optics.pixel_um, dtype=torch.float64)
+    spectra = transforms.summed(frames)
+    fy, fx = (transforms.frequencies(side, optics.pixel_um, dtype=torch.float64) for side in shape)
     radius = (fy[:, None] ** 2 + fx**2).sqrt()
     slope = na / (optics.medium_index**2 - na.square().sum(dim=1, keepdim=True)).sqrt()
     found = torch.zeros(fitted, dtype=torch.float64)

@@ -35,6 +35,7 @@ from fpm_inr.forward import Instrument
 
 FIRST_MODE = 4  # those below are gauges
 MAP_WEIGHT = 0.01  # of the penalty on a free pupil map, relative to the misfit
+MOST_NA_CHANGE = 0.3  # of the stated NA: how far the pupil's radius may be learned
 SHIFT_WEIGHT = 0.005  # of the penalty on per-LED shifts, relative to the misfit
 
 
@@ -123,6 +124,13 @@ class Defocus(Learning):
     init: float | None = Field(None, description="um")
 
 
+class Na(Learning):
+    """Radius of the pupil; rates in Fourier samples."""
+
+    learning_rate: float = Field(0.1, ge=0)
+    init: Annotated[float, Field(gt=0)] | None = Field(None, description="numerical aperture")
+
+
 class Free(BaseModel):
     """What is learned; everything else stays as it is."""
 
@@ -135,6 +143,7 @@ class Free(BaseModel):
     shifts: Shifts | None = None
     background: Background | None = None
     defocus: Defocus | None = None
+    na: Na | None = None
 
     @property
     def names(self) -> list[str]:
@@ -143,6 +152,10 @@ class Free(BaseModel):
     @property
     def moves_leds(self) -> bool:
         return self.pose is not None or self.shifts is not None
+
+    @property
+    def widens_pupil(self) -> bool:
+        return self.na is not None and self.na.learning_rate > 0
 
 
 def parse_free(content: Any, *, field: str = "calibrate") -> Free:
@@ -220,6 +233,7 @@ class Calibration(nn.Module):
     start_pupil_y_x: Tensor | None
     start_background_led: Tensor | None
     start_defocus_um: Tensor | None
+    start_na: Tensor | None
 
     def __init__(
         self,
@@ -239,7 +253,8 @@ class Calibration(nn.Module):
         self.depth_of_field_um = optics.wavelength_um / optics.na**2
         self.register_buffer("start_na_led_xy", na)
         self.register_buffer("log_gain_led", start.gain_led.log())
-        bright = (na.norm(dim=1) < optics.na).to(na)
+        self.register_buffer("start_na", start.na)
+        bright = (na.norm(dim=1) < start.na_of(optics)).to(na)
         bright = bright if bright.any() else torch.ones_like(bright)
         self.register_buffer("gauge_led", bright / bright.sum())
         modes = len(start.zernike_rad)
@@ -278,6 +293,9 @@ class Calibration(nn.Module):
             self.background_root_led = nn.Parameter(root)
         if free.defocus is not None:
             self.defocus = nn.Parameter(torch.zeros(()))
+        self.stated_na = optics.na
+        if free.na is not None:
+            self.na_step = nn.Parameter(torch.zeros(()))
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups for an optimiser, each with its `learning`."""
@@ -287,6 +305,7 @@ class Calibration(nn.Module):
             "shifts": "shift_led_xy",
             "background": "background_root_led",
             "defocus": "defocus",
+            "na": "na_step",
         }
         groups = [
             {"params": [getattr(self, owner)], "learning": getattr(self.free, name)}
@@ -325,7 +344,29 @@ class Calibration(nn.Module):
             pupil,
             background,
             defocus,
+            self.na(),
         )
+
+    def na(self) -> Tensor | None:
+        """Radius of the pupil as believed now; None: as stated."""
+        if self.free.na is None:
+            return self.start_na
+        base = self.stated_na if self.start_na is None else self.start_na
+        most = MOST_NA_CHANGE * self.stated_na
+        moved = base + self.na_step * self.sample_na
+        return moved.clamp(self.stated_na - most, self.stated_na + most)
+
+    def is_at_its_bound(self) -> bool:
+        """Whether the pupil's radius went as far as it may."""
+        na = self.na()
+        if na is None or not self.free.widens_pupil:
+            return False
+        return abs(float(na.detach()) / self.stated_na - 1) > 0.999 * MOST_NA_CHANGE
+
+    @property
+    def largest_na(self) -> float:
+        """How wide the pupil may become; 0 where its radius stays."""
+        return (1 + MOST_NA_CHANGE) * self.stated_na if self.free.widens_pupil else 0.0
 
     def na_led_xy(self) -> Tensor:
         """LED directions [led, 2] as believed now."""
@@ -390,4 +431,6 @@ def _begun(instrument: Instrument, free: Free) -> Instrument:
         changes["background_led"] = torch.full_like(like, free.background.init)
     if free.defocus is not None and free.defocus.init is not None:
         changes["defocus_um"] = like.new_tensor(free.defocus.init)
+    if free.na is not None and free.na.init is not None:
+        changes["na"] = like.new_tensor(free.na.init)
     return replace(instrument, **changes)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Optics
 from fpm_inr.forward import Instrument
@@ -68,7 +69,7 @@ class PupilNodes(nn.Module):
 def frame_grid(optics: Optics, shape_y_x: tuple[int, int]) -> Tensor:
     """Pupil coordinates [sample, (x, y)] of the frame's frequencies, `fftfreq` order."""
     cutoff = optics.na / optics.wavelength_um
-    y, x = (torch.fft.fftfreq(side, optics.pixel_um) / cutoff for side in shape_y_x)
+    y, x = (transforms.frequencies(side, optics.pixel_um) / cutoff for side in shape_y_x)
     down, right = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([right.flatten(), down.flatten()], dim=1)
 
@@ -87,7 +88,7 @@ def spread(nodes: Tensor, grid_k: Tensor) -> Tensor:
 def sampled(pupil_y_x: Tensor, optics: Optics, count: int) -> Tensor:
     """Nodes [(log amplitude, phase), node, node] of a pupil on a frame's frequency grid."""
     shape = pupil_y_x.shape
-    middle = torch.fft.fftshift(pupil_y_x)
+    middle = transforms.centred(pupil_y_x)
     parts = torch.stack([middle.abs().clamp_min(1e-6).log(), middle.angle()])
     axis = torch.linspace(-1, 1, count, dtype=parts.dtype) * optics.na / optics.wavelength_um
     places = [2 * (axis * side * optics.pixel_um + side // 2) / (side - 1) - 1 for side in shape]

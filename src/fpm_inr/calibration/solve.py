@@ -18,12 +18,15 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.engines.frames import trust
+from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
+    ForwardModel,
     Instrument,
     compile_forward,
     nominal_instrument,
     residual_by_led,
 )
+from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 
 FloatArray = NDArray[np.float64]
@@ -105,19 +108,25 @@ def fit_plane(
 
     Raises
     ------
-    FloatingPointError
-        The fit diverged.
+    DivergedError
+        The fit did not stay finite, or moved an LED off the grid.
+    SettingsError
+        The upsampling is too coarse for the start.
     """
     free = Free() if free is None else free
     optics = acquisition.optics
     start = nominal_instrument(acquisition) if start is None else start
-    upsampling = upsampling or smallest_upsampling(optics, acquisition.illumination)
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
-    model = compile_forward(acquisition, upsampling, margin_samples=margin, instrument=start).to(
-        device
-    )
+    upsampling = upsampling or usual_upsampling(acquisition, free, start)
     calibration = Calibration(
         start, free, optics, acquisition.shape_y_x, height_is_free=height_is_free
+    ).to(device)
+    model = compile_forward(
+        acquisition,
+        upsampling,
+        margin_samples=margin,
+        instrument=calibration.instrument(),
+        largest_na=calibration.largest_na,
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
@@ -146,14 +155,16 @@ def fit_plane(
         leds = torch.from_numpy(batch).to(device)
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
-            model = model.at_windows(model.windows(calibration.na_led_xy().detach()))
+            model = _around(model, acquisition, calibration.na_led_xy().detach())
         weight = weight_y_x
         if fixed is not None:
             aperture = fixed.select(leds)
         else:
             instrument = calibration.instrument()
             if free.moves_leds and not trust_rim:
-                sure = off_rim(instrument.na_led_xy.detach(), optics.na, calibration.sample_na)
+                sure = off_rim(
+                    instrument.na_led_xy.detach(), instrument.na_of(optics), calibration.sample_na
+                )
                 if done < RIM_START:
                     weight = weight_y_x * sure[leds, None, None]
                 else:
@@ -172,14 +183,14 @@ def fit_plane(
         optimiser.step()
         calibration.observe(leds, predicted.detach() * root, measured * root, done)
         if not math.isfinite(float(misfit.detach())):
-            raise FloatingPointError(f"the fit is not finite at step {step + 1}")
+            raise DivergedError(f"the fit is not finite at step {step + 1}")
         if listen is not None:
             listen(step + 1, steps, float(misfit.detach() / measured.square().mean()))
     image = torch.view_as_complex(flat.detach())
     with torch.no_grad():
         instrument = calibration.instrument()
         if free.moves_leds:
-            model = model.at_windows(model.windows(instrument.na_led_xy))
+            model = _around(model, acquisition, instrument.na_led_xy)
         error, power = residual_by_led(model, model.aperture(instrument), measured_all, image, z_um)
     return PlaneFit(
         image.cpu(),
@@ -187,6 +198,24 @@ def fit_plane(
         z_um,
         float(error.double().sum() / power.double().sum()),
     )
+
+
+def usual_upsampling(acquisition: Acquisition, free: Free, start: Instrument) -> int:
+    """The smallest that holds the synthetic aperture, LEDs that may move included."""
+    margin = MARGIN_SAMPLES if free.moves_leds else 0.0
+    return max(
+        smallest_upsampling(acquisition.optics, acquisition.illumination),
+        least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
+    )
+
+
+def _around(model: ForwardModel, acquisition: Acquisition, na_led_xy: Tensor) -> ForwardModel:
+    """The model with its windows where the LEDs have moved to, as long as its grid holds them."""
+    try:
+        check_reach(acquisition, na_led_xy, model.upsampling)
+    except SettingsError as error:
+        raise DivergedError(f"an LED left the grid: upsampling {error.problem}") from error
+    return model.at_windows(model.windows(na_led_xy))
 
 
 def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination
-from fpm_inr.calibration.brightfield import fit_brightfield
+from fpm_inr.calibration.brightfield import fit_brightfield, na_from_circles
 from fpm_inr.calibration.parallax import pupil_from_parallax
 from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.solve import fit_plane
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 
 STEPS = 30
+# of the stated NA, where no circles tell another
+NA_FACTORS = (0.8, 0.9, 1.1, 1.2)
 
 
 def find_start(
@@ -29,8 +32,9 @@ def find_start(
 ) -> Instrument:
     """Choose where to begin a solve of a plane.
 
-    Where the pose is free, the LED positions of the bright-field circles are tried; where the pupil
-    is free, the phase that the parallax tells. Each is taken if a short solve fits better with it.
+    Where the NA is free, the radius of the bright-field circles is tried; where the pose is free,
+    the LED positions that they tell; where the pupil is free, the phase that the parallax tells.
+    Each is taken if a short solve fits better with it.
 
     Parameters
     ----------
@@ -56,20 +60,26 @@ def find_start(
                 seed=seed,
                 device=device,
             ).residual
-        except FloatingPointError:
+        except (DivergedError, SettingsError):  # it cannot be solved from there
             return float("inf")
 
     best = nominal_instrument(acquisition)
-    if free.pose is None and free.pupil is None:
+    seeks_na = free.na is not None and free.na.init is None
+    if free.pose is None and free.pupil is None and not seeks_na:
         return best
     lowest = residual(best)
+    if seeks_na:
+        nominal = best
+        for na in _radii(acquisition):
+            tried = replace(nominal, na=torch.tensor(na, dtype=torch.float64))
+            if (found := residual(tried)) < lowest:
+                best, lowest = tried, found
     if free.pose is not None:
-        try:
-            tried = fit_brightfield(acquisition).instrument
-        except DataError:  # too few bright-field frames: nothing to try
-            tried = best
-        if tried is not best and (found := residual(tried)) < lowest:
-            best, lowest = tried, found
+        with suppress(DataError):  # too few bright-field frames: nothing to try
+            na_used = best.na_of(acquisition.optics)
+            tried = fit_brightfield(acquisition, na=na_used, learn_na=seeks_na).instrument
+            if (found := residual(tried)) < lowest:
+                best, lowest = tried, found
     if free.pupil is not None:
         seen = replace(acquisition, illumination=Illumination(best.na_led_xy.numpy()))
         fixed_height = height_is_free or free.defocus is not None
@@ -81,3 +91,11 @@ def find_start(
         if residual(tried) < lowest:
             best = tried
     return best
+
+
+def _radii(acquisition: Acquisition) -> list[float]:
+    """Numerical apertures to try: that of the circles, or where none are seen some around."""
+    try:
+        return [na_from_circles(acquisition)]
+    except DataError:
+        return [factor * acquisition.optics.na for factor in NA_FACTORS]

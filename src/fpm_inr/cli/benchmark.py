@@ -65,6 +65,12 @@ def _terminated_as_exit() -> Iterator[None]:
     metavar="NAME,...",
     help="Recipes, each run with every engine: default, paper or YAML files.",
 )
+@click.option(
+    "--specimens",
+    callback=lambda ctx, param, text: None if text is None else _names(ctx, param, text),
+    metavar="NAME,...",
+    help="Simulated: smear, slow-phase, lens.  [default: all]",
+)
 @click.option("--slices", default=161, show_default=True, help="Planes of the stack.")
 @click.option("--repeats", default=1, show_default=True, help="Solves of every case.")
 @click.option(
@@ -100,6 +106,7 @@ def command(
     sizes: tuple[int, ...],
     engines: tuple[str, ...],
     recipes: tuple[str, ...],
+    specimens: tuple[str, ...] | None,
     slices: int,
     repeats: int,
     z_range_um: tuple[float, float] | None,
@@ -114,9 +121,11 @@ def command(
 ) -> None:
     """Compare engines and recipes in time, memory, storage and error.
 
-    Frames of a tilted blood smear are simulated at every patch size (or cut from --data). Each
-    solve runs in a process of its own, engines in turn. Writes benchmark.md, benchmark.json,
-    images.png and cost.png. Ctrl-C keeps finished cases; the same command goes on from there.
+    Frames of tilted specimens, a blood smear and two of slow phase, are simulated at every patch
+    size (or cut from --data). Each solve runs in a process of its own, engines in turn. Complex and
+    phase error come first, whole and by band of frequency. Writes benchmark.md, benchmark.json,
+    images-SPECIMEN.png, bands.png and cost.png. Ctrl-C keeps finished cases; the same command goes
+    on from there.
 
     \b
     fpm-inr benchmark -o bench --sizes 128,256
@@ -126,9 +135,10 @@ def command(
 
     from fpm_inr.errors import SettingsError
 
-    simulated = {"photons": photons, "tilt": tilt_deg}
-    measured = {"wavelength": wavelength_um, "medium index": medium_index}
-    for name, value in (simulated if data is not None else measured).items():
+    simulated: dict[str, object] = {"photons": photons, "tilt": tilt_deg, "specimens": specimens}
+    measured: dict[str, object] = {"wavelength": wavelength_um, "medium index": medium_index}
+    refused = simulated if data is not None else measured
+    for name, value in refused.items():
         if value is not None:
             kind = "simulated" if data is not None else "measured"
             raise SettingsError(f"is for {kind} frames", "leave it out", field=name)
@@ -137,6 +147,7 @@ def command(
 
     from fpm_inr.benchmark import BenchmarkSettings, run_benchmark
     from fpm_inr.benchmark.figures import write_figures
+    from fpm_inr.benchmark.settings import SPECIMENS
     from fpm_inr.benchmark.table import table
     from fpm_inr.io.replacing import replacing
 
@@ -144,6 +155,7 @@ def command(
         sizes=sizes,
         engines=engines,
         recipes=recipes,
+        specimens=specimens or SPECIMENS,
         slices=slices,
         repeats=repeats,
         z_range_um=z_range_um or (-12.0, 12.0),

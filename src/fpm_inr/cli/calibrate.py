@@ -32,7 +32,7 @@ from fpm_inr.cli.progress import progress_bar
     default="gains,pupil,pose",
     show_default=True,
     metavar="NAMES",
-    help="What to find: gains, pupil, pupil_map, pose, shifts, background, defocus.",
+    help="What to find: gains, pupil, pupil_map, pose, shifts, background, defocus, na.",
 )
 @click.option("--upsample", type=int, metavar="K", help="Sampling over that of the frames.")
 @click.option("--steps", type=int, default=150, show_default=True, help="Steps of each solve.")
@@ -42,7 +42,8 @@ from fpm_inr.cli.progress import progress_bar
     default=0.5,
     show_default=True,
     metavar="SHARE",
-    help="Refuse a calibration that moves an LED further than this share of the objective's NA.",
+    help="Refuse a calibration that moves an LED against the array (or, where that explains the "
+    "frames hardly better, the array) further than this share of the objective's NA.",
 )
 @click.option(
     "--device",
@@ -126,6 +127,12 @@ def command(
         f"Data residual at z = {z_um:g} um: {result.before.residual:.4f} as stated, "
         f"{result.after.residual:.4f} with {', '.join(chosen.names)} found."
     )
+    if result.array is not None:
+        console.print(f"LED array: {result.array}.", highlight=False)
+    if result.found.na is not None:
+        console.print(
+            f"NA of the objective: {float(result.found.na):.4g} (stated {acquisition.optics.na:g})."
+        )
     if not result.accepted:
         console.print(
             f"[yellow]Warning:[/] refused, {result.reason}; the stated instrument is kept."

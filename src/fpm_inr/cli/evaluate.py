@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from fpm_inr.metrics import Comparison
+    from fpm_inr.io.results import Picture
+    from fpm_inr.metrics import BandErrors, Comparison
     from fpm_inr.metrics.specimen import TargetContrast
 
 
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
     metavar="Z",
     help="Height in um to compare; a solution without it is compared all-in-focus.",
 )
-@click.option("--no-shift", is_flag=True, help="Take both as registered: look for no shift.")
+@click.option(
+    "--true-height",
+    is_flag=True,
+    help="Take every pixel of a solution at the height that the truth has there: for tilted or "
+    "wavy specimens.",
+)
+@click.option(
+    "--shift/--no-shift",
+    "find_shift",
+    default=None,
+    help="Look for a sub-pixel shift first, or take both as registered.  [default: look, but not "
+    "for a solution against a simulator's truth, which lie on one grid]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "-o",
@@ -34,7 +47,8 @@ def command(
     result: Path,
     reference: Path,
     z_um: float | None,
-    no_shift: bool,
+    true_height: bool,
+    find_shift: bool | None,
     as_json: bool,
     output: Path | None,
 ) -> None:
@@ -42,13 +56,15 @@ def command(
 
     Each is a solution (.safetensors), an array (.npy), a grey picture (.png, .tif), a stack
     (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by a sub-pixel shift
-    and one factor (complex for fields). Where one of the two holds no phase, amplitudes are
-    compared. Of a simulated Siemens star or USAF target, the contrast is given as well.
+    (not for a solution against a truth) and one factor (complex for fields). Complex and phase
+    error come first, whole and by band of spatial frequency, in cycles across the image. Where one
+    of the two holds no phase, amplitudes are compared. Of a simulated Siemens star or USAF target,
+    the contrast is given as well.
     """
     import json
     import math
 
-    from fpm_inr.errors import DataError, OutputError
+    from fpm_inr.errors import DataError, OutputError, SettingsError
     from fpm_inr.io.results import load_picture
     from fpm_inr.metrics import compare
 
@@ -56,7 +72,14 @@ def command(
         raise OutputError(
             "has a suffix of no known figure", "give .png, .pdf or .svg", source=output
         )
-    ours, theirs = load_picture(result, z_um), load_picture(reference, z_um)
+    if true_height and z_um is not None:
+        raise SettingsError(
+            "names one height, and --true-height another for every pixel",
+            "leave one of them out",
+            field="z",
+        )
+    theirs = load_picture(reference, z_um)
+    ours = _at_true_height(result, reference) if true_height else load_picture(result, z_um)
     known = [one.pixel_um for one in (ours, theirs) if one.pixel_um is not None]
     if len(known) == 2 and not math.isclose(known[0], known[1], rel_tol=1e-3):
         raise DataError(
@@ -64,8 +87,15 @@ def command(
             "bring both to one grid",
             source=result,
         )
+    # a solution and the truth of its own frames lie on one grid
+    is_in_place = result.suffix.lower() == ".safetensors" and reference.suffix.lower() == ".h5"
+    cutoffs = [one.cutoff_per_um for one in (theirs, ours) if one.cutoff_per_um is not None]
     comparison = compare(
-        ours.image_y_x, theirs.image_y_x, known[0] if known else None, find_shift=not no_shift
+        ours.image_y_x,
+        theirs.image_y_x,
+        known[0] if known else None,
+        find_shift=not is_in_place if find_shift is None else find_shift,
+        cutoff_per_um=cutoffs[0] if cutoffs else None,
     )
     contrast = _contrast(reference, comparison, theirs.image_y_x.shape)
     if output is not None:
@@ -80,15 +110,66 @@ def command(
             for name, value in comparison.numbers.items()
         }
         about = {"result": str(result), "reference": str(reference), "z_um": z_um}
-        about["compared"] = comparison.compared
-        click.echo(json.dumps(about | numbers | _contrast_numbers(contrast), indent=1))
+        about |= {"true_height": true_height, "compared": comparison.compared}
+        about |= numbers | {"bands": comparison.bands.rows()} | _contrast_numbers(contrast)
+        click.echo(json.dumps(about, indent=1))
         return
     click.echo(f"Compared: {comparison.compared}, {comparison.aligned.result.shape} pixels (y, x)")
-    for name, value in comparison.numbers.items():
+    first, rest = _first_numbers(comparison.numbers)
+    for name, value in first.items():
+        click.echo(f"  {name:<34s} {value:.5g}")
+    _print_bands(comparison.bands)
+    for name, value in rest.items():
         click.echo(f"  {name:<34s} {value:.5g}")
     _print_contrast(contrast)
     if output is not None:
         click.echo(f"Wrote {output}")
+
+
+def _at_true_height(result: Path, reference: Path) -> Picture:
+    """Solution, with every pixel at the height of a simulator's truth."""
+    from fpm_inr.errors import InputError, SettingsError
+    from fpm_inr.focus import field_at_depth
+    from fpm_inr.heights import default_heights
+    from fpm_inr.io.results import Picture
+    from fpm_inr.simulate import load_truth
+    from fpm_inr.solution import load_solution
+
+    if result.suffix.lower() != ".safetensors" or reference.suffix.lower() != ".h5":
+        raise SettingsError(
+            "needs a solution (.safetensors) and a simulator's truth (.h5)",
+            "give these two, or leave it out",
+            field="true height",
+        )
+    solution, truth = load_solution(result), load_truth(reference)
+    z_um = solution.planes_um
+    if z_um is None:
+        z_um = default_heights(solution.z_range_um)
+    try:
+        image = field_at_depth(solution.slices, z_um, truth.depth_y_x_um)
+    except InputError as error:
+        raise error.at(reference) from error
+    return Picture(image * solution.amplitude_scale, solution.pixel_um, solution.cutoff_per_um)
+
+
+def _first_numbers(numbers: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Whole errors, which stand above their bands, and all other numbers."""
+    names = ("relative_l2", "phase_error_rad")
+    first = {name: numbers[name] for name in names if name in numbers}
+    return first, {name: value for name, value in numbers.items() if name not in first}
+
+
+def _print_bands(bands: BandErrors) -> None:
+    has_phase = bands.phase_error_rad is not None
+    title = f"  {'band, cycles across':<22s} {'error':>9s} {'of band':>9s}"
+    click.echo(title + (f" {'phase, rad':>11s}" if has_phase else ""))
+    for n, name in enumerate(bands.names):
+        held = bands.reference[n]
+        of_band = f"{bands.error[n] / held:9.4f}" if held > 1e-9 else f"{'':9s}"
+        line = f"  {name:<22s} {bands.error[n]:9.4f} {of_band}"
+        if bands.phase_error_rad is not None:
+            line += f" {bands.phase_error_rad[n]:11.4f}"
+        click.echo(line)
 
 
 def _contrast(

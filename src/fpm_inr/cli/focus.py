@@ -56,8 +56,14 @@ if TYPE_CHECKING:
 @click.option(
     "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="The crop that was solved."
 )
-@click.option("--patch", default=64, show_default=True, help="Side of a patch, in pixels.")
-@click.option("--stride", default=16, show_default=True, help="Step between patches, in pixels.")
+@click.option(
+    "--patch", type=int, help="Side of a patch, in pixels.  [default: 32 for residual, else 64]"
+)
+@click.option(
+    "--stride",
+    type=int,
+    help="Step between patches, in pixels.  [default: 8 for residual, else 16]",
+)
 @click.option(
     "--background-clip",
     type=float,
@@ -76,8 +82,8 @@ def command(
     method: Method | None,
     data: Path | None,
     crop: tuple[int, int, int, int] | None,
-    patch: int,
-    stride: int,
+    patch: int | None,
+    stride: int | None,
     background_clip: float | None,
     point: tuple[float, float] | None,
     overwrite: bool,
@@ -91,7 +97,12 @@ def command(
     from rich.console import Console
 
     from fpm_inr.errors import SettingsError
-    from fpm_inr.focus import FocusSettings, all_in_focus, autofocus, score_slices
+    from fpm_inr.focus import (
+        FocusSettings,
+        all_in_focus,
+        autofocus,
+        score_slices,
+    )
     from fpm_inr.heights import check_heights, default_heights, parse_heights
     from fpm_inr.solution import load_solution
 
@@ -103,7 +114,13 @@ def command(
             "give --data with --method residual, or neither",
             field="method",
         )
-    settings = FocusSettings(method, patch, stride, background_clip)
+    usual = FocusSettings.usual(method)
+    settings = FocusSettings(
+        method,
+        usual.patch_px if patch is None else patch,
+        usual.stride_px if stride is None else stride,
+        background_clip,
+    )
     _check_output(output, overwrite)
     solution = load_solution(field)
     z_um = solution.planes_um

@@ -60,6 +60,7 @@ def command(
     from fpm_inr.inspection import acquisition_figure, summarise
 
     summary = summarise(acquisition)
+    _check_na(acquisition, summary)
     if orientation:
         _check_orientation(acquisition, summary)
     if output is not None:
@@ -72,6 +73,16 @@ def command(
     _print_tables(summary)
     if output is not None:
         click.echo(f"Wrote {output}")
+
+
+def _check_na(acquisition: Acquisition, summary: dict[str, Any]) -> None:
+    """Add what the circles in the bright-field spectra tell of the objective's NA."""
+    from fpm_inr.calibration.brightfield import check_na
+
+    check = check_na(acquisition)
+    if check is not None:
+        summary["optics"]["na_by_the_frames"] = check.na
+        summary["warnings"] += check.warnings
 
 
 def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fpm_inr.engines.progress import StepReport
 
 
+CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there
+
+
 class _WithAutoRange(click.Command):
     """Lets `auto` alone stand for the two numbers of --z-range."""
 
@@ -107,8 +110,8 @@ def _z_range_of(
 @click.option(
     "--calibrate",
     metavar="NAMES",
-    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus "
-    "(comma-separated).",
+    help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus, "
+    "na (comma-separated).",
 )
 @click.option(
     "--device",
@@ -141,6 +144,7 @@ def command(
     preview.png and report.html. Ctrl-C ends early with a usable field; --resume goes on from there.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from fpm_inr.reconstruction import check_options
     from fpm_inr.settings import gather_settings
@@ -186,8 +190,9 @@ def command(
             seed=settings.seed,
             listen=progress,
             listen_calibration=progress.calibrating,
-            checkpoint=output / "checkpoint.safetensors",
+            checkpoint=output / CHECKPOINT,
             resume=resume,
+            keep_checkpoint=True,
             calibration=settings.calibration,
             calibrate=settings.calibrate,
         )
@@ -204,14 +209,19 @@ def command(
             load_seconds=load_seconds,
             precision="full" if full_precision else "compact",
         )
+    if solution.record["status"] == "done":
+        (output / CHECKPOINT).unlink(missing_ok=True)
     residual = run["data_residual"]
     console.print(
         f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "
-        f"data residual {min(residual):.4f} to {max(residual):.4f}; "
+        f"data residual {min(residual):.4f} to {max(residual):.4f} "
+        f"(noise alone: {run['expected_residual']:.4f}); "
         f"field of {run['field_bytes'] / 1e6:.2f} MB."
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
+    for warning in run["warnings"]:
+        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
     if "leds_left_out" in solution.record:
         numbers = ", ".join(map(str, solution.record["leds_left_out"]))
         console.print(

@@ -33,6 +33,7 @@ ERRORS = {
     "gain_spread": "gain_spread",
 }
 CAMERA = {
+    "fill_factor": "fill_factor",
     "photons": "photons",
     "read_noise": "read_noise_e",
     "bits": "bits",
@@ -77,13 +78,14 @@ def _aberrations(
     "preset_name",
     default="blood-smear",
     show_default=True,
-    help="Rig and specimen to start from: blood-smear, thyroid, siemens, usaf or demo.",
+    help="Rig and specimen to start from: blood-smear, thyroid, slow-phase, lens, siemens, usaf "
+    "or demo.",
 )
 @click.option("--size", type=int, nargs=2, metavar="Y X", help="Pixels of a frame.")
 @click.option("--upsampling", type=int, help="Sampling of the truth, over that of the frames.")
 @click.option(
     "--specimen",
-    help="smear, immunohistochemistry, cell, retina, camera, usaf or siemens.",
+    help="smear, immunohistochemistry, cell, retina, camera, slow-phase, lens, usaf or siemens.",
 )
 @click.option("--shape", help="thin, tilted, wavy, two-layer or thick.")
 @click.option("--z", type=float, help="Height of the specimen's middle (um).")
@@ -93,6 +95,12 @@ def _aberrations(
 @click.option("--wave", type=float, help="Period of a wavy specimen (um).")
 @click.option("--opacity", type=float, help="Amplitude lost where densest: 0 clear, 1 black.")
 @click.option("--phase", type=float, help="Largest phase (rad).")
+@click.option(
+    "--fill-factor",
+    type=float,
+    help="Share of a pixel's area that takes up light, as a square: 1 for most cameras.  "
+    "[default: 0, a point]",
+)
 @click.option("--photons", type=float, help="Photo-electrons at the brightest pixel.")
 @click.option("--read-noise", type=float, help="Read noise (electrons).")
 @click.option("--bits", type=int, help="Bit depth of the camera.")
@@ -196,9 +204,9 @@ def _setup(setup: Setup, options: dict[str, Any]) -> Setup:
     from fpm_inr.simulate import Camera
 
     if options["noiseless"]:
-        setup = replace(setup, camera=Camera())
+        setup = replace(setup, camera=Camera(fill_factor=setup.camera.fill_factor))
         for name in CAMERA:
-            if options[name] not in (None, False):
+            if name != "fill_factor" and options[name] not in (None, False):
                 raise SettingsError(
                     "adds noise that --noiseless forbids", "leave one of them out", field=name
                 )

@@ -19,9 +19,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr import transforms
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
+from fpm_inr.errors import DivergedError
 from fpm_inr.forward import ForwardModel, Instrument
 
 # More planes in one batch outgrow the caches of a CPU without making it faster.
@@ -84,7 +86,7 @@ class ConventionalState:
 
     def image_z_y_x(self, planes: Tensor) -> Tensor:
         """Complex images of these planes."""
-        return torch.fft.ifft2(self.spectrum_z_y_x[planes], norm="forward")
+        return transforms.image(self.spectrum_z_y_x[planes])
 
     def instrument(self, nominal: Instrument) -> Instrument:
         """Return the instrument as it was used: with the mean gains, and the pupil where found."""
@@ -208,7 +210,7 @@ def solve(
             report = _report(state, recipe, visits, float(z_um.mean()), finished)
             state.history.append(report)
             if not math.isfinite(report.loss):
-                raise FloatingPointError(f"the error is not finite in pass {state.passes}")
+                raise DivergedError(f"the error is not finite in pass {state.passes}")
             # what an interruption or a checkpoint finds
             state.spectrum_z_y_x[planes] = spectrum.cpu().unflatten(1, model.field_shape_y_x)
             state.gain_z_led[planes] = gain.cpu()
@@ -236,7 +238,7 @@ def _report(
         state.step,
         state.step + left + recipe.passes * (state.batches - state.batch - 1),
         error,
-        10 * math.log10(visits.peak**2 / mse) if mse > 0 else math.inf,
+        psnr_db(visits.peak, mse),
         z_um,
         state.seconds,
     )

@@ -34,7 +34,7 @@ def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) ->
     None, where no bright-field frame would be left to hold the scale of the object.
     """
     na_led = instrument.na_led_xy.detach().norm(dim=1)
-    na = model.optics.na
+    na = instrument.na_of(model.optics)
     is_rim = (na_led - na).abs() <= rim_width * na
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)

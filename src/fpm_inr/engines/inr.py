@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from fpm_inr.calibration.parameters import Calibration, Learning
 from fpm_inr.engines.plan import Plan
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
+from fpm_inr.errors import DivergedError
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.forward import ForwardModel, Instrument
 
@@ -148,13 +149,13 @@ def solve(
             state.step,
             len(plan),
             float(misfit.detach()),
-            10 * math.log10(peak**2 / mse) if mse > 0 else math.inf,
+            psnr_db(peak, mse),
             z_um,
             state.seconds,
         )
         state.history.append(report)
         if not math.isfinite(report.loss):
-            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+            raise DivergedError(f"the loss is not finite at step {state.step}")
         listen(report)
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +36,12 @@ class Listener(Protocol):
     """Receives a report after every step; raises KeyboardInterrupt to stop."""
 
     def __call__(self, report: StepReport) -> None: ...
+
+
+def psnr_db(peak: float, mse: float) -> float:
+    """Peak signal-to-noise ratio in dB; infinite, or not a number, where the error is 0 or none."""
+    ratio = peak**2 / mse if mse else math.inf
+    return 10 * math.log10(ratio) if ratio else -math.inf
 
 
 def ignore(report: StepReport) -> None:

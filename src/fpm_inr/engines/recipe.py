@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
+from fpm_inr.io.yaml_text import read_yaml
 
 FEWEST_NODES, MOST_NODES = 5, 64  # of a z line that follows the depth of field; the paper has 5
 MOST_PLANES = 1024
@@ -230,14 +230,7 @@ def _load(name: str | Path, kind: type[AnyRecipe]) -> AnyRecipe:
                 f"give one of {', '.join(recipe_names(kind))} or a YAML file",
                 field="recipe",
             )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(
-            f"is no readable YAML ({reason})", "mend the file", source=path
-        ) from error
-    return _make(content, kind, path)
+    return _make(read_yaml(path, SettingsError), kind, path)
 
 
 def make_recipe(content: Any, source: object = "") -> Recipe:

@@ -19,11 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.calibration.parameters import Calibration, Free, Learning
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
-from fpm_inr.engines.progress import Listener, StepReport, ignore
+from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
 
@@ -49,9 +51,9 @@ class SplineState:
     optimiser : Adam, optional
         Of what is learned of the instrument.
     calibration : Calibration, optional
-    seen_group_led : Tensor [group, led, 2 + mode], optional
-        Direction of every LED and the pupil's Zernike coefficients, as each group has last taken
-        them into account.
+    seen_group_led : Tensor [group, led, 3 + mode], optional
+        Direction of every LED, radius of the pupil (0: as stated) and its Zernike coefficients, as
+        each group has last taken them into account.
     """
 
     field: SplineField
@@ -183,7 +185,7 @@ def solve(
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
         if not math.isfinite(misfit):
-            raise FloatingPointError(f"the loss is not finite at step {state.step}")
+            raise DivergedError(f"the loss is not finite at step {state.step}")
         listen(state.history[-1])
         if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
             checkpoint(state)
@@ -191,9 +193,10 @@ def solve(
 
 
 def _seen(instrument: Instrument) -> Tensor:
-    """Directions and Zernike coefficients [led, 2 + mode] of an instrument."""
+    """Directions, radius (where it is not as stated) and Zernike coefficients [led, 3 + mode]."""
     na, zernike = instrument.na_led_xy.detach(), instrument.zernike_rad.detach()
-    return torch.cat([na, zernike.expand(len(na), -1)], dim=1)
+    radius = na.new_zeros(1) if instrument.na is None else instrument.na.detach().reshape(1)
+    return torch.cat([na, torch.cat([radius, zernike]).expand(len(na), -1)], dim=1)
 
 
 @dataclass(eq=False)
@@ -299,7 +302,9 @@ class _Frames:
     def look(self, batch: _Batch, instrument: Instrument) -> Sight:
         """What the light of a batch meets in the pupil now, differentiable in the instrument."""
         sight, na_led_xy = batch.sight, instrument.na_led_xy
+        na = instrument.na
         stays = sight is not None and not na_led_xy.requires_grad
+        stays = stays and (na is None or not (na.requires_grad or self._free.widens_pupil))
         if sight is None or not (stays and torch.equal(batch.na_led_xy, na_led_xy[batch.leds])):
             window = self._reached.windows_following(na_led_xy.detach())
             sighting = self.model.at_windows(window)
@@ -307,7 +312,7 @@ class _Frames:
             if moved.any():
                 batch.window_led_yx = window[batch.leds]
                 batch.index_led_k[moved] = self._sample_at[sighting.field_index(batch.leds[moved])]
-            sight = sighting.sight(na_led_xy, batch.leds)
+            sight = sighting.sight(na_led_xy, batch.leds, na)
             batch.na_led_xy = na_led_xy.detach()[batch.leds]
         if sight is not batch.sight or self._free.pupil is not None:
             sight = self.model.aberrated(sight, instrument.zernike_rad)
@@ -319,12 +324,12 @@ class _Frames:
         # the grid stays: outside the pupil it is always 0
         grid = self._grid[: len(pupil_led_k)]
         grid.index_copy_(1, self._frame_index, pupil_led_k)
-        return torch.fft.ifft2(grid.unflatten(1, self.model.shape_y_x), norm="forward")
+        return transforms.image(grid.unflatten(1, self.model.shape_y_x))
 
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
-        spectrum = torch.fft.fft2(light_led_y_x, norm="forward")
-        return spectrum.take(self._places[: len(light_led_y_x)])
+        spectrum = transforms.summed(light_led_y_x)
+        return spectrum.take(self._places[: len(light_led_y_x)]).div_(self.pixels)
 
     def _prepared(self, all_leds: Tensor, number: int) -> _Group:
         model, nominal = self.model, self._instrument
@@ -348,7 +353,13 @@ class _Frames:
             if self._seen_group_led is not None:
                 seen = self._seen_group_led[number]
                 # LEDs of a batch have seen the same pupil
-                was = replace(nominal, na_led_xy=seen[:, :2], zernike_rad=seen[int(leds[0]), 2:])
+                radius, zernike = seen[int(leds[0]), 2], seen[int(leds[0]), 3:]
+                was = replace(
+                    nominal,
+                    na_led_xy=seen[:, :2],
+                    zernike_rad=zernike,
+                    na=radius if radius > 0 else None,
+                )
                 self.look(batch, was)
             batches.append(batch)
         most = len(batches[0].leds)
@@ -490,7 +501,7 @@ def _report(state: SplineState, plan: Plan, misfit: float, peak: float, z_um: fl
         state.step,
         len(plan),
         misfit,
-        10 * math.log10(peak**2 / mse) if mse > 0 else math.inf,
+        psnr_db(peak, mse),
         z_um,
         state.seconds,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.forward import ForwardModel, Instrument
@@ -82,12 +83,12 @@ class Visits:
                 transfer = transfer * factor
             samples = spectrum.index_select(1, self.index[led])
             grid.index_copy_(1, self.frame_index, samples * transfer)
-            light = torch.fft.ifft2(grid.unflatten(1, shape), norm="forward")
+            light = transforms.image(grid.unflatten(1, shape))
             change, missed, gains[:, led] = self._change(light, led)
             error += missed
             light *= change
-            wrong = torch.fft.fft2(light, norm="forward").flatten(1)
-            wrong = wrong.index_select(1, self.frame_index)
+            wrong = transforms.summed(light).flatten(1)
+            wrong = wrong.index_select(1, self.frame_index).div_(grid.shape[1])
             if pupil is not None:
                 self._improve(pupil, (samples * sight[led])[0], wrong[0], float(share[0]))
             back = transfer.conj()

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fpm_inr import transforms
+
 LEAST_PLANES = 4  # of a cubic spline
 
 
@@ -111,7 +113,7 @@ class SplineField(nn.Module):
 
     def forward(self, z_um: float) -> Tensor:
         """Complex image [y, x] at a height in um."""
-        return torch.fft.ifft2(self.spectrum_y_x(z_um), norm="forward")
+        return transforms.image(self.spectrum_y_x(z_um))
 
 
 def signed_frequencies(flat_index: Tensor, shape_y_x: tuple[int, int]) -> Tensor:

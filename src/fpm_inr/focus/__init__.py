@@ -2,6 +2,7 @@
 
 from fpm_inr.focus.blend import AllInFocus as AllInFocus
 from fpm_inr.focus.blend import all_in_focus as all_in_focus
+from fpm_inr.focus.blend import field_at_depth as field_at_depth
 from fpm_inr.focus.depth import Autofocus as Autofocus
 from fpm_inr.focus.depth import DepthMap as DepthMap
 from fpm_inr.focus.depth import autofocus as autofocus

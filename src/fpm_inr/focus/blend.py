@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fpm_inr.errors import DataError
 from fpm_inr.focus.depth import DepthMap, depth_map
 from fpm_inr.focus.scores import (
     Float32Array,
@@ -84,19 +86,60 @@ def all_in_focus(
     scores = judge(slices(z_um), settings, on_slice)
     depth = depth_map(scores)
     pixels_um = depth.depth_of_pixels_um()
-    blend = _weighted if settings.method == "light-field" else _at_depth
-    amplitude, field, scale = blend(slices, depth, pixels_um, on_slice)
-    magnitude = np.abs(field)
-    sharp: NDArray[np.complex64] = np.ones_like(field)
-    np.divide(field, magnitude, out=sharp, where=magnitude > 0)
-    sharp *= amplitude
-    return AllInFocus(sharp, pixels_um, depth, scale)
+    if settings.method == "light-field":
+        amplitude, field, scale = _weighted(slices, depth, pixels_um, on_slice)
+    else:
+        amplitude, field, scale = _at_depth(slices, scores.z_um, pixels_um, on_slice)
+    return AllInFocus(_of_amplitude(field, amplitude), pixels_um, depth, scale)
+
+
+def field_at_depth(
+    slices: Slices, z_um: FloatArray, depth_um_y_x: NDArray[Any], *, tied: bool = True
+) -> NDArray[np.complex64]:
+    """Take every pixel of a stack at a height that is known, amplitude and phase.
+
+    Between two slices amplitudes and phases are blended as in `all_in_focus`. Pixels that lie
+    beyond the slices are taken from the first or the last.
+
+    Parameters
+    ----------
+    slices : callable
+        As for `all_in_focus`.
+    z_um : array [z], ascending
+    depth_um_y_x : array [y, x]
+        Height of each pixel, in um.
+    tied : bool
+        True: each slice is first turned by one angle to agree with the slice before. False: slices
+        are taken as they come, with the phase that each happens to have.
+
+    Raises
+    ------
+    DataError
+        The map's shape is not that of the slices.
+    """
+    amplitude, field, _ = _at_depth(slices, z_um, depth_um_y_x, lambda: None, tied=tied)
+    return _of_amplitude(field, amplitude)
+
+
+def _of_amplitude(
+    field_y_x: NDArray[np.complex64], amplitude_y_x: Float32Array
+) -> NDArray[np.complex64]:
+    """Give a field another amplitude and leave it its phase."""
+    magnitude = np.abs(field_y_x)
+    given: NDArray[np.complex64] = np.ones_like(field_y_x)
+    np.divide(field_y_x, magnitude, out=given, where=magnitude > 0)
+    given *= amplitude_y_x
+    return given
 
 
 def _at_depth(
-    slices: Slices, depth: DepthMap, pixels_um: Float32Array, on_slice: Callable[[], None]
+    slices: Slices,
+    z_um: FloatArray,
+    pixels_um: NDArray[Any],
+    on_slice: Callable[[], None],
+    *,
+    tied: bool = True,
 ) -> tuple[Float32Array, NDArray[np.complex64], float]:
-    z_um = depth.scores.z_um
     position = np.interp(pixels_um.ravel(), z_um, np.arange(len(z_um))).astype(np.float32)
     lower = np.minimum(position.astype(np.int32), max(len(z_um) - 2, 0))
     above = position - lower  # weight of the upper slice
@@ -109,6 +152,13 @@ def _at_depth(
     field = np.zeros(position.shape, np.complex64)
     scale = 1.0
     for index, (turn, stack) in enumerate(_in_phase(slices(z_um[first : last + 1])), start=first):
+        if stack.shape_y_x != pixels_um.shape:
+            raise DataError(
+                f"has shape {pixels_um.shape} and the slices {stack.shape_y_x}",
+                "give one height for every pixel",
+                field="depth",
+            )
+        turn = turn if tied else np.complex64(1)
         flat = stack.field_z_y_x[0].ravel()
         scale = stack.amplitude_scale
         as_lower = order[start[index] : start[index + 1]]

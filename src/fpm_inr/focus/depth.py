@@ -11,11 +11,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from fpm_inr.focus.plate import fit_plate
 from fpm_inr.focus.scores import Float32Array, FloatArray, FocusScores, interpolation
 
 # A patch whose score reaches this share of the well-structured patches' (the 95th percentile of all
 # peaks) is trusted fully as far as contrast goes; with less, in proportion.
 FULL_CONTRAST = 0.2
+# By the frames, depth is a plate through the patches' heights. Over one patch, a specimen's surface
+# is expected to bend by this share of the range of z. Patches that agree among each other are
+# hardly smoothed, noisy ones much: waves of this many patches are kept to one half, at least and at
+# most. Tilted and wavy specimens (waves of 30 and 60 um) decided; docs/focus.md has the figures.
+BEND_SHARE = 1 / 12
+LEAST_PLATE_PATCHES, MOST_PLATE_PATCHES = 1.5, 5.0
 # Below this confidence a patch's own depth is noise.
 LEAST_CONFIDENCE = 0.1
 # A patch that lies this many standard deviations (and a slice) off the median around it is an
@@ -30,7 +37,8 @@ class DepthMap:
     Parameters
     ----------
     depth_um_y_x : array [patch row, patch column]
-        Height in um; patches that are not trusted hold what their neighbours say.
+        Height in um; patches that are not trusted hold what their neighbours say. By the frames:
+        a smooth surface through all.
     confidence_y_x : array [patch row, patch column]
         0 (flat, or nothing there) to 1.
     is_trusted_y_x : array [patch row, patch column] of bool
@@ -50,8 +58,20 @@ class DepthMap:
         return float(at_end[confident].mean()) if confident.any() else 0.0
 
     def depth_of_pixels_um(self) -> Float32Array:
-        """Depth [y, x] of every pixel, in um, interpolated linearly between patches."""
-        return _to_pixels(self.depth_um_y_x, self.scores)
+        """Depth [y, x] of every pixel, in um, interpolated linearly between patches.
+
+        Beyond the outermost patches' centres it stays what it is; by the frames its slope goes on.
+        """
+        scores = self.scores
+        goes_on = scores.settings.method == "residual"
+        y, x = (
+            interpolation(centre, np.arange(length), goes_on=goes_on)
+            for centre, length in zip(
+                (scores.centre_y_px, scores.centre_x_px), scores.shape_y_x, strict=True
+            )
+        )
+        pixels = y @ self.depth_um_y_x.astype(np.float32) @ x.T
+        return np.asarray(np.clip(pixels, *scores.z_um[[0, -1]].astype(np.float32)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +103,21 @@ def depth_map(scores: FocusScores) -> DepthMap:
     A patch is not trusted, and takes its neighbours' depth, where its confidence is low, where it
     is sharpest in the first or the last slice (no peak is seen), or where it is an outlier.
     Where no patch at all can be trusted, each keeps its own depth.
+
+    By the frames ("residual"), depth is a plate fitted to all patches' heights (`fit_plate`). A
+    patch counts by the square of its curve's prominence, times the square of its score over the
+    median score where that is less (the frames are badly explained there: by light from beyond the
+    frame, say); not at all where it is sharpest in the first or the last slice.
     """
     depth = peak_um(scores.z_um, scores.score_z_y_x)
     confidence = _confidence(scores.score_z_y_x, _full_contrast(scores))
     is_trusted = (confidence >= LEAST_CONFIDENCE) & ~_is_at_end(scores.score_z_y_x)
     is_trusted &= ~_is_outlier(np.where(is_trusted, depth, np.nan), scores)
-    return DepthMap(_fill(depth, is_trusted, confidence), confidence, is_trusted, scores)
+    if scores.settings.method == "residual":
+        surface = _bent_little(depth, scores)
+    else:
+        surface = _fill(depth, is_trusted, confidence)
+    return DepthMap(surface, confidence, is_trusted, scores)
 
 
 def autofocus(scores: FocusScores, y_px: float, x_px: float) -> Autofocus:
@@ -133,16 +162,46 @@ def peak_um(z_um: FloatArray, score_z: NDArray[Any]) -> FloatArray:
     return np.where(is_peak, z + np.clip(shift, -step_down, step_up), z_um[top])
 
 
+def _bent_little(depth: FloatArray, scores: FocusScores) -> FloatArray:
+    score_z = scores.score_z_y_x
+    is_inside = ~_is_at_end(score_z)
+    if not is_inside.any():
+        return depth
+    peak = score_z.max(axis=0).astype(np.float64)
+    weight = np.where(is_inside, (_prominence(score_z) * np.minimum(peak / np.median(peak), 1)), 0)
+    weight = weight**2
+    usual = float(np.percentile(weight[is_inside], 75))
+    if usual == 0:
+        return depth
+    weight = np.minimum(weight / usual, 2.0)
+    patch = scores.settings.patch_px / scores.settings.stride_px  # in steps of the grid
+    least, most = (
+        (patches * patch / (2 * np.pi)) ** 4
+        for patches in (LEAST_PLATE_PATCHES, MOST_PLATE_PATCHES)
+    )
+    tolerance = float(np.diff(scores.z_um).mean()) / 5
+    _, sigma = fit_plate(depth, weight, least, tolerance)
+    bend = BEND_SHARE * float(np.ptp(scores.z_um)) / patch**2
+    stiffness = float(np.clip((sigma / bend) ** 2, least, most))
+    surface, _ = fit_plate(depth, weight, stiffness, tolerance)
+    return np.clip(surface, scores.z_um[0], scores.z_um[-1])
+
+
 def _full_contrast(scores: FocusScores) -> float:
     return FULL_CONTRAST * float(np.percentile(scores.score_z_y_x.max(axis=0), 95))
 
 
 def _confidence(score_z: NDArray[Any], full_contrast: float) -> FloatArray:
     peak = score_z.max(axis=0).astype(np.float64)
-    safe = np.where(peak > 0, peak, 1.0)
-    prominence = np.where(peak > 0, 1 - np.median(score_z, axis=0) / safe, 0.0)
     contrast = np.clip(peak / full_contrast, 0, 1) if full_contrast > 0 else 0.0
-    return np.asarray(prominence * contrast)
+    return np.asarray(_prominence(score_z) * contrast)
+
+
+def _prominence(score_z: NDArray[Any]) -> FloatArray:
+    """How far a curve's peak stands above its median over z, as a share of the peak."""
+    peak = score_z.max(axis=0).astype(np.float64)
+    safe = np.where(peak > 0, peak, 1.0)
+    return np.where(peak > 0, 1 - np.median(score_z, axis=0) / safe, 0.0)
 
 
 def _is_at_end(score_z: NDArray[Any]) -> NDArray[np.bool_]:
@@ -183,10 +242,3 @@ def _fill(depth: FloatArray, is_trusted: NDArray[np.bool_], confidence: FloatArr
         is_known = is_known | is_new
         sigma *= 2
     return filled
-
-
-def _to_pixels(patch_y_x: NDArray[Any], scores: FocusScores) -> Float32Array:
-    height, width = scores.shape_y_x
-    y = interpolation(scores.centre_y_px, np.arange(height))
-    x = interpolation(scores.centre_x_px, np.arange(width))
-    return np.asarray(y @ patch_y_x.astype(np.float32) @ x.T, dtype=np.float32)

@@ -3,6 +3,9 @@
 Every LED sees a specimen at height z displaced by its own parallax, so that only at the right
 height do all frames agree with one image. This holds for absorbing and for refracting specimens
 alike, and does not hang on how a sharp image looks.
+
+Only fine detail of the misfit is judged. What a patch's neighbours at other heights, or the world
+beyond the frame, send over it is slow; the parallax of the patch's own detail is not.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError
@@ -26,8 +31,9 @@ LEAST_RESIDUAL = 1e-6
 def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     """Make a judge of slices for `all_in_focus`.
 
-    The score of a patch is sum(measured^2) / sum((predicted - measured)^2) of the amplitudes of all
-    LEDs in it: the inverse of its data residual.
+    The score of a patch is sum(measured^2) / sum(fine(predicted - measured)^2) of the amplitudes of
+    all LEDs in it; fine(e) is e less its mean over a square of one resolution length, wavelength /
+    NA. The score of the whole image is the inverse of its data residual, slow misfit included.
 
     Parameters
     ----------
@@ -51,29 +57,33 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
             field="data",
         )
     model, aperture, measured = solution.forward(acquisition)
+    optics = acquisition.optics
+    cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
     power = measured.square().sum(dim=0).numpy()
 
     @torch.no_grad()
-    def error_of(stack: ImageStack) -> Float32Array:
+    def errors_of(stack: ImageStack) -> tuple[Float32Array, float]:
         spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x))
         z_um = torch.tensor(stack.z_um, dtype=torch.float32)
-        error = torch.zeros(height, width)
+        fine, whole = torch.zeros(height, width), 0.0
         for some in torch.arange(model.led_count).split(LEDS_AT_ONCE):
             predicted = model.amplitude(spectrum, z_um, some, aperture.select(some))[0]
-            error += (predicted - measured[some]).square().sum(dim=0)
-        return error.numpy()
+            error = predicted - measured[some]
+            whole += float(error.square().sum())
+            fine += (error - _local_mean(error, cell_px)).square().sum(dim=0)
+        return fine.numpy(), whole
 
     def measure(
         stack: ImageStack, y_windows: Float32Array, x_windows: Float32Array
     ) -> tuple[Float32Array, float]:
-        error = error_of(stack)
+        fine, whole = errors_of(stack)
         # windows of the image's pixels -> windows of the frame's
         y_frame = y_windows.reshape(len(y_windows), height, factor).sum(axis=2)
         x_frame = x_windows.reshape(len(x_windows), width, factor).sum(axis=2)
         light = y_frame @ power @ x_frame.T
-        lost = y_frame @ error @ x_frame.T
+        lost = y_frame @ fine @ x_frame.T
         score = light / np.maximum(lost, LEAST_RESIDUAL * np.maximum(light, light.max()))
-        return score, float(power.sum() / max(float(error.sum()), LEAST_RESIDUAL * power.sum()))
+        return score, float(power.sum() / max(whole, LEAST_RESIDUAL * float(power.sum())))
 
     def judge(
         slices: Iterable[ImageStack], settings: FocusSettings, on_slice: Callable[[], None]
@@ -81,3 +91,15 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         return collect_scores(slices, settings, measure, on_slice)
 
     return judge
+
+
+def _local_mean(image_led_y_x: Tensor, side_px: int) -> Tensor:
+    """Mean over a square around every pixel, cut at the image's edges; `side_px` is odd."""
+    if side_px == 1:
+        return torch.zeros_like(image_led_y_x)  # a pixel as large as the square: all is fine detail
+    reach = side_px // 2
+    for window, padding in (((side_px, 1), (reach, 0)), ((1, side_px), (0, reach))):
+        image_led_y_x = avg_pool2d(
+            image_led_y_x, window, stride=1, padding=padding, count_include_pad=False
+        )
+    return image_led_y_x

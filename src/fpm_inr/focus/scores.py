@@ -51,6 +51,11 @@ class FocusSettings:
     stride_px: int = 16
     background_clip: float | None = None
 
+    @classmethod
+    def usual(cls, method: Method) -> FocusSettings:
+        """Patches that suit a method: the frames tell the heights of smaller ones."""
+        return cls(method, 32, 8) if method == "residual" else cls(method)
+
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise SettingsError(
@@ -253,10 +258,21 @@ def _check_slice(stack: ImageStack, first: ImageStack, z_um: list[float]) -> Non
         )
 
 
-def interpolation(centre_px: FloatArray, at_px: NDArray[Any]) -> Float32Array:
-    """Weights [position, patch] of linear interpolation; constant beyond the outer centres."""
+def interpolation(
+    centre_px: FloatArray, at_px: NDArray[Any], *, goes_on: bool = False
+) -> Float32Array:
+    """Weights [position, patch] of linear interpolation.
+
+    Beyond the outer centres the value stays, or (`goes_on`) the slope does.
+    """
     rows = [np.interp(at_px, centre_px, row) for row in np.eye(len(centre_px))]
     weights: Float32Array = np.array(rows, dtype=np.float32).T
+    if goes_on and len(centre_px) > 1:
+        for outer, inner in ((0, 1), (-1, -2)):
+            apart = centre_px[outer] - centre_px[inner]
+            beyond = np.maximum((at_px - centre_px[outer]) / apart, 0.0)
+            weights[:, outer] += beyond
+            weights[:, inner] -= beyond
     return weights
 
 

@@ -125,7 +125,7 @@ def _names(description: Path, name: str) -> bool:
     """Whether a description is there and one of its values is this name, or a pattern for it."""
     if not description.is_file():
         return False
-    import yaml
+    from fpm_inr.io.yaml_text import read_yaml
 
     def holds(value: object) -> bool:
         if isinstance(value, dict):
@@ -135,6 +135,6 @@ def _names(description: Path, name: str) -> bool:
         return isinstance(value, str) and (value == name or fnmatch(name, value))
 
     try:
-        return holds(yaml.safe_load(description.read_text(encoding="utf-8")))
-    except (OSError, ValueError, yaml.YAMLError):
+        return holds(read_yaml(description, DataError))
+    except DataError:
         return False

@@ -18,10 +18,19 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One image [y, x], complex or an amplitude, with its pixel in um where the file tells it."""
+    """One image [y, x], complex or an amplitude, with what its file tells of it.
+
+    Parameters
+    ----------
+    image_y_x : array [y, x]
+    pixel_um : float or None
+    cutoff_per_um : float or None
+        Cutoff of the synthetic aperture.
+    """
 
     image_y_x: Array
     pixel_um: float | None
+    cutoff_per_um: float | None = None
 
 
 def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
@@ -53,7 +62,7 @@ def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
                 return read(path, z_um)
             except InputError as error:
                 raise error if error.source else error.at(path) from error
-            except (OSError, ValueError, EOFError, KeyError) as error:
+            except (OSError, ValueError, EOFError, KeyError, RecursionError) as error:
                 raise DataError(
                     f"cannot be read ({error})", "check that the file is whole", source=path
                 ) from error
@@ -67,7 +76,8 @@ def _solution(path: Path, z_um: float | None) -> Picture:
     solution = load_solution(path)
     if z_um is not None:
         stack = solution.render(z_um)
-        return Picture(stack.field_z_y_x[0] * stack.amplitude_scale, stack.pixel_um)
+        image = stack.field_z_y_x[0] * stack.amplitude_scale
+        return Picture(image, stack.pixel_um, solution.cutoff_per_um)
     from fpm_inr.focus import all_in_focus
     from fpm_inr.heights import default_heights
 
@@ -75,7 +85,8 @@ def _solution(path: Path, z_um: float | None) -> Picture:
     if heights is None:
         heights = default_heights(solution.z_range_um)
     sharp = all_in_focus(solution.slices, heights)
-    return Picture(sharp.field_y_x * sharp.amplitude_scale, solution.pixel_um)
+    image = sharp.field_y_x * sharp.amplitude_scale
+    return Picture(image, solution.pixel_um, solution.cutoff_per_um)
 
 
 def _array(path: Path, z_um: float | None) -> Picture:
@@ -170,7 +181,7 @@ def _truth(path: Path, z_um: float | None) -> Picture:
 
     truth = load_truth(path)
     if z_um is None:
-        return Picture(truth.seen_y_x, truth.pixel_um)
+        return Picture(truth.seen_y_x, truth.pixel_um, truth.cutoff_per_um)
     return Picture(
         np.sqrt(_slice(truth.scan_z_y_x, truth.scan_z_um, z_um)),
         truth.pixel_um * truth.seen_y_x.shape[1] / truth.scan_z_y_x.shape[2],

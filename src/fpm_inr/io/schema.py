@@ -6,7 +6,6 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from fpm_inr.errors import DataError
+from fpm_inr.io.yaml_text import read_yaml
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -120,25 +120,6 @@ class LedsPart(_Part):
     leave_out: Indices = []
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that comes twice is a mistake: PyYAML keeps the last and is silent."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        lines: dict[str, int] = {}
-        for name, _ in node.value:
-            if not isinstance(name, yaml.ScalarNode):
-                continue  # a list as a key, refused below
-            line = name.start_mark.line + 1
-            if name.value in lines:
-                raise DataError(
-                    f"comes twice, in lines {lines[name.value]} and {line}",
-                    "keep one",
-                    field=name.value,
-                )
-            lines[name.value] = line
-        return super().construct_mapping(node, deep)
-
-
 class Description(_Part):
     """A whole ``acquisition.yaml``."""
 
@@ -155,18 +136,7 @@ def read_description(path: Path) -> Description:
     DataError
         It cannot be read, is no YAML, or a key is unknown, missing or of the wrong kind.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror})", "make it readable", source=path
-        ) from error
-    except DataError as error:
-        raise error.at(path) from error
-    # PyYAML lets other errors through, such as a ValueError of the date 2020-99-99
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"is no YAML text ({reason})", "mend it there", source=path) from error
+    content = read_yaml(path, DataError)
     if not isinstance(content, dict):
         raise DataError("holds no keys", "start it with `fpm-inr init` and fill it in", source=path)
     try:

@@ -2,6 +2,9 @@
 
 from fpm_inr.metrics.alignment import Aligned as Aligned
 from fpm_inr.metrics.alignment import align as align
+from fpm_inr.metrics.bands import BandErrors as BandErrors
+from fpm_inr.metrics.bands import band_edges_cycles as band_edges_cycles
+from fpm_inr.metrics.bands import band_errors as band_errors
 from fpm_inr.metrics.compare import Comparison as Comparison
 from fpm_inr.metrics.compare import compare as compare
 from fpm_inr.metrics.images import all_in_focus_l2 as all_in_focus_l2
@@ -11,7 +14,10 @@ from fpm_inr.metrics.images import ratio_of_squares as ratio_of_squares
 from fpm_inr.metrics.images import relative_l2 as relative_l2
 from fpm_inr.metrics.images import rmse as rmse
 from fpm_inr.metrics.images import ssim as ssim
+from fpm_inr.metrics.phase import complex_error as complex_error
+from fpm_inr.metrics.phase import phase_error as phase_error
 from fpm_inr.metrics.phase import phase_rmse as phase_rmse
+from fpm_inr.metrics.phase import without_factor as without_factor
 from fpm_inr.metrics.phase import without_ramp as without_ramp
 from fpm_inr.metrics.rings import RingCorrelation as RingCorrelation
 from fpm_inr.metrics.rings import fourier_ring_correlation as fourier_ring_correlation

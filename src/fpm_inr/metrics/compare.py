@@ -10,8 +10,9 @@ import numpy as np
 from fpm_inr.errors import DataError
 from fpm_inr.metrics import images
 from fpm_inr.metrics.alignment import Aligned, align
+from fpm_inr.metrics.bands import BandErrors, band_errors
 from fpm_inr.metrics.images import Image
-from fpm_inr.metrics.phase import phase_rmse
+from fpm_inr.metrics.phase import phase_error, phase_rmse
 from fpm_inr.metrics.rings import RingCorrelation, fourier_ring_correlation
 
 LEAST_PX = 16
@@ -28,7 +29,11 @@ class Comparison:
     aligned : Aligned
     numbers : dict
         Name -> value. Of fields, `relative_l2`, `rmse` and `ncc` are complex; those named
-        `amplitude_...` are of the moduli. Lengths in um where `pixel_um` is known, else in pixels.
+        `amplitude_...` are of the moduli. `phase_error_rad` is less one constant only,
+        `phase_rmse_less_ramp_rad` less a ramp as well. Lengths in um where `pixel_um` is known,
+        else in pixels.
+    bands : BandErrors
+        Of what `compared` says.
     rings : RingCorrelation
     pixel_um : float or None
     """
@@ -36,12 +41,18 @@ class Comparison:
     compared: Literal["complex field", "amplitude"]
     aligned: Aligned
     numbers: dict[str, float]
+    bands: BandErrors
     rings: RingCorrelation
     pixel_um: float | None
 
 
 def compare(
-    result: Image, reference: Image, pixel_um: float | None = None, *, find_shift: bool = True
+    result: Image,
+    reference: Image,
+    pixel_um: float | None = None,
+    *,
+    find_shift: bool = True,
+    cutoff_per_um: float | None = None,
 ) -> Comparison:
     """Align a result with a reference, and measure what differs.
 
@@ -55,6 +66,9 @@ def compare(
         Of both; gives the resolution in um rather than in pixels.
     find_shift : bool
         False: do not look for a shift.
+    cutoff_per_um : float, optional
+        Cutoff of the synthetic aperture, of which the finer bands are shares; needs `pixel_um`.
+        Without it they are shares of the Nyquist frequency.
 
     Raises
     ------
@@ -78,15 +92,20 @@ def compare(
         aligned.result, aligned.reference, 1.0 if pixel_um is None else pixel_um
     )
     is_complex = np.iscomplexobj(result)
+    cutoff_per_pixel = 0.5
+    if pixel_um is not None and cutoff_per_um is not None:
+        cutoff_per_pixel = cutoff_per_um * pixel_um
+    bands = band_errors(aligned.result, aligned.reference, cutoff_per_pixel, fit_factor=False)
     numbers = _real_numbers(aligned)
     if is_complex:
         a, b = aligned.result, aligned.reference
         numbers = {
             "relative_l2": images.relative_l2(a, b),
+            "phase_error_rad": phase_error(a, b),
+            "phase_rmse_less_ramp_rad": phase_rmse(a, b),
             "ratio_of_squares": images.ratio_of_squares(a, b),
             "rmse": images.rmse(a, b),
             "ncc": images.ncc(a, b),
-            "phase_rmse_rad": phase_rmse(a, b),
         } | {f"amplitude_{name}": value for name, value in numbers.items()}
     unit = "px" if pixel_um is None else "um"
     numbers |= {
@@ -98,7 +117,7 @@ def compare(
         "factor_angle_rad": float(np.angle(aligned.factor)),
     }
     return Comparison(
-        "complex field" if is_complex else "amplitude", aligned, numbers, rings, pixel_um
+        "complex field" if is_complex else "amplitude", aligned, numbers, bands, rings, pixel_um
     )
 
 

@@ -9,22 +9,23 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from fpm_inr.display import robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase
+from fpm_inr.metrics.bands import BandErrors
 from fpm_inr.metrics.compare import Comparison
 from fpm_inr.metrics.images import Image
-from fpm_inr.metrics.phase import without_ramp
 from fpm_inr.metrics.rings import ONE_SEVENTH
 from fpm_inr.metrics.specimen import TargetContrast
 from fpm_inr.metrics.targets import LEAST_CONTRAST, SiemensContrast
 
 
 def comparison_figure(comparison: Comparison, contrast_of: TargetContrast | None = None) -> Figure:
-    """Reference, aligned result and difference: amplitude, phase where there is one; ring curve.
+    """Reference, aligned result and difference: amplitude, phase where there is one; spectrum.
 
-    Of a resolution target, its contrast is drawn as well.
+    The difference of phase is less one constant and no ramp. The spectrum is shown as ring
+    correlation and as error by band. Of a resolution target, its contrast is drawn as well.
     """
     result, reference = comparison.aligned.result, comparison.aligned.reference
     is_complex = np.iscomplexobj(result)
-    rows, columns = 2 if is_complex else 1, 4 if contrast_of is None else 5
+    rows, columns = 2 if is_complex else 1, 5 if contrast_of is None else 6
     figure = Figure(
         figsize=(3.5 * columns, 8 if is_complex else 4.4), layout="constrained", dpi=150
     )
@@ -43,16 +44,36 @@ def comparison_figure(comparison: Comparison, contrast_of: TargetContrast | None
         _image(panels[1][0], phase, "observed phase, rad", colours, -limit, limit)
         of_result = relative_phase(result.astype(np.complex64))
         _image(panels[1][1], of_result, "predicted phase, rad", colours, -limit, limit)
-        flat, _ = without_ramp(result, reference)
-        reach = max(float(np.percentile(np.abs(flat), 99.5)), 1e-6)
-        _image(panels[1][2], flat, "difference less its ramp, rad", "RdBu_r", -reach, reach)
-        _numbers(panels[1][3], comparison)
-    _rings(panels[0][3], comparison)
+        apart = np.angle(result * np.conj(reference))
+        reach = max(float(np.percentile(np.abs(apart), 99.5)), 1e-6)
+        _image(panels[1][2], apart, "difference less a constant, rad", "RdBu_r", -reach, reach)
+        _rings(panels[1][3], comparison)
+        _numbers(panels[1][4], comparison)
+        panels[0][4].axis("off")
+        draw_bands(panels[0][3], comparison.bands)
+    else:
+        draw_bands(panels[0][3], comparison.bands)
+        _rings(panels[0][4], comparison)
     if contrast_of is not None:
-        for panel in panels[:, 4]:
+        for panel in panels[:, 5]:
             panel.axis("off")
-        draw_contrast(panels[0][4], contrast_of)
+        draw_contrast(panels[0][5], contrast_of)
     return figure
+
+
+def draw_bands(axes: Axes, bands: BandErrors) -> None:
+    """Error by band of spatial frequency, beside what the reference holds there."""
+    place = np.arange(len(bands.names))
+    axes.plot(place, bands.reference, "k.:", label="reference")
+    axes.plot(place, bands.error, "o-", markersize=3, label="error")
+    if bands.phase_error_rad is not None:
+        axes.plot(place, bands.phase_error_rad, "s-", markersize=3, label="phase error, rad")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-5))
+    axes.set_xticks(place, bands.names, rotation=60, fontsize="small")
+    axes.set_box_aspect(0.8)
+    axes.set_xlabel("band, cycles across the image")
+    axes.legend(fontsize="small")
 
 
 def draw_contrast(axes: Axes, contrast_of: TargetContrast) -> None:

@@ -1,18 +1,68 @@
-"""Differences of phase, free of what no intensity can tell: an offset and a ramp."""
+"""Differences of phase: as they are but for one constant, and without a ramp as well.
+
+Frames tell a phase up to one constant. A ramp they do tell (it moves the spectrum under LEDs of
+known directions), so that `phase_error` counts it; `phase_rmse` is for images that somebody moved.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.metrics.images import Image, check_pair
+from fpm_inr.metrics.images import Image, check_pair, relative_l2
 
 FloatArray = NDArray[np.float64]
 MOST_STEPS = 20
 
 
+def without_factor(result: Image, reference: Image) -> Image:
+    """Multiply a result by the factor a that makes ||a result - reference|| smallest.
+
+    The factor is complex for fields, and real for two real images. A result that is zero stays so.
+    """
+    energy = np.vdot(result, result).real
+    scaled: Image = result * (np.vdot(result, reference) / energy if energy > 0 else 1.0)
+    return scaled
+
+
+def complex_error(result: Image, reference: Image) -> float:
+    """Relative norm ||a result - reference|| / ||reference||, a being the best complex factor.
+
+    One factor is all that is removed: no shift, no ramp, no blur. 0 is perfect; a result that has
+    nothing to do with the reference has 1.
+
+    Raises
+    ------
+    DataError
+        As `check_pair`.
+    """
+    check_pair(result, reference)
+    return relative_l2(without_factor(result, reference), reference)
+
+
+def phase_error(result: Image, reference: Image) -> float:
+    """Root-mean-square phase difference in radians, one constant removed and no ramp.
+
+    The constant is the angle of the best complex factor, as in `complex_error`. Pixels count by the
+    product of both amplitudes: where there is no light there is no phase. Differences are wrapped
+    into (-pi, pi]: beyond half a turn the number says too little.
+
+    Raises
+    ------
+    DataError
+        As `check_pair`.
+    """
+    check_pair(result, reference)
+    product = without_factor(result, reference) * np.conj(reference.astype(np.complex128))
+    weight = np.abs(product)
+    total = float(weight.sum())
+    return float(np.sqrt(np.sum(weight * np.angle(product) ** 2) / total)) if total > 0 else 0.0
+
+
 def phase_rmse(result: Image, reference: Image) -> float:
     """Root-mean-square phase difference in radians after removing an offset and a ramp.
+
+    A slow error of phase is taken for a ramp in part: `phase_error` hides nothing.
 
     Pixels count by the product of both amplitudes: where there is no light there is no phase.
 

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import gaussian_filter, median_filter
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.pupil_map import pupil_images
@@ -32,6 +32,20 @@ def residual_figure(
     _draw_leds(figure, leds, acquisition, residual_led, "data residual")
     heights.plot(z_um, residual_z, "o-")
     heights.set(xlabel="z, µm", ylabel="data residual, all LEDs", ylim=(0, None))
+    return figure
+
+
+def place_figure(error_y_x: NDArray[np.float64], noise_y_x: NDArray[np.float64]) -> Figure:
+    """Squared error over the noise's mean, by place in the frame."""
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    # single pixels scatter with the noise itself
+    smooth = gaussian_filter(error_y_x, 1.0) / max(float(noise_y_x.mean()), 1e-30)
+    low, high = np.percentile(smooth, [1, 99.5])
+    norm = LogNorm(low, high) if 0 < low < high else None
+    shown = axes.imshow(smooth, cmap="magma", norm=norm)
+    figure.colorbar(shown, ax=axes, label="error over noise")
+    axes.set(xticks=[], yticks=[])
     return figure
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.rigid import fit_rigid
 from fpm_inr.errors import InputError
 from fpm_inr.figures import preview_figure
 from fpm_inr.focus import FocusSettings, all_in_focus
@@ -17,8 +18,14 @@ from fpm_inr.focus.figures import all_in_focus_figure, curve_figure, depth_figur
 from fpm_inr.inspection import acquisition_figure, summarise
 from fpm_inr.io.replacing import replacing
 from fpm_inr.report.document import Picture, Section, Table, document
-from fpm_inr.report.figures import convergence_figure, instrument_figure, residual_figure
+from fpm_inr.report.figures import (
+    convergence_figure,
+    instrument_figure,
+    place_figure,
+    residual_figure,
+)
 from fpm_inr.solution import Solution
+from fpm_inr.trust.explained import Explanation, explain
 
 FOCUS_HEIGHTS = 21
 SHOWN_HEIGHTS = 5
@@ -29,7 +36,11 @@ NAMES = {"na": "NA", "led": "LED", "leds": "LEDs"}
 
 
 def write_report(
-    path: str | Path, acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]
+    path: str | Path,
+    acquisition: Acquisition,
+    solution: Solution,
+    run: Mapping[str, Any],
+    explanation: Explanation | None = None,
 ) -> None:
     """Write the report as one HTML file without any script.
 
@@ -42,6 +53,8 @@ def write_report(
         With its history, where convergence is to be shown.
     run : dict
         As `results.write_results` returns it.
+    explanation : Explanation, optional
+        How far the solution explains the frames, where that is known already.
 
     Raises
     ------
@@ -49,6 +62,8 @@ def write_report(
         The file cannot be written.
     """
     summary = summarise(acquisition)
+    if explanation is None:
+        explanation = explain(acquisition, solution, run["z_um"])
     focus, focus_warnings = _focus(solution)
     name = Path(str(run["settings"]["data"])).name
     text = document(
@@ -58,7 +73,7 @@ def write_report(
         [
             _measured(acquisition, summary),
             _solved(solution, run),
-            _fit(acquisition, solution, run),
+            _fit(acquisition, solution, explanation),
             _images(acquisition, solution),
             *focus,
             *_calibration(acquisition, solution),
@@ -71,6 +86,7 @@ def write_report(
 def _warnings(run: Mapping[str, Any]) -> Iterator[str]:
     if run["status"] != "done":
         yield f"The solve was {run['status']} after {run['steps']} steps."
+    yield from run["warnings"]
 
 
 def _measured(acquisition: Acquisition, summary: Mapping[str, Any]) -> Section:
@@ -121,40 +137,38 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
     return Section("What was solved", tables, pictures)
 
 
-def _fit(acquisition: Acquisition, solution: Solution, run: Mapping[str, Any]) -> Section:
-    import torch
-
-    from fpm_inr.forward import residual_by_led
-
-    residual_z = run["data_residual"]
-    best_um = run["z_um"][int(np.argmin(residual_z))]
-    model, aperture, amplitude = solution.forward(acquisition)
-    used = solution.leds_used
-    acquisition = acquisition.select(used)
-    image = torch.from_numpy(solution.render(best_um).field_z_y_x[0])
-    error, power = residual_by_led(model, aperture, amplitude, image, best_um)
+def _fit(acquisition: Acquisition, solution: Solution, explanation: Explanation) -> Section:
     left_out = solution.record.get("leds_left_out", [])
-    residual_led = (error / power.clamp_min(1e-30)).numpy().astype(np.float64)
-    worst = int(residual_led.argmax())
-    picture = Picture(
-        residual_figure(acquisition, residual_led, run["z_um"], residual_z),
+    residual_z, best_um = explanation.residual_z, explanation.best_um
+    residual_led, worst = explanation.residual_led, int(explanation.residual_led.argmax())
+    leds = Picture(
+        residual_figure(
+            acquisition.select(explanation.leds), residual_led, explanation.z_um, residual_z
+        ),
         "Squared error of the predicted amplitudes over the squared measured ones: for every LED "
         f"at z = {best_um:.2f} µm (dashed: NA of the objective), and for all LEDs at each height.",
+    )
+    places = Picture(
+        place_figure(explanation.error_y_x, explanation.noise_y_x),
+        f"Where the frames are not explained, at z = {best_um:.2f} µm: error of the predicted "
+        "amplitudes of all LEDs over what the frames' noise leaves on average (1: noise alone).",
+        80,
     )
     numbers = Table(
         "Data residual",
         [
-            ("lowest", f"{min(residual_z):.4f} at z = {best_um:.2f} µm"),
-            ("highest", f"{max(residual_z):.4f}"),
+            ("lowest", f"{explanation.residual:.4f} at z = {best_um:.2f} µm"),
+            ("highest", f"{residual_z.max():.4f}"),
+            ("noise alone would leave", f"{explanation.expected_residual:.4f}"),
             ("median LED", f"{np.median(residual_led):.4f}"),
-            ("worst LED", f"{residual_led[worst]:.4f}, number {used[worst]}"),
+            ("worst LED", f"{residual_led[worst]:.4f}, number {explanation.leds[worst]}"),
             *(
                 [("left out", f"{', '.join(map(str, left_out))}, at the pupil's edge")]
                 * bool(left_out)
             ),
         ],
     )
-    return Section("How well it explains the frames", [numbers], [picture])
+    return Section("How well it explains the frames", [numbers], [leds, places])
 
 
 def _images(acquisition: Acquisition, solution: Solution) -> Section:
@@ -209,6 +223,7 @@ def _calibration(acquisition: Acquisition, solution: Solution) -> list[Section]:
         and bool((instrument.gain_led == 1).all())
         and not bool(instrument.zernike_rad.any())
         and instrument.pupil_y_x is None
+        and instrument.na is None
     )
     if is_stated:
         parts = ("LED places", "LED gains", "pupil")
@@ -229,7 +244,10 @@ def _calibration(acquisition: Acquisition, solution: Solution) -> list[Section]:
     rows = [
         (what, f"{before:.4f} as stated, {after:.4f} as found") for what, (before, after) in told
     ]
-    tables = [Table("Data residual of", rows)] if rows else []
+    found = [("LED array", str(fit_rigid(acquisition, instrument.na_led_xy.numpy()).move))]
+    found.append(("NA of the objective", f"{instrument.na_of(acquisition.optics):.4g}"))
+    tables = [Table("Instrument as found", found)]
+    tables += [Table("Data residual of", rows)] if rows else []
     return [Section("Calibration", tables, [Picture(figure, caption)])]
 
 

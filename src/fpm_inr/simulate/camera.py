@@ -22,10 +22,14 @@ FILL = 0.9
 
 @dataclass(frozen=True)
 class Camera:
-    """Noise and range of the camera.
+    """Pixels, noise and range of the camera.
 
     Parameters
     ----------
+    fill_factor : float
+        Share of a pixel's area that takes up light: a square in its middle, of this area. 0: a
+        point, which is what a reconstruction's model assumes; 1: all of it, as of most sensors
+        with microlenses or lit from the back.
     photons : float, optional
         Photo-electrons of the brightest pixel of the brightest frame; None: no shot noise.
     read_noise_e : float
@@ -44,6 +48,7 @@ class Camera:
         A number is out of range, or one needs another that is missing.
     """
 
+    fill_factor: float = 0.0
     photons: float | None = None
     read_noise_e: float = 0.0
     bits: int | None = None
@@ -51,6 +56,10 @@ class Camera:
     subtract_dark: bool = True
 
     def __post_init__(self) -> None:
+        if not 0 <= self.fill_factor <= 1:
+            raise SettingsError(
+                f"is {self.fill_factor:g}", "give a share from 0 to 1", field="fill_factor"
+            )
         if self.photons is not None and not 1 <= self.photons <= 1e9:
             raise SettingsError(
                 f"is {self.photons:g}", "give 1 to 1e9 photons, or none", field="photons"
@@ -169,14 +178,41 @@ class PupilLight:
     spectrum_y_x: ComplexArray
     rate_y_x: NDArray[np.floating]
 
-    def intensity(self, focus_um: float = 0.0, workers: int = 1) -> FloatArray:
-        """Intensity [y, x] at the sensor's pixels with the height `focus_um` in focus."""
+    def intensity(
+        self, focus_um: float = 0.0, fill_factor: float = 0.0, workers: int = 1
+    ) -> FloatArray:
+        """Intensity [y, x] that the sensor's pixels take up with the height `focus_um` in focus.
+
+        The mean over the square that `fill_factor` leaves of every pixel; with 0, at its middle.
+        """
         spectrum = self.spectrum_y_x
         if focus_um:
             spectrum = spectrum * np.exp(-1j * focus_um * self.rate_y_x).astype(spectrum.dtype)
+        if fill_factor > 0:
+            return _over_pixels(spectrum, math.sqrt(fill_factor), workers)
         field = fft.ifft2(spectrum, norm="forward", workers=workers)
         intensity: FloatArray = field.real**2 + field.imag**2
         return intensity
+
+
+def _over_pixels(spectrum_y_x: ComplexArray, side: float, workers: int) -> FloatArray:
+    """Mean intensity over squares of this side (1: a pixel) around the middles of all pixels.
+
+    An intensity holds twice the field's frequencies: it is computed on a grid of half the pixel,
+    which carries all of them, and the mean over a square is a product with two sincs.
+    """
+    shape = spectrum_y_x.shape
+    finer = np.zeros([2 * length for length in shape], spectrum_y_x.dtype)
+    index = [np.rint(fft.fftfreq(length, 1 / length)).astype(np.intp) for length in shape]
+    finer[np.ix_(index[0], index[1])] = spectrum_y_x
+    field = fft.ifft2(finer, norm="forward", workers=workers, overwrite_x=True)
+    of_intensity = fft.rfft2(field.real**2 + field.imag**2, workers=workers)
+    # frequencies in cycles a pixel; np.sinc(x) is sin(pi x) / (pi x)
+    of_intensity *= np.sinc(side * fft.fftfreq(2 * shape[0], 0.5))[:, None]
+    of_intensity *= np.sinc(side * fft.rfftfreq(2 * shape[1], 0.5))
+    mean = fft.irfft2(of_intensity, s=field.shape, workers=workers)[::2, ::2]
+    # rounding may leave a dark pixel a hair below nothing
+    return np.maximum(mean, 0.0)
 
 
 def collect(

@@ -244,6 +244,7 @@ def _expose_all(
     slices = cut_slices(sheets, slice_step_um(medium, steepest), np.dtype(np.complex64))
     leds = len(na_led_xy)
     frames = np.empty((leds, *setup.shape_y_x), np.float32)
+    fill = setup.camera.fill_factor
     scan = np.zeros((len(setup.scan_z_um), *setup.shape_y_x))
     lit = np.hypot(*na_led_xy.T) < optics.na
     if not lit.any():
@@ -263,10 +264,10 @@ def _expose_all(
                 optics,
                 setup.errors.aberration_waves,
             )
-            frames[led] = gains[led] * passed.intensity()[scene.frame]
+            frames[led] = gains[led] * passed.intensity(fill_factor=fill)[scene.frame]
             if lit[led]:
                 for i, z_um in enumerate(setup.scan_z_um):
-                    scan[i] += gains[led] * passed.intensity(z_um)[scene.frame]
+                    scan[i] += gains[led] * passed.intensity(z_um, fill)[scene.frame]
             if progress is not None:
                 progress(led + 1, leds)
     return frames, (scan / lit.sum()).astype(np.float32)

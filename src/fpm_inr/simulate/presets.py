@@ -1,8 +1,9 @@
-"""Rigs and specimens ready to use: the paper's two microscopes, two targets, a small demo."""
+"""Rigs and specimens ready to use: the paper's two microscopes, slow phases, targets, demo."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,11 @@ def _blood_smear() -> Setup:
     )
 
 
+def _slow(subject: str, opacity: float, phase_rad: float) -> Setup:
+    specimen = Specimen(subject, "thin", opacity=opacity, phase_rad=phase_rad)
+    return replace(_blood_smear(), specimen=specimen, scan_z_um=())
+
+
 def _thyroid() -> Setup:
     optics = Optics(wavelength_um=0.5226, na=0.40, pixel_um=5.5 / 20)
     return Setup(
@@ -84,6 +90,8 @@ def _demo() -> Setup:
 PRESETS: dict[str, Callable[[], Setup]] = {
     "blood-smear": _blood_smear,
     "thyroid": _thyroid,
+    "slow-phase": lambda: _slow("slow-phase", 0.6, 2.4),
+    "lens": lambda: _slow("lens", 0.4, 3.0),
     "siemens": lambda: _target("siemens"),
     "usaf": lambda: _target("usaf"),
     "demo": _demo,

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from fpm_inr.errors import SettingsError
+from fpm_inr.simulate.pictures import PICTURES, lay, picture, stretched
+from fpm_inr.simulate.slow import lens_phase, slow_phase
 from fpm_inr.simulate.smear import draw_smear
 from fpm_inr.simulate.targets import draw_siemens, draw_usaf
 
 FloatArray = NDArray[np.float64]
 
 SHAPES = ("thin", "tilted", "wavy", "two-layer", "thick")
-SUBJECTS = ("smear", "immunohistochemistry", "cell", "retina", "camera", "usaf", "siemens")
+SUBJECTS = (
+    "smear",
+    "immunohistochemistry",
+    "cell",
+    "retina",
+    "camera",
+    "slow-phase",
+    "lens",
+    "usaf",
+    "siemens",
+)
 THICK_SHEETS = 8
 # Nothing is quite black: a logarithm must exist.
 DARKEST = 1e-3
@@ -30,7 +40,8 @@ class Specimen:
     Parameters
     ----------
     subject : str
-        One of `SUBJECTS`: a drawn blood smear, a picture of scikit-image's, or a resolution target.
+        One of `SUBJECTS`: a drawn blood smear, a picture of scikit-image's, one of these with a
+        phase that varies slowly across the field, or a resolution target.
     shape : str
         One of `SHAPES`.
     z_um : float
@@ -179,7 +190,7 @@ def make_sheets(
     y_um, x_um : array
         Evenly spaced coordinates, 0 in the middle of the field of view.
     field_um : float
-        Shorter side of the field of view, which targets fill.
+        Shorter side of the field of view, which targets and slow phases fill.
     detail_um : float
         Size that one pixel of a picture is given.
     seed : int
@@ -222,64 +233,10 @@ def _draw(
         draw = draw_usaf if subject == "usaf" else draw_siemens
         drawn = draw(y_um, x_um, field_um)
         return drawn, drawn
+    if subject in ("slow-phase", "lens"):
+        absorption = lay(PICTURES["immunohistochemistry"]()[0], y_um, x_um, detail_um)
+        if subject == "lens":
+            return absorption, lens_phase(y_um, x_um, field_um)
+        return absorption, slow_phase(stretched(picture("moon")), y_um, x_um, field_um)
     absorption, phase = PICTURES[subject]()
-    return (
-        _lay(absorption, y_um, x_um, detail_um),
-        _lay(phase, y_um, x_um, detail_um),
-    )
-
-
-def _lay(picture: FloatArray, y_um: FloatArray, x_um: FloatArray, detail_um: float) -> FloatArray:
-    """Resample a picture, centred on (0, 0) and mirrored at its edges, without aliasing."""
-    pixel = float(x_um[1] - x_um[0])
-    ratio = pixel / detail_um
-    if ratio > 1:
-        picture = ndimage.gaussian_filter(picture, 0.5 * math.sqrt(ratio**2 - 1), mode="mirror")
-    rows = y_um / detail_um + (picture.shape[0] - 1) / 2
-    columns = x_um / detail_um + (picture.shape[1] - 1) / 2
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    laid: FloatArray = ndimage.map_coordinates(picture, grid, order=3, mode="mirror")
-    return np.clip(laid, 0.0, 1.0)
-
-
-def _stretch(picture: NDArray[np.generic]) -> FloatArray:
-    values = np.asarray(picture, dtype=np.float64)
-    low, high = np.percentile(values, [0.5, 99.5])
-    stretched: FloatArray = np.clip((values - low) / (high - low), 0.0, 1.0)
-    return stretched
-
-
-def _picture(name: str) -> NDArray[np.uint8]:
-    from skimage import data
-
-    # these ship with scikit-image itself: nothing is downloaded
-    return np.asarray(getattr(data, name)())
-
-
-def _immunohistochemistry() -> tuple[FloatArray, FloatArray]:
-    red, green, _ = np.moveaxis(_picture("immunohistochemistry"), -1, 0)
-    return 1 - _stretch(green), 1 - _stretch(red)
-
-
-def _cell() -> tuple[FloatArray, FloatArray]:
-    phase = _stretch(_picture("cell"))
-    return 0.3 * phase, phase
-
-
-def _retina() -> tuple[FloatArray, FloatArray]:
-    # the eye's disc without the black frame around it
-    red, green, _ = np.moveaxis(_picture("retina")[250:1150, 250:1150], -1, 0)
-    return 1 - _stretch(green), _stretch(red)
-
-
-def _camera() -> tuple[FloatArray, FloatArray]:
-    # amplitude and phase that have nothing in common: cross-talk shows at once
-    return 1 - _stretch(_picture("camera")), 1 - _stretch(_picture("immunohistochemistry")[..., 1])
-
-
-PICTURES: dict[str, Callable[[], tuple[FloatArray, FloatArray]]] = {
-    "immunohistochemistry": _immunohistochemistry,
-    "cell": _cell,
-    "retina": _retina,
-    "camera": _camera,
-}
+    return lay(absorption, y_um, x_um, detail_um), lay(phase, y_um, x_um, detail_um)

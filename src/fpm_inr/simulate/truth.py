@@ -70,6 +70,22 @@ class Truth:
         return product
 
     @property
+    def cutoff_per_um(self) -> float:
+        """Cutoff of the synthetic aperture: NA of objective and steepest LED over wavelength.
+
+        Raises
+        ------
+        DataError
+            The settings are not those of a simulation.
+        """
+        try:
+            optics = self.settings["optics"]
+            na, wavelength_um = float(optics["na"]), float(optics["wavelength_um"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError("are not whole", "simulate again", field="settings") from error
+        return (na + float(np.hypot(*self.na_led_xy.T).max())) / wavelength_um
+
+    @property
     def depth_y_x_um(self) -> NDArray[np.float32]:
         """Depth map [y, x] in um.
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.field_header import FORMAT, check_header, read_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fpm_inr.acquisition import Acquisition
 
-FORMAT = "fpm-inr field 1"
 FIELD_FILE = "field.safetensors"
 RUN_FILE = "run.json"
 
@@ -80,34 +80,6 @@ def field_file(path: Path) -> Path:
     return field
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """What a field file says of itself.
-
-    Raises
-    ------
-    DataError
-        The file is damaged or no field file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get("fpm-inr", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(
-            f"cannot be read as a field ({' '.join(str(error).split())[:120]})",
-            "give the field.safetensors of a reconstruction",
-            source=path,
-        ) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(
-            "is not a field of this program",
-            "give the field.safetensors of a reconstruction",
-            source=path,
-        )
-    return header
-
-
 def raw_source(path: str | Path) -> Source:
     """The most central raw frame of the acquisition that a reconstruction was made from.
 
@@ -128,7 +100,7 @@ def raw_source(path: str | Path) -> Source:
     try:
         settings = json.loads(run_path.read_text(encoding="utf-8"))["settings"]
         data = Path(settings["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "does not say which data the field was made from",
             "give the folder that `fpm-inr reconstruct` wrote, with its run.json",
@@ -139,7 +111,8 @@ def raw_source(path: str | Path) -> Source:
     }
     crop = known.pop("crop")
     acquisition = load(data, crop=None if crop is None else tuple(crop), **known)
-    upsampling = int(read_header(field_file(path))["upsampling"])
+    field = field_file(path)
+    upsampling = check_header(read_header(field), field).upsampling
     return Source("raw frame", frame_bytes(acquisition, upsampling))
 
 

@@ -47,6 +47,7 @@ export function connect(app, config) {
   element("draw").addEventListener("click", () => setDrawing(!isDrawing));
   element("clear").addEventListener("click", () => app.setLine(null));
   element("about").textContent = about(app, config);
+  showWarnings(app);
   if (!app.canFocus) element("focusText").textContent = "This file holds a single height.";
   new ResizeObserver(() => app.resize()).observe(element("image"));
 
@@ -155,6 +156,19 @@ export function connect(app, config) {
     element("profileText").hidden = Boolean(profile);
     if (profile) drawPlot(element("profilePlot"), { x: profile.um, y: profile.values, unit: "µm" });
   }
+}
+
+/** What the result's own file warns of, by pane; text only, as it comes from a file. */
+function showWarnings(app) {
+  const box = element("warnings");
+  for (const { name, field } of app.panes) {
+    for (const warning of field.warnings) {
+      const line = document.createElement("p");
+      line.textContent = app.panes.length > 1 ? `${name}: ${warning}` : warning;
+      box.append(line);
+    }
+  }
+  box.hidden = box.querySelector("p") === null;
 }
 
 function showContrast(app) {

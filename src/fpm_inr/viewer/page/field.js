@@ -11,7 +11,7 @@ const LEAST_PLANES = 4; // of a cubic spline
  * Read a field file, the planes of a conventional solution, or a raw frame.
  * @param {ArrayBuffer} buffer
  * @returns {Object} kind "spline", "neural" or "planes", width, height, zRange, pixelUm, amplitudeScale,
- *   originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
+ *   warnings (sentences on how it came about), originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
  */
 export function readField(buffer) {
   const { metadata, tensors } = readContainer(buffer);
@@ -31,12 +31,17 @@ export function readField(buffer) {
     pixelUm: positive(
       positive(metadata.optics?.pixel_um, "pixel_um") / metadata.upsampling, "upsampling"),
     amplitudeScale: positive(metadata.amplitude_scale, "amplitude_scale"),
+    warnings: sentences(metadata.record?.warnings),
     originUm: metadata.origin_x_y_um ? numbers(metadata.origin_x_y_um, 2, "origin") : [0, 0],
   };
   if (metadata.kind === "spline") return { ...common, ...spline(metadata.field, tensors, common) };
   if (metadata.kind === "neural") return { ...common, ...neural(metadata.field, tensors) };
   if (metadata.kind === "pixel") return { ...common, ...planes(tensors, height, width) };
   throw bad("kind");
+}
+
+function sentences(list) {
+  return Array.isArray(list) ? list.filter((one) => typeof one === "string") : [];
 }
 
 function spline(settings, tensors, { height, width, zRange }) {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +22,6 @@ from fpm_inr.engines.recipe import (
     ConventionalRecipe,
     PassOrder,
     Recipe,
-    load_conventional_recipe,
-    load_recipe,
 )
 from fpm_inr.errors import SettingsError
 from fpm_inr.fields.neural import NeuralField
@@ -49,8 +46,6 @@ class Task:
     ----------
     state : InrState, SplineState or ConventionalState
         Its `tensors`, `load`, `step`, `seconds` and `history` make the checkpoint.
-    settings : dict
-        What decides the solve beyond data and geometry: plain JSON values.
     solve : callable
         Takes the remaining steps: (amplitude, listener, checkpoint, seconds between checkpoints).
     field, instrument : callable
@@ -58,7 +53,6 @@ class Task:
     """
 
     state: inr.InrState | spline.SplineState | conventional.ConventionalState
-    settings: dict[str, Any]
     solve: Callable[[Tensor, Listener, Callable[[Any], None], float], None]
     field: Callable[[], SplineField | NeuralField | PixelField]
     instrument: Callable[[], Instrument]
@@ -94,19 +88,18 @@ def inr_task(
     acquisition: Acquisition,
     begin: JointStart,
     model: ForwardModel,
-    recipe: str | Path | Recipe,
+    recipe: Recipe,
     *,
     z_range_um: tuple[float, float],
     steps: int | None,
     seed: int,
 ) -> Task:
     """Prepare the engine inr, with the field of the recipe, on the model's device."""
-    chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     is_flat = z_range_um[0] == z_range_um[1]
     torch.manual_seed(seed)
     optics, illumination = acquisition.optics, acquisition.illumination
-    sizes = chosen.field_settings(z_range_um, optics, synthetic_na(optics, illumination))
-    order = chosen.order_for(is_flat)
+    sizes = recipe.field_settings(z_range_um, optics, synthetic_na(optics, illumination))
+    order = recipe.order_for(is_flat)
     plan = make_plan(
         order,
         na_led=illumination.na_led,
@@ -119,9 +112,8 @@ def inr_task(
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
     instrument = begin.instrument.to(model.device)
-    settings = {"recipe": chosen.model_dump(mode="json"), "steps": steps, "seed": seed}
     if isinstance(order, PassOrder):
-        return _spline_task(model, instrument, learned, plan, order, z_range_um, sizes, settings)
+        return _spline_task(model, instrument, learned, plan, order, z_range_um, sizes)
     field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
     state = inr.start(field.to(model.device), plan, learned)
 
@@ -129,7 +121,6 @@ def inr_task(
 
     return Task(
         state,
-        settings,
         solve,
         lambda: state.field.cpu().requires_grad_(False),
         lambda: instrument if learned is None else learned.instrument(),
@@ -144,7 +135,6 @@ def _spline_task(
     order: PassOrder,
     z_range_um: tuple[float, float],
     sizes: dict[str, Any],
-    settings: dict[str, Any],
 ) -> Task:
     state = spline.start(model, z_range_um, sizes["planes"], learned, groups=order.groups)
 
@@ -152,7 +142,6 @@ def _spline_task(
 
     return Task(
         state,
-        settings,
         solve,
         lambda: state.field.cpu().requires_grad_(False),
         lambda: spline.instrument_as_used(state, instrument),
@@ -160,13 +149,11 @@ def _spline_task(
 
 
 def conventional_task(
-    acquisition: Acquisition,
     begin: JointStart,
     model: ForwardModel,
-    recipe: str | Path | ConventionalRecipe,
+    recipe: ConventionalRecipe,
     *,
     z_um: NDArray[np.float64],
-    passes: int | None,
 ) -> Task:
     """Prepare the conventional engine on the model's device.
 
@@ -175,22 +162,19 @@ def conventional_task(
     SettingsError
         Recovering the pupil of more than one plane, or too little memory for the stack.
     """
-    chosen = recipe if isinstance(recipe, ConventionalRecipe) else load_conventional_recipe(recipe)
-    if passes is not None:
-        chosen = chosen.model_copy(update={"passes": passes})
-    if chosen.pupil_step > 0 and len(z_um) > 1:
+    if recipe.pupil_step > 0 and len(z_um) > 1:
         raise SettingsError(
             "recovers the pupil, whose defocus cannot be told from a height, for a range of z",
             "choose one height, or give the stack a calibration.json",
             field="recipe",
         )
     _check_memory(model, len(z_um))
-    state = conventional.start(model, torch.from_numpy(z_um), chosen)
+    state = conventional.start(model, torch.from_numpy(z_um), recipe)
     instrument = begin.instrument.to(model.device)
 
     used = np.flatnonzero(~begin.left_out_led).tolist()
 
-    solve = _solving(conventional.solve, state, model, instrument, chosen, used)
+    solve = _solving(conventional.solve, state, model, instrument, recipe, used)
 
     def field() -> PixelField:
         solved = state.solved()
@@ -198,7 +182,6 @@ def conventional_task(
 
     return Task(
         state,
-        {"recipe": chosen.model_dump(mode="json"), "z_um": z_um.tolist()},
         solve,
         field,
         lambda: state.instrument(begin.instrument),

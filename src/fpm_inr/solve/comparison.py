@@ -1,0 +1,71 @@
+"""Two instruments compared: how far a short solve with each of them ends from the same frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.joint import JointStart, straddling
+from fpm_inr.calibration.parameters import Free
+from fpm_inr.engines.progress import Listener
+from fpm_inr.engines.recipe import load_recipe
+from fpm_inr.errors import DivergedError
+from fpm_inr.forward import Instrument
+from fpm_inr.solve.problem import Problem
+
+# a short solve makes so many times fewer passes than the default recipe: enough to tell a better
+# instrument from a worse one
+SHORTER = 5
+
+
+def alike(
+    problem: Problem, instruments: tuple[Instrument, ...]
+) -> Callable[[Instrument], tuple[Acquisition, JointStart]]:
+    """What makes solves with these instruments comparable: the LEDs that all of them describe."""
+    straddles = [straddling(problem.acquisition, one) for one in instruments]
+    kept = np.flatnonzero(~np.any(straddles, axis=0))
+    frames = problem.acquisition.select(kept)
+    # a background is in units of the bright-field mean
+    unit = (problem.acquisition.amplitude_scale / frames.amplitude_scale) ** 2
+
+    def begun(instrument: Instrument) -> tuple[Acquisition, JointStart]:
+        chosen = instrument.select(torch.from_numpy(kept))
+        if chosen.background_led is not None:
+            chosen = replace(chosen, background_led=chosen.background_led * unit)
+        nothing_left_out = np.zeros(len(kept), dtype=np.bool_)
+        return frames, JointStart(chosen, None, Free(), {}, nothing_left_out)
+
+    return begun
+
+
+def short_solve_residual(
+    frames: Acquisition, start: JointStart, problem: Problem, upsampling: int, listen: Listener
+) -> float:
+    """How far a short solve from this start, of the default recipe, ends from the frames.
+
+    Infinite where it diverges.
+    """
+    whole = load_recipe("default")
+    orders: dict[str, Any] = {}
+    for name in ("order", "order_2d"):
+        order = getattr(whole, name)
+        passes = max(1, order.passes_per_plane // SHORTER)
+        orders[name] = order.model_copy(update={"passes_per_plane": passes})
+    recipe = whole.model_copy(update=orders)
+    short = replace(problem, acquisition=frames, recipe=recipe, steps=None)
+    task = short.task(start, upsampling)
+    amplitude = torch.from_numpy(frames.amplitude_led_y_x / frames.amplitude_scale)
+    try:
+        task.solve(amplitude.to(problem.device), listen, lambda _: None, math.inf)
+    except DivergedError:
+        return math.inf
+    low, high = problem.z_range_um
+    last_pass = task.state.history[-(orders["order"].groups if low < high else 1) :]
+    power = float(amplitude.double().square().mean())
+    return 2 * float(np.mean([row.loss for row in last_pass])) / power

@@ -1,0 +1,159 @@
+"""How far a problem has come: what a checkpoint holds, and how it is taken up again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from fpm_inr.calibration.joint import JointStart, as_used, start_at
+from fpm_inr.calibration.parameters import Free
+from fpm_inr.engines.progress import StepReport
+from fpm_inr.errors import DataError
+from fpm_inr.forward import Instrument
+from fpm_inr.solve.problem import Problem
+
+if TYPE_CHECKING:
+    from fpm_inr.solve.engine import Task
+
+Stage = Literal["placing", "solving", "judging", "again", "done"]
+
+
+@dataclass(eq=False)
+class Journey:
+    """How far a problem has come.
+
+    Parameters
+    ----------
+    stage : str
+        What is under way.
+    start : JointStart, optional
+        Of the solve under way; None while placing.
+    task : Task, optional
+        That solve.
+    upsampling : int
+    residuals : list of float
+        Of short solves, with the instrument as stated and as found.
+    refused : str
+        Why what was learned is not believed.
+    first_record : dict
+        How the first solve was started, once it is made again.
+    first_seconds : float
+        What it took.
+    """
+
+    stage: Stage = "placing"
+    start: JointStart | None = None
+    task: Task | None = None
+    upsampling: int = 0
+    residuals: list[float] = field(default_factory=list)
+    refused: str = ""
+    first_record: dict[str, Any] | None = None
+    first_seconds: float = 0.0
+
+    @property
+    def is_again(self) -> bool:
+        return self.first_record is not None
+
+    def begin(self, problem: Problem, start: JointStart, stage: Stage) -> None:
+        """Go on with a solve from this start."""
+        self.start, self.stage = start, stage
+        self.upsampling = self.upsampling or problem.upsampling_from(start)
+        self.task = problem.task(start, self.upsampling)
+
+    def found(self) -> Instrument:
+        """The instrument that the solve under way has come to, in double precision."""
+        assert self.task is not None
+        return self.task.instrument().to("cpu", torch.float64)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, for a checkpoint. A solve without steps has none of its own."""
+        named: dict[str, Tensor] = {}
+        if self.start is not None:
+            named |= {f"start.{name}": v for name, v in _tensors(self.start.instrument).items()}
+        if self.task is not None and self.task.state.step:
+            named |= {f"solve.{name}": v for name, v in self.task.state.tensors().items()}
+        return named
+
+    def header(self) -> dict[str, Any]:
+        """All else, as plain JSON values."""
+        plain = ("stage", "upsampling", "residuals", "refused", "first_record", "first_seconds")
+        header = {name: getattr(self, name) for name in plain}
+        if self.start is not None:
+            header["start_record"] = self.start.record
+        if self.task is not None and self.task.state.step:
+            state = self.task.state
+            history = [asdict(row) for row in state.history]
+            header["solve"] = {"step": state.step, "seconds": state.seconds, "history": history}
+        return header
+
+
+def restored(
+    problem: Problem, tensors: dict[str, Tensor], header: dict[str, Any], source: object
+) -> Journey:
+    """The journey of `Journey.tensors` and `Journey.header`.
+
+    Raises
+    ------
+    DataError
+        Something is missing, or does not fit the problem.
+    """
+    try:
+        return _restored(problem, tensors, header)
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise DataError(
+            "is a damaged checkpoint",
+            "delete it and start again without --resume",
+            source=source,
+        ) from error
+
+
+def _restored(problem: Problem, tensors: dict[str, Tensor], header: dict[str, Any]) -> Journey:
+    if header["stage"] not in get_args(Stage):
+        raise ValueError(f"stage {header['stage']!r}")
+    journey = Journey(
+        header["stage"],
+        upsampling=int(header["upsampling"]),
+        residuals=[float(one) for one in header["residuals"]],
+        refused=str(header["refused"]),
+        first_record=header["first_record"],
+        first_seconds=float(header["first_seconds"]),
+    )
+    if journey.stage == "placing":
+        return journey
+    instrument = _instrument(_named(tensors, "start."))
+    free = Free() if journey.is_again else as_used(problem.free, problem.given)
+    start = start_at(
+        problem.acquisition, instrument, free, problem.z_range_um, header["start_record"]
+    )
+    journey.begin(problem, start, journey.stage)
+    assert journey.task is not None
+    if "solve" in header:
+        state, solve = journey.task.state, header["solve"]
+        state.load(_named(tensors, "solve."))
+        state.step, state.seconds = int(solve["step"]), float(solve["seconds"])
+        state.history = [StepReport(**row) for row in solve["history"]]
+    return journey
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+
+
+def _tensors(instrument: Instrument) -> dict[str, Tensor]:
+    values = {one.name: getattr(instrument, one.name) for one in fields(instrument)}
+    return {
+        name: torch.view_as_real(value) if value.is_complex() else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _instrument(tensors: dict[str, Tensor]) -> Instrument:
+    pupil = tensors.get("pupil_y_x")
+    complex_pupil = {} if pupil is None else {"pupil_y_x": torch.view_as_complex(pupil)}
+    return Instrument(**{**tensors, **complex_pupil})

@@ -1,0 +1,1 @@
+"""Whether a result can be believed: the frames' noise, and what a solution leaves unexplained."""
