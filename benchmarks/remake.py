@@ -98,7 +98,7 @@ TABLES = {
 }
 # columns of `fpm-inr benchmark` that are figures of a solve
 OF_A_CASE = ("solve_seconds", "peak_memory_bytes", "file_bytes", "amplitude_relative_l2")
-OF_A_CASE += ("relative_l2", "phase_rmse_rad", "depth_slope", "depth_rmse_um")
+OF_A_CASE += ("complex_error", "phase_error_rad", "depth_slope", "depth_rmse_um")
 
 
 def run(name: str) -> None:

@@ -61,5 +61,5 @@ for axes in places:
 rim = 8
 inner = np.s_[rim:-rim, rim:-rim]
 comparison = compare(stack.field_z_y_x[0][inner], truth.seen_y_x[inner], stack.pixel_um)
-for name in ("relative_l2", "amplitude_relative_l2", "phase_rmse_rad"):
+for name in ("relative_l2", "amplitude_relative_l2", "phase_error_rad"):
     print(f"{name:22s} {comparison.numbers[name]:.4f}")

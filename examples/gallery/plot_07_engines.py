@@ -48,7 +48,7 @@ for name, solution in solutions.items():
     print(
         f"{name:13s} complex error {numbers['relative_l2']:.4f}, "
         f"amplitude {numbers['amplitude_relative_l2']:.4f}, "
-        f"phase {numbers['phase_rmse_rad']:.4f} rad"
+        f"phase {numbers['phase_error_rad']:.4f} rad"
     )
 
 # %%
