@@ -67,7 +67,9 @@ def test_what_is_measured(finished):
     (case,) = outcome["cases"]
     assert len(case["all_solve_seconds"]) == 2
     assert case["stack_bytes"] == 5 * 64 * 64 * 8
-    assert case["file_bytes"] == (out / "smear-32" / "inr-quick.safetensors").stat().st_size
+    # the record in the file holds seconds, whose digits differ between the two repeats
+    size = (out / "smear-32" / "inr-quick.safetensors").stat().st_size
+    assert case["file_bytes"] == pytest.approx(size, abs=100)
     assert 1e7 < case["peak_memory_bytes"] < 4e9
     assert len(case["data_residual"]) >= 5
     text = table(outcome)
@@ -99,6 +101,13 @@ def test_the_peak_of_memory_is_the_solves_own(finished):
         running.in_own_process({"engine": "inr"}, lambda *_: None)
 
 
+def is_solve(process: psutil.Process) -> bool:
+    try:
+        return "fpm_inr.benchmark.solve" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_benchmark_that_is_stopped_stops_its_solve(finished, tmp_path, told):
@@ -115,11 +124,7 @@ def test_a_benchmark_that_is_stopped_stops_its_solve(finished, tmp_path, told):
         try:
             while not solves and parent.poll() is None:
                 time.sleep(0.05)
-                solves = [
-                    one
-                    for one in psutil.Process(parent.pid).children()
-                    if "fpm_inr.benchmark.solve" in one.cmdline()
-                ]
+                solves = [one for one in psutil.Process(parent.pid).children() if is_solve(one)]
             parent.send_signal(told)
             assert parent.wait(30) == (143 if told == signal.SIGTERM else 130)
             assert solves

@@ -154,6 +154,7 @@ class Illumination:
 
     @property
     def led_count(self) -> int:
+        """Number of LEDs."""
         return len(self.na_led_xy)
 
     @cached_property
@@ -297,10 +298,12 @@ class Acquisition:
 
     @property
     def led_count(self) -> int:
+        """Number of frames, one an LED."""
         return len(self.frames_led_y_x)
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
+        """Pixels (y, x) of a frame."""
         return self.frames_led_y_x.shape[1], self.frames_led_y_x.shape[2]
 
     @cached_property

@@ -151,6 +151,7 @@ class Aperture:
     defocus_um: Tensor | None = None
 
     def select(self, leds: Tensor) -> Aperture:
+        """Keep the LEDs of these indices, in this order."""
         return Aperture(
             self.transmission_led_k[leds],
             self.defocus_led_k[leds],
@@ -259,13 +260,16 @@ class ForwardModel:
 
     @property
     def led_count(self) -> int:
+        """Number of LEDs."""
         return len(self.window_led_yx)
 
     @property
     def device(self) -> torch.device:
+        """Where it computes."""
         return self.sample_yx.device
 
     def to(self, device: torch.device | str) -> ForwardModel:
+        """Move to a device."""
         return replace(
             self,
             window_led_yx=self.window_led_yx.to(device),

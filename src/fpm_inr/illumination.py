@@ -76,6 +76,7 @@ class LedGeometry:
 
     @property
     def led_count(self) -> int:
+        """Number of LEDs."""
         return len(self.position_led_xyz_mm)
 
     def select(self, leds: NDArray[np.intp]) -> LedGeometry:

@@ -74,6 +74,7 @@ class ImageStack:
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
+        """Pixels (y, x) of an image."""
         return self.field_z_y_x.shape[1], self.field_z_y_x.shape[2]
 
     @property
@@ -83,10 +84,12 @@ class ImageStack:
 
     @property
     def ndim(self) -> int:
+        """Number of axes: 3."""
         return self.field_z_y_x.ndim
 
     @property
     def dtype(self) -> np.dtype[np.complex64]:
+        """Kind of its numbers."""
         return self.field_z_y_x.dtype
 
     def __len__(self) -> int:

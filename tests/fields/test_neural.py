@@ -101,9 +101,21 @@ def test_pixel_field_gives_the_nearest_plane() -> None:
     images = torch.randn(3, 4, 5, dtype=torch.complex64)
     field = PixelField(images, torch.tensor([-2.0, 0.0, 2.0]))
     torch.testing.assert_close(field(0.9).detach(), images[1])
+    torch.testing.assert_close(field(-1.7).detach(), images[0])
+    torch.testing.assert_close(field(1.7).detach(), images[2])
     assert field.nearest_um(1.1) == 2.0
     assert field.z_range_um == (-2.0, 2.0)
     assert field.shape_y_x == (4, 5)
+
+
+def test_an_image_is_amplitude_and_phase_on_the_full_grid() -> None:
+    torch.manual_seed(2)
+    field = NeuralField((12, 10), (0.0, 4.0), plane_start=1.0).requires_grad_(False)
+    amplitude, phase = field.parts(1.5, 1)
+    assert phase.abs().max() > 0.01
+    torch.testing.assert_close(field(1.5), torch.polar(amplitude, phase))
+    coarse, _ = field.parts(1.5, 2)
+    torch.testing.assert_close(field(1.5, 2).abs(), coarse.abs())
 
 
 @pytest.mark.parametrize("z_um", [0.0, 3.3])

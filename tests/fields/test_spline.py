@@ -65,6 +65,22 @@ def test_it_begins_clear_and_a_flat_one_is_the_same_everywhere() -> None:
     assert torch.equal(flat(1.0), flat(7.0))
 
 
+def test_heights_beyond_the_range_stay_at_its_ends() -> None:
+    field = filled((16, 12), (-1.0, 2.0), 6)
+    assert torch.equal(field(-5.0), field(-1.0))
+    assert torch.equal(field(9.0), field(2.0))
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_frequencies_are_held_up_to_the_last_of_the_grid(side: int) -> None:
+    last, first = (side - 1) // 2, -(side // 2)
+    for held in (last, first):
+        SplineField((side, 8), (0.0, 0.0), torch.tensor([[held], [0]]), planes=1)
+    for beyond in (last + 1, first - 1):
+        with pytest.raises(ValueError, match="frequencies beyond"):
+            SplineField((side, 8), (0.0, 0.0), torch.tensor([[beyond], [0]]), planes=1)
+
+
 def test_a_finer_image_has_the_same_values_at_the_same_places() -> None:
     coarse, fine = filled((16, 12), (-1.0, 1.0), 4), filled((48, 36), (-1.0, 1.0), 4)
     torch.testing.assert_close(fine(0.3)[::3, ::3], coarse(0.3))

@@ -54,6 +54,7 @@ class FocusCurve:
 
     @property
     def best_um(self) -> float:
+        """Height of the highest score, in um."""
         return _peak(self.z_um, self.score_z)
 
 

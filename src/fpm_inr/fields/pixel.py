@@ -28,14 +28,17 @@ class PixelField(nn.Module):
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
+        """Pixels (y, x) of an image."""
         return self.image.shape[1], self.image.shape[2]
 
     @property
     def z_range_um(self) -> tuple[float, float]:
+        """Heights of the lowest and the highest image, in um."""
         return float(self._z[0]), float(self._z[-1])
 
     @property
     def settings(self) -> dict[str, Any]:
+        """What a field file says of it: plain JSON values."""
         return {"planes": len(self._z)}
 
     @property

@@ -142,7 +142,7 @@ def score_slices(
 
     Normal variance is the variance of a patch's amplitude over its mean (Groen, Young and
     Ligthart, Cytometry 6, 81, 1985). It is largest in focus for specimens that absorb: propagation
-    keeps the energy, the mean of |u|^2, so the variance of |u| is largest where its mean is
+    keeps the energy, the mean of ``|u|^2``, so the variance of ``|u|`` is largest where its mean is
     smallest; that is in focus for amplitude objects, out of focus for pure phase objects (Dubois et
     al., Opt. Express 14, 5895, 2006).
 

@@ -25,6 +25,7 @@ class Format:
     default: Part = "both"
 
     def write(self, path: Path, rendering: Rendering) -> None:
+        """Write a rendering to a file or folder."""
         module, function = self.writer.split(":")
         getattr(import_module(f"fpm_inr.io.{module}"), function)(path, rendering)
 

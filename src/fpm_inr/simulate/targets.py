@@ -27,6 +27,7 @@ class UsafElement:
 
     @property
     def line_pairs_per_mm(self) -> float:
+        """Its number of line pairs per mm, 2^(group + (element - 1) / 6)."""
         return usaf_line_pairs_per_mm(self.group, self.element)
 
     @property
