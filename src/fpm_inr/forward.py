@@ -25,7 +25,7 @@ from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 from fpm_inr.reach import check_reach
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
-EDGE_SAMPLES = 0.25
+EDGE_SAMPLES = 0.2
 
 
 @dataclass(frozen=True, eq=False)
