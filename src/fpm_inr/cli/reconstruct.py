@@ -90,8 +90,8 @@ def _z_range_of(
 @click.option(
     "--recipe",
     metavar="NAME|YAML",
-    help="A file, default or paper; inr: neural; conventional: pupil. inr solves a spline of complex "
-    "planes, with neural and paper a neural field.",
+    help="A file, default or paper; inr: neural; conventional: pupil. A spline of complex "
+    "planes is solved, with neural and paper a neural field.",
 )
 @click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
 @click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")
