@@ -153,10 +153,10 @@ def joint(_: Path) -> dict[str, float]:
 
 
 def heights(_: Path) -> dict[str, float]:
-    """Lowest point of the parabola through the three best of eight heights."""
+    """Lowest point of the parabola through the residuals at three heights."""
     acquisition = fpm.load(ROOT / "examples" / "bloodsmear_red")
     innermost = np.argsort(acquisition.illumination.na_led, kind="stable")
-    z_um = np.arange(-58.0, -22.0, 5.0)
+    z_um = (-41.0, -34.0, -27.0)
     found = {}
     for name, free, count in (
         ("nothing", None, 225),
@@ -169,8 +169,7 @@ def heights(_: Path) -> dict[str, float]:
         part = acquisition.select(np.sort(innermost[:count]))
         what = None if free is None else parse_free(free)
         residual = [fit_plane(part, float(z), what, height_is_free=True).residual for z in z_um]
-        best = min(max(int(np.argmin(residual)), 1), len(z_um) - 2)
-        a, b, _c = np.polyfit(z_um[best - 1 : best + 2], residual[best - 1 : best + 2], 2)
+        a, b, _ = np.polyfit(z_um, residual, 2)
         found[name] = float(-b / (2 * a))
     return found
 
