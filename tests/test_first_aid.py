@@ -139,3 +139,10 @@ def test_a_floor_noise_and_clipping_are_not_taken_for_amplitudes(
     check = check_scale(acquisition, quick_residual)
     assert check.best == expected
     assert list(check.warnings) == []
+
+
+def test_the_line_that_tells_amplitudes_is_named(right: Acquisition) -> None:
+    amplitudes = with_frames(right, 15 * np.sqrt(right.frames_led_y_x))
+    (told,) = check_scale(amplitudes, quick_residual).warnings
+    assert "`values: amplitude`" in told
+    assert "under `frames:` in acquisition.yaml" in told
