@@ -24,8 +24,9 @@ from fpm_inr.believed import Believed
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 from fpm_inr.reach import check_reach
 
-# The pupil's edge, in Fourier samples: the width over which a sample is partly inside.
-EDGE_SAMPLES = 0.25
+# The pupil's edge, in Fourier samples: the width over which a sample is partly inside. A real one
+# is sharp; what is left makes it differentiable (docs/recipes.md).
+EDGE_SAMPLES = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +235,7 @@ class ForwardModel:
     """Compiled geometry of an acquisition: which spectrum samples feed which frame.
 
     Made by `compile_forward`. All methods are differentiable. `reach_na` is the largest radius of
-    the pupil that its samples hold.
+    the pupil that its samples hold, `edge_samples` the width of its edge.
     """
 
     optics: Optics
@@ -244,6 +245,7 @@ class ForwardModel:
     sample_yx: Tensor
     reach_na: float
     margin_samples: float = 0.0
+    edge_samples: float = EDGE_SAMPLES
     _monomials_by_kind: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
         default_factory=dict, repr=False
     )
@@ -278,7 +280,9 @@ class ForwardModel:
 
     def narrowed(self) -> ForwardModel:
         """The same without a margin: for LEDs whose windows follow them."""
-        samples = _samples_yx(self.optics, self.shape_y_x, self.reach_na, 0.0).to(self.device)
+        samples = _samples_yx(
+            self.optics, self.shape_y_x, self.reach_na, 0.0, self.edge_samples
+        ).to(self.device)
         return replace(self, sample_yx=samples, margin_samples=0.0, _monomials_by_kind={})
 
     def at_windows(self, window_led_yx: Tensor) -> ForwardModel:
@@ -322,7 +326,7 @@ class ForwardModel:
             samples[0] * step_y,
             samples[1] * step_x,
             self.optics,
-            EDGE_SAMPLES * math.sqrt(step_y * step_x),
+            self.edge_samples * math.sqrt(step_y * step_x),
         )
         return Sight(disc, defocus, rest_y, rest_x)
 
@@ -430,6 +434,7 @@ def compile_forward(
     margin_samples: float = 0.0,
     instrument: Instrument | None = None,
     largest_na: float = 0.0,
+    edge_samples: float = EDGE_SAMPLES,
 ) -> ForwardModel:
     """Prepare the forward model of an acquisition.
 
@@ -444,6 +449,8 @@ def compile_forward(
         Where the LEDs are, and how wide the pupil is; as the acquisition states it where left out.
     largest_na : float
         How wide the pupil may become.
+    edge_samples : float
+        Width of the pupil's edge, in Fourier samples.
 
     Raises
     ------
@@ -461,15 +468,20 @@ def compile_forward(
         acquisition.shape_y_x,
         upsampling,
         torch.zeros(0, 2, dtype=torch.int64),
-        _samples_yx(optics, acquisition.shape_y_x, reach_na, margin_samples),
+        _samples_yx(optics, acquisition.shape_y_x, reach_na, margin_samples, edge_samples),
         reach_na,
         margin_samples,
+        edge_samples,
     )
     return model.at_windows(model.windows(na_led_xy))
 
 
 def _samples_yx(
-    optics: Optics, shape_y_x: tuple[int, int], na: float, margin_samples: float
+    optics: Optics,
+    shape_y_x: tuple[int, int],
+    na: float,
+    margin_samples: float,
+    edge_samples: float,
 ) -> Tensor:
     """Frequencies [2, sample] of a frame's grid that may lie in the pupil, in samples."""
     height, width = shape_y_x
@@ -480,7 +492,7 @@ def _samples_yx(
     reach = 0.5 + margin_samples
     near_y = np.maximum(np.abs(y) - reach, 0) * step_y
     near_x = np.maximum(np.abs(x) - reach, 0) * step_x
-    limit = na / optics.wavelength_um + EDGE_SAMPLES / 2 * math.sqrt(step_y * step_x)
+    limit = na / optics.wavelength_um + edge_samples / 2 * math.sqrt(step_y * step_x)
     inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
     return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)
 

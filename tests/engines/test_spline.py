@@ -60,7 +60,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
     frames = spline._Frames(state, model, instrument, measured, order, 1)
     group = frames.group(np.arange(25), 0)
     assert any(batch.rim_count for batch in group.batches)
-    wrong, misfit = spline._wrong(state, frames, group, 3.0, 0.0)
+    found = spline._wrong(state, frames, group, 3.0, 0.0)
 
     samples = state.field.samples(3.0).detach().requires_grad_()
     aperture = model.aperture(instrument)
@@ -73,8 +73,8 @@ def test_gradient_by_hand_is_that_of_the_loss(
     wanted = measured * factor[:, None, None]
     loss = ((predicted - wanted).square() * trust(model.shape_y_x, 3)).sum() / 2 / (32 * 27)
     loss.backward()
-    torch.testing.assert_close(wrong, samples.grad, rtol=1e-4, atol=1e-6)
-    assert misfit == pytest.approx(float(loss.detach()) / 25, rel=1e-5)
+    torch.testing.assert_close(found.gradient_k, samples.grad, rtol=1e-4, atol=1e-6)
+    assert float(found.error) == pytest.approx(float(loss.detach()), rel=1e-5)
 
 
 @pytest.mark.parametrize(

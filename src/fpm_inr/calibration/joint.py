@@ -24,13 +24,21 @@ from fpm_inr.calibration.calibrate import calibrate as find_calibration
 from fpm_inr.calibration.file import read_calibration
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.errors import DataError, InputError
-from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.forward import (
+    EDGE_SAMPLES,
+    ForwardModel,
+    Instrument,
+    compile_forward,
+    nominal_instrument,
+)
 
 # Settings of a pose (or NA) that goes on from a calibrated plane, where not given: larger steps
 # only stray (0.2 samples ends 1.4 samples off from the truth itself, 0.02 stays within 0.2)
 REFINED = {"learning_rate": 0.02, "start": 0.1, "stop": 0.6}
 # how far LEDs may move during a joint solve, in Fourier samples
 MARGIN_SAMPLES = 4.0
+# width of the pupil's edge meanwhile, in Fourier samples: a sharper one does not tell them the way
+MOVING_EDGE_SAMPLES = 0.5
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
 MOST_WAVES = 2.0
 # how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
@@ -77,6 +85,7 @@ class JointStart:
             margin_samples=self.margin_samples,
             instrument=self.instrument if learned is None else learned.instrument(),
             largest_na=0.0 if learned is None else learned.largest_na,
+            edge_samples=MOVING_EDGE_SAMPLES if self.margin_samples else EDGE_SAMPLES,
         )
 
     def objection(self, found: Instrument) -> str:

@@ -21,6 +21,7 @@ from fpm_inr.calibration.parameters import Calibration, Free
 from fpm_inr.engines.frames import trust
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
+    EDGE_SAMPLES,
     ForwardModel,
     Instrument,
     compile_forward,
@@ -43,6 +44,10 @@ EDGE_PX = 12
 RIM_SAMPLES = 2.0
 # share of the steps after which they count for the image; they never move the array
 RIM_START = 0.6
+# a pupil's edge as wide as this, in Fourier samples, tells LEDs the way over a whole sample; it
+# sharpens over this share of the steps
+WIDE_EDGE_SAMPLES = 1.0
+SHARPEN = 0.5
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
@@ -128,6 +133,7 @@ def fit_plane(
         margin_samples=margin,
         instrument=calibration.instrument(),
         largest_na=calibration.largest_na,
+        edge_samples=_edge_samples(0.0, free),
     ).to(device)
     measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
     measured_all = measured_all.to(device)
@@ -154,6 +160,7 @@ def fit_plane(
             group["lr"] = (
                 IMAGE_RATE * envelope if learning is None else learning.rate(done, envelope)
             )
+        model = replace(model, edge_samples=_edge_samples(done, free))
         leds = torch.from_numpy(batch).to(device)
         measured = measured_all[leds]
         if free.moves_leds and step and step % RECENTRE_STEPS == 0:
@@ -234,6 +241,12 @@ def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
     """
     away = (na_led_xy.norm(dim=1) - na_objective).abs() / (RIM_SAMPLES * sample_na)
     return away.clamp_max(1.0).square()
+
+
+def _edge_samples(done: float, free: Free) -> float:
+    """Width of the pupil's edge after this share of the steps: wide at first, where it moves."""
+    moves = free.moves_leds or free.widens_pupil
+    return max(EDGE_SAMPLES, WIDE_EDGE_SAMPLES * (1 - done / SHARPEN)) if moves else EDGE_SAMPLES
 
 
 def _envelope(done: float) -> float:

@@ -37,8 +37,6 @@ from fpm_inr.forward import ForwardModel
 DIRECT = 0.3
 # Of the relative misfit (an amplitude), and the least: the damping of a pair, over its curvature.
 MISFIT_DAMPING, LEAST_DAMPING = 0.5, 0.01
-# For lack of LEDs, a share of the most seen frequency's number of them.
-PAIR_FLOOR = 0.2
 # A step's kernel along z in units of the height over which a frequency changes by a radian.
 DEPTH_SHARE = 0.5
 

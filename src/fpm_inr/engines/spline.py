@@ -27,7 +27,7 @@ from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
-from fpm_inr.engines.slow_phase import PAIR_FLOOR, Coupling, SlowBand
+from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
@@ -39,6 +39,9 @@ SAMPLES_AT_ONCE = 1 << 19
 TAUGHT_ONE_IN = 4
 # Added to every predicted intensity (mean bright-field: 1): a dark pixel has no phase to speak of.
 DARK = 1e-12
+# Damping, as a share of the most seen frequency's number of LEDs, of what those at the pupil's edge
+# alone see: how much of their light passes where is not known, and fringes would answer it.
+RIM_FLOOR = 0.8
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
 
@@ -183,10 +186,11 @@ def solve(
         done = step / len(plan)
         if state.calibration is not None:
             state.calibration.hold(done)
-        step_k, misfit = _wrong(state, frames, group, z_um, done)
+        wrong = _wrong(state, frames, group, z_um, done)
         if state.optimiser is not None:
             _learn(state.optimiser, done, rate / order.step)
-        _descend(state.field, frames.coupling, z_um, rate, step_k)
+        _descend(state.field, frames.coupling, z_um, rate, _step(frames, group, wrong))
+        misfit = float(wrong.error) / group.led_count
         state.step = step + 1
         state.seconds = time.perf_counter() - began
         state.history.append(_report(state, plan, misfit, frames.peak, z_um))
@@ -297,6 +301,7 @@ class _Frames:
         self._amplitude_led_y_x, self._believed = amplitude_led_y_x, believed
         self._floor = order.floor
         self._is_rim = at_the_rim(model, instrument, order.rim_width).to(model.device)
+        self._on_rim = self._is_rim.clone()
         if state.calibration is not None and state.calibration.free.gains is not None:
             # they are learned: one freedom is enough
             self._is_rim[:] = False
@@ -356,7 +361,7 @@ class _Frames:
 
     def _prepared(self, all_leds: Tensor, number: int) -> _Group:
         model, nominal = self.model, self._instrument
-        cover = torch.zeros(self._sample_count, device=model.device)
+        cover, of_rim = torch.zeros(2, self._sample_count, device=model.device)
         batches = []
         all_leds = all_leds[self._is_rim[all_leds].logical_not().argsort(stable=True)]
         power = torch.zeros((), device=model.device)
@@ -367,9 +372,9 @@ class _Frames:
         for leds in (all_leds[place::count] for place in range(count)):
             index = self._sample_at[self.model.field_index(leds)]
             aperture = self.model.aperture(nominal, leds)
-            cover.index_add_(
-                0, index.flatten(), aperture.transmission_led_k.abs().square().flatten()
-            )
+            seen_k = aperture.transmission_led_k.abs().square()
+            cover.index_add_(0, index.flatten(), seen_k.flatten())
+            of_rim.index_add_(0, index.flatten(), (seen_k * self._on_rim[leds, None]).flatten())
             rim_count = int(self._is_rim[leds].sum())
             measured = self._amplitude_led_y_x[leds]
             power += torch.einsum("lyx,lyx,yx->", measured, measured, self.weight_y_x)
@@ -400,23 +405,43 @@ class _Frames:
         return _Group(
             number,
             batches,
-            1 / (cover + self._floor * most_seen),
-            PAIR_FLOOR * (most_seen - cover[self.slow.at]),
+            1 / (cover + (self._floor + RIM_FLOOR * of_rim / cover.clamp_min(DARK)) * most_seen),
+            self._floor * (most_seen - cover[self.slow.at]),
             power / (2 * self.pixels),
             len(all_leds),
         )
 
 
-@torch.no_grad()
-def _wrong(
-    state: SplineState, frames: _Frames, group: _Group, z_um: float, done: float
-) -> tuple[Tensor, float]:
-    """Step [sample] of the spectrum that these LEDs ask for, and the loss per LED.
+@dataclass(frozen=True, eq=False)
+class _Wrong:
+    """What a visit finds.
 
-    The gradient of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 =
-    |psi|^2 + background, is written out by hand: it takes the Fourier transforms that it must and
-    little else. Gradients of what is learned of the instrument are left in its parameters; only the
-    pupil's transfer needs automatic differentiation.
+    Parameters
+    ----------
+    samples : Tensor [sample]
+        The field's spectrum as it was met.
+    gradient_k : Tensor [sample]
+        Of the loss in it.
+    pair : (Tensor [q], Tensor [q])
+        See `SlowBand.pair`.
+    error : Tensor, scalar
+        The loss.
+    """
+
+    samples: Tensor
+    gradient_k: Tensor
+    pair: tuple[Tensor, Tensor]
+    error: Tensor
+
+
+@torch.no_grad()
+def _wrong(state: SplineState, frames: _Frames, group: _Group, z_um: float, done: float) -> _Wrong:
+    """What is wrong with the spectrum by these LEDs: the loss' gradient by hand.
+
+    Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
+    background. Written out, it takes the Fourier transforms that it must and little else. Gradients
+    of what is learned of the instrument are left in its parameters; only the pupil's transfer needs
+    automatic differentiation.
     """
     calibration = state.calibration
     z = torch.tensor([z_um], dtype=torch.float32, device=frames.model.device)
@@ -499,9 +524,17 @@ def _wrong(
     if pulls:
         values, of_values = zip(*pulls, strict=True)
         torch.autograd.backward(values, of_values)
-    slow = frames.slow.step(samples, wrong, (own, cross), group.floor_q, error / group.power)
-    wrong.mul_(group.share_k).index_copy_(0, frames.slow.at, slow)
-    return wrong, float(error) / group.led_count
+    return _Wrong(samples, wrong, (own, cross), error)
+
+
+@torch.no_grad()
+def _step(frames: _Frames, group: _Group, wrong: _Wrong) -> Tensor:
+    """The step [sample] of the spectrum that a visit asks for."""
+    slow = frames.slow.step(
+        wrong.samples, wrong.gradient_k, wrong.pair, group.floor_q, wrong.error / group.power
+    )
+    step_k = wrong.gradient_k * group.share_k
+    return step_k.index_copy_(0, frames.slow.at, slow)
 
 
 def _learn(optimiser: torch.optim.Adam, done: float, envelope: float) -> None:
