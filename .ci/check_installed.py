@@ -45,6 +45,7 @@ package = files("fpm_inr")
 for name in (
     "py.typed",
     "napari.yaml",
+    "published/usaf.yaml",
     "viewer/page/index.html",
     "viewer/page/shaders/spline.frag",
     "engines/recipes/default.yaml",

@@ -7,6 +7,7 @@ real          data residual of blood smear and USAF as stated and as found by `c
 known         what `calibrate` leaves of errors that were put into a simulated smear
 scarce        error of the gains that `calibrate` finds, by the light in a frame
 joint         LED errors that `reconstruct --calibrate` leaves in a tilted smear
+heights       height at which a plane fits the blood smear best, Noll 4 at 0, by what is free
 detail        detail, slope and residual of the blood smear, stack from -75 to -15 um
 
 FOLDER holds `algae_r.mat`; blood smear and USAF are found as examples/*/acquisition.yaml say. By
@@ -29,6 +30,8 @@ import fpm_inr as fpm
 from fpm_inr.acquisition import Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.orientation import Orientation, check_orientation
+from fpm_inr.calibration.parameters import parse_free
+from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Camera, Errors, Rig, Setup, Specimen, preset, simulate
 from fpm_inr.simulate.rig import grid_leds
@@ -149,6 +152,28 @@ def joint(_: Path) -> dict[str, float]:
     return found
 
 
+def heights(_: Path) -> dict[str, float]:
+    """Lowest point of the parabola through the residuals at three heights."""
+    acquisition = fpm.load(ROOT / "examples" / "bloodsmear_red")
+    innermost = np.argsort(acquisition.illumination.na_led, kind="stable")
+    z_um = (-41.0, -34.0, -27.0)
+    found = {}
+    for name, free, count in (
+        ("nothing", None, 225),
+        ("gains", "gains", 225),
+        ("gains,pupil", "gains,pupil", 225),
+        ("gains,pupil,pose", "gains,pupil,pose", 225),
+        ("gains,pupil, 69 innermost LEDs", "gains,pupil", 69),
+        ("gains,pupil, 21 innermost LEDs", "gains,pupil", 21),
+    ):
+        part = acquisition.select(np.sort(innermost[:count]))
+        what = None if free is None else parse_free(free)
+        residual = [fit_plane(part, float(z), what, height_is_free=True).residual for z in z_um]
+        a, b, _ = np.polyfit(z_um, residual, 2)
+        found[name] = float(-b / (2 * a))
+    return found
+
+
 def detail(_: Path) -> dict[str, float]:
     """Fine over coarse power, mean square slope, residuals: as stated, learned, from a file."""
     acquisition = fpm.load(ROOT / "examples" / "bloodsmear_red")
@@ -184,6 +209,7 @@ PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "known": known,
     "scarce": scarce,
     "joint": joint,
+    "heights": heights,
     "detail": detail,
 }
 parser = argparse.ArgumentParser(description=__doc__)

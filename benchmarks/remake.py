@@ -73,6 +73,9 @@ TABLES = {
         "calibration: gains by NA", "benchmarks/calibration.py", "scarce"
     ),
     "calibration-joint": _figured("calibration: LED errors", "benchmarks/calibration.py", "joint"),
+    "calibration-heights": _figured(
+        "calibration: best heights of the blood smear", "benchmarks/calibration.py", "heights"
+    ),
     "calibration-detail": _figured(
         "calibration: blood smear, detail", "benchmarks/calibration.py", "detail"
     ),
@@ -217,10 +220,8 @@ This page is written by `python benchmarks/remake.py --page` from the results in
 another page, kept with version and machine. Times are worth comparing only where the machine is the
 same and idle.
 
-No command makes two tables: best heights of the blood smear ([calibration](calibration.md)) and
-what made the difference ([performance](performance.md)). They are records of what was measured
-once, the second of code that is gone. Gains by NA are made again to the digit; known errors and LED
-errors have setups of their own, and figures of their own.
+Gains by NA are made again to the digit; known errors and LED errors
+have setups of their own, and figures of their own.
 """
 
 if __name__ == "__main__":

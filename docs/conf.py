@@ -1,23 +1,31 @@
 """The site: the pages of this folder, the gallery of examples/gallery and an API reference.
 
 Built offline and strictly by `make docs`: a dead link, a failing example or a public name without a
-place in the reference ends the build.
+place in the reference ends the build. With FPM_INR_GALLERY=quick examples solve in few steps: that
+they run is checked; their pictures, which are worth nothing, are not kept for the next build.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
+import shutil
+from functools import partial, update_wrapper
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 import fpm_inr
+from fpm_inr.calibration import calibrate, orientation
 
 # examples take one thread: as quick on a busy machine, and the same everywhere
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+QUICK = os.environ.get("FPM_INR_GALLERY") == "quick"
+QUICK_STEPS = 4
 
 project = "fpm-inr"
 author = copyright = "The fpm-inr developers"
@@ -63,6 +71,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "filename_pattern": r"\.py$",  # all of them are run
     "gallery_dirs": "gallery",
+    "run_stale_examples": QUICK,
     "show_memory": False,
     "show_signature": False,
     "within_subsection_order": "FileNameSortKey",
@@ -73,6 +82,28 @@ sphinx_gallery_conf = {
 def setup(app: Sphinx) -> None:
     """Check the reference when all pages have been read."""
     app.connect("env-check-consistency", check_reference)
+    if QUICK:
+        hasten()
+        app.connect("build-finished", forget_gallery)
+
+
+def hasten() -> None:
+    """Let solves and calibrations of examples take few steps where they do not ask for a number."""
+    solve = fpm_inr.reconstruct
+
+    def quick(*arguments: Any, **settings: Any) -> fpm_inr.Solution:
+        kind = "passes" if settings.get("engine") == "conventional" else "steps"
+        return solve(*arguments, **{kind: QUICK_STEPS, **settings})
+
+    fpm_inr.reconstruct = update_wrapper(quick, solve)
+    few = partial(calibrate.calibrate, steps=QUICK_STEPS)
+    calibrate.calibrate = update_wrapper(few, calibrate.calibrate)
+    orientation.STEPS = QUICK_STEPS
+
+
+def forget_gallery(app: Sphinx, error: Exception | None) -> None:
+    """Remove what quick examples made, so that the next build runs them in full."""
+    shutil.rmtree(Path(app.srcdir) / "gallery", ignore_errors=True)
 
 
 def check_reference(app: Sphinx, env: BuildEnvironment) -> None:

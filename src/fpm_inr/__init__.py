@@ -1,4 +1,4 @@
-"""Fourier ptychographic microscopy: whole focus stacks as one neural field.
+"""Fourier ptychographic microscopy: a whole focus stack as one small field.
 
 Public names are loaded on first use, so that importing the package does not import torch.
 """

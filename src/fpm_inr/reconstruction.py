@@ -69,7 +69,8 @@ def reconstruct(
         Sampling of the result over that of the frames. Default: the smallest that holds the
         synthetic aperture, at least 2.
     engine : {"inr", "conventional"}
-        A neural field over the whole range, or a stack of planes solved one by one.
+        One field over the whole range (a spline of complex planes; with the recipes neural and
+        paper a neural field), or a stack of planes solved one by one.
     recipe : str, Path, Recipe or ConventionalRecipe
         A recipe's name, a YAML file, or a recipe of the engine.
     steps : int, optional

@@ -57,6 +57,11 @@ SIMULATED: dict[str, tuple[Setup, tuple[float, float]]] = {
         ),
         (0, 0),
     ),
+    "slow phase, from one cycle across the field upward": (
+        replace(preset("slow-phase"), shape_y_x=SMALL),
+        (0, 0),
+    ),
+    "lens of 3 rad": (replace(preset("lens"), shape_y_x=SMALL), (0, 0)),
     "tilted smear, all heights": (replace(preset("demo"), scan_z_um=()), (-6, 6)),
 }
 

@@ -49,7 +49,7 @@ class VerbGroup(click.Group):
 @click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fpm-inr")
 def cli() -> None:
-    """Fourier ptychographic microscopy: whole focus stacks as one neural field."""
+    """Fourier ptychographic microscopy: a whole focus stack as one small field."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -85,12 +85,13 @@ def _z_range_of(
 @click.option(
     "--engine",
     type=click.Choice(["inr", "conventional"]),
-    help="One neural field for all z, or planes solved one by one.  [default: inr]",
+    help="inr: one field for all z; conventional: planes solved one by one.  [default: inr]",
 )
 @click.option(
     "--recipe",
     metavar="NAME|YAML",
-    help="default, paper, or a file; pupil (conventional only).",
+    help="A file, default or paper; inr: neural; conventional: pupil. A spline of complex "
+    "planes is solved, with neural and paper a neural field.",
 )
 @click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
 @click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")

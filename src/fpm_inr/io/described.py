@@ -34,17 +34,20 @@ def read(
     crop: Crop | None = None,
     wavelength_um: float | None = None,
     medium_index: float | None = None,
+    folder: Path | None = None,
 ) -> Acquisition:
     """Read what an ``acquisition.yaml`` describes (docs/acquisition-yaml.md explains its keys).
 
     Parameters
     ----------
     path : Path
-        The description; files in it are found relative to its folder.
+        The description.
     crop : (y, x, height, width), optional
         Only these pixels are kept of every picture; array files that allow it are read in part.
     wavelength_um, medium_index : float, optional
         Replace what is described.
+    folder : Path, optional
+        Where the files are that it names. Default: the description's own folder.
 
     Raises
     ------
@@ -54,10 +57,11 @@ def read(
         No wavelength is described or given.
     """
     described = read_description(path)
+    folder = path.parent if folder is None else folder
     try:
         optics, notes = _optics(described, wavelength_um, medium_index)
-        source = _Source(described.frames, path.parent, optics.wavelength_um)
-        named = find_named(path.parent, described.frames.file)
+        source = _Source(described.frames, folder, optics.wavelength_um)
+        named = find_named(folder, described.frames.file)
         with source.opened(named) as (stored, order):
             acquisition = _assemble(described, source, named, stored, order, optics, crop)
         return replace(acquisition, notes=(*notes, *source.notes, *acquisition.notes))

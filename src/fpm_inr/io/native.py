@@ -40,7 +40,8 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     OutputError
         The file cannot be written.
     """
-    # made in memory first: HDF5 crashes when it is closed on a disk that is full
+    # made in memory first: HDF5 crashes when it is closed on a disk that is full. Written as bytes:
+    # an error keeps a view of the memory alive, on which some Pythons 3.12 crash
     image = BytesIO()
     with h5py.File(image, "w") as file:
         file.attrs["format"] = KIND
@@ -76,7 +77,7 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             file["illumination/slide_mm"] = float(geometry.slide_mm)
             file["illumination/slide_index"] = float(geometry.slide_index)
     with replacing(path) as beside:
-        beside.write_bytes(image.getbuffer())
+        beside.write_bytes(image.getvalue())
 
 
 def read(

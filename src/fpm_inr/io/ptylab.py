@@ -177,4 +177,4 @@ def write(path: Path, acquisition: Acquisition) -> None:
         file[NA] = optics.na
         file[ORIENTATION] = 0
     with replacing(path) as beside:
-        beside.write_bytes(image.getbuffer())
+        beside.write_bytes(image.getvalue())
