@@ -55,6 +55,14 @@ def test_a_trigger_that_fired_twice(right: Acquisition, first: int) -> None:
     assert f"frames.skip: [{first}] and leds.missing: [{LEDS - 1}]" in told
 
 
+def test_a_repeated_frame_tells_where_the_trigger_fired_twice(right: Acquisition) -> None:
+    """In the dark field a slip two frames away fits hardly worse."""
+    for first in (7, 20, 31):
+        seen = np.where(np.arange(LEDS) < first, np.arange(LEDS), np.arange(LEDS) - 1)
+        told = named(with_frames(right, right.frames_led_y_x[seen]))["trigger"]
+        assert f"frames.skip: [{first}]" in told
+
+
 def test_a_trigger_that_was_lost(right: Acquisition) -> None:
     seen = np.where(np.arange(LEDS) < 38, np.arange(LEDS), np.arange(LEDS) + 1).clip(0, LEDS - 1)
     told = named(with_frames(right, right.frames_led_y_x[seen]))["trigger"]
@@ -139,3 +147,10 @@ def test_a_floor_noise_and_clipping_are_not_taken_for_amplitudes(
     check = check_scale(acquisition, quick_residual)
     assert check.best == expected
     assert list(check.warnings) == []
+
+
+def test_the_line_that_tells_amplitudes_is_named(right: Acquisition) -> None:
+    amplitudes = with_frames(right, 15 * np.sqrt(right.frames_led_y_x))
+    (told,) = check_scale(amplitudes, quick_residual).warnings
+    assert "`values: amplitude`" in told
+    assert "under `frames:` in acquisition.yaml" in told

@@ -52,17 +52,21 @@ class ScaleCheck:
     def warnings(self) -> Iterator[str]:
         """A sentence for a person; none where the frames hold intensities."""
         told = {
-            "amplitude": "square roots of intensity (frames.values: amplitude)",
-            "srgb": "pictures for a screen, with gamma (frames.values: srgb)",
-            "squared": "squared intensities: save them as the camera gives them",
+            "amplitude": "square roots of intensity",
+            "srgb": "pictures for a screen, with gamma",
+            "squared": "squared intensities",
         }
         if self.best == "intensity":
             return
-        kinds = " or ".join(told[one] for one in (self.best, *self.alike))
+        fitting = (self.best, *self.alike)
+        keys = [f"`values: {one}`" for one in fitting if one != "squared"]
+        mends = [f"write {' or '.join(keys)} under `frames:` in acquisition.yaml"] if keys else []
+        if "squared" in fitting:
+            mends.append("save the frames as the camera gives them")
         yield (
-            f"the frames look like {kinds}: as intensities they leave "
-            f"{self.misfit['intensity']:.0%} of their variation unexplained, as these "
-            f"{self.misfit[self.best]:.0%}."
+            f"the frames look like {' or '.join(told[one] for one in fitting)}: as intensities "
+            f"they leave {self.misfit['intensity']:.0%} of their variation unexplained, as these "
+            f"{self.misfit[self.best]:.0%}; {', or '.join(mends)}."
         )
 
 

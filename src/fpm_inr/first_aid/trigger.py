@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A slip fits better than the stated order by this factor, in brightness and in a quick solve.
 CLEAR_BRIGHTNESS, CLEAR_RESIDUAL = 0.8, 0.8
+# ... and two places of a slip within this factor fit alike.
+ALIKE_RESIDUAL = 1.05
 SLIPS = (1, -1, 2, -2)
 # Frames that are compared with the one before: alike to this correlation is the same light.
 SAME = 0.995
@@ -43,11 +45,19 @@ def slipped_trigger(acquisition: Acquisition) -> Iterator[Finding]:
     repeated = _repeated(acquisition)
     if not len(repeated) and curves[slip].min() >= CLEAR_BRIGHTNESS * stated:
         return
-    candidates = [(int(frame), 1) for frame in repeated[:3]] + [(first, slip)]
     as_stated = quick_residual(acquisition)
-    best = min(candidates, key=lambda one: quick_residual(_slipped(acquisition, *one)))
-    if best[0] not in repeated:
-        best = (_refined(acquisition, *best), best[1])
+
+    def residual(one: tuple[int, int]) -> float:
+        return quick_residual(_slipped(acquisition, *one))
+
+    best = (first, slip)
+    repeats = [(int(frame), 1) for frame in repeated]
+    likeliest = min(repeats, key=residual, default=None)
+    # a frame that repeats the one before tells the place better than residuals that hardly differ
+    if likeliest is not None and residual(likeliest) < ALIKE_RESIDUAL * residual(best):
+        best = likeliest
+    else:
+        best = (_refined(acquisition, *best), slip)
     found = quick_residual(_slipped(acquisition, *best))
     if found >= CLEAR_RESIDUAL * as_stated:
         return
