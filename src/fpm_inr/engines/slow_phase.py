@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from fpm_inr import transforms
@@ -52,29 +53,31 @@ class SlowBand:
     """
 
     def __init__(self, model: ForwardModel, field: SplineField) -> None:
-        y, x = field.sample_yx.long()  # type: ignore[operator]
+        samples = field.sample_yx
+        assert isinstance(samples, Tensor)
+        y, x = samples.long()
         radius_y, radius_x = (
             model.optics.na / model.optics.wavelength_um * side * model.optics.pixel_um
             for side in model.shape_y_x
         )
-        inside = (y / radius_y).square() + (x / radius_x).square() <= 1
-        where = {pair: place for place, pair in enumerate(zip(y.tolist(), x.tolist(), strict=True))}
-        numbers = [
-            place
-            for place in inside.nonzero().flatten().tolist()
-            if (-int(y[place]), -int(x[place])) in where
-        ]
-        order = {place: number for number, place in enumerate(numbers)}
-        mirrors = [order[where[-int(y[place]), -int(x[place])]] for place in numbers]
-        device = model.device
-        self.at = torch.tensor(numbers, dtype=torch.int64, device=device)
-        self.mirror = torch.tensor(mirrors, dtype=torch.int64, device=device)
-        self.zero = order[where[0, 0]] if (0, 0) in where else None
-        self._slot = torch.full((len(y),), len(numbers), dtype=torch.int64, device=device)
-        self._slot[self.at] = torch.arange(len(numbers), device=device)
+        height, width = field.shape_y_x
+        place = torch.full((height * width,), -1, dtype=torch.int64, device=model.device)
+        place[field.flat_index()] = torch.arange(len(y), device=model.device)
+        mirror = place[(-y % height) * width + -x % width]
+        inside = ((y / radius_y).square() + (x / radius_x).square() <= 1) & (mirror >= 0)
+        # one of every pair, then their mirrors in the same order, then the zero frequency
+        one = (inside & ((y > 0) | ((y == 0) & (x > 0)))).nonzero().flatten()
+        zero = (inside & (y == 0) & (x == 0)).nonzero().flatten()
+        self.at = torch.cat([one, mirror[one], zero])
+        self._pairs, self._has_zero = len(one), len(zero) > 0
+        number = torch.arange(len(self.at), device=model.device)
+        first, second = number[: len(one)], number[len(one) : 2 * len(one)]
+        self.mirror = torch.cat([second, first, number[2 * len(one) :]])
+        self._slot = torch.full((len(y),), len(self.at), dtype=torch.int64, device=model.device)
+        self._slot[self.at] = number
         # wide enough for a product with a slow phase
-        self._shape = (2 * math.ceil(1.5 * radius_y), 2 * math.ceil(1.5 * radius_x))
-        height, width = self._shape
+        height, width = (next_fast_len(math.ceil(3 * one)) for one in (radius_y, radius_x))
+        self._shape = (height, width)
         self._place = (y[self.at] % height) * width + x[self.at] % width
         self.depth_um = _depth_um(model.optics, y[self.at] / radius_y, x[self.at] / radius_x)
 
@@ -89,15 +92,18 @@ class SlowBand:
             Which of the field's frequencies that is.
         """
         seen = transfer_led_k.new_zeros(len(transfer_led_k), len(self.at) + 1)
-        seen = seen.scatter_(1, self._slot[index_led_k], transfer_led_k)[:, :-1]
-        own = torch.view_as_real(seen).square().sum(dim=(0, 2))
-        if self.zero is None:
+        seen.scatter_(1, self._slot.take(index_led_k), transfer_led_k)
+        parts = torch.view_as_real(seen[:, :-1]).flatten(1)
+        own = (parts * parts).sum(dim=0).view(-1, 2).sum(dim=1)
+        if not self._has_zero:
             return own, seen.new_zeros(len(own))
-        direct = seen[:, self.zero]
+        zero = 2 * self._pairs
+        direct = seen[:, zero].conj()
         size = direct.abs()
-        turned = torch.where(size > DIRECT, direct.conj() / size.clamp_min(DIRECT), 0)
-        turned = seen * turned[:, None]
-        return own, (turned * turned[:, self.mirror]).sum(dim=0).conj()
+        turn = torch.where(size > DIRECT, direct / size.clamp_min(DIRECT), 0).square()
+        both = turn @ (seen[:, : self._pairs] * seen[:, self._pairs : zero])
+        of_zero = turn @ seen[:, zero].square()
+        return own, torch.cat([both, both, of_zero[None]]).conj()
 
     def step(
         self,
