@@ -7,7 +7,7 @@ sharp pupil, NumPy's transforms, a specimen that goes on periodically, photon no
 picture with another one in phase and one cycle across the field (flat and tilted), a lens of 3 rad
 out of focus, a stained section, a phase target. One complex factor is removed, nothing else; a
 tilted object is taken at every pixel's true height. Bands of frequency are those of
-`fpm_inr.metrics.band_errors`: each error is relative to the whole picture's reference in that band.
+`fpm_inr.metrics.band_errors`, relative to the whole; the phase error leaves out a rim of 16 pixels.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def target(side: int) -> Complex:
 class Case:
     make: Callable[[int], Complex]
     leds: int = 68
+    distance_mm: float = 66.0
     z_um: float = 0.0
     span_um: float = 0.0  # of the tilt
 
@@ -82,21 +83,19 @@ class Case:
 CASES = {
     "slow": Case(slow),
     "slow, tilted": Case(slow, span_um=20.0),
-    "lens": Case(lens, leds=97, z_um=8.0),
-    "stained": Case(stained, leds=97),
+    "lens": Case(lens, leds=97, distance_mm=60.0, z_um=8.0),
+    "stained": Case(stained, leds=97, distance_mm=60.0),
     "stained, tilted": Case(stained, span_um=20.0),
     "target": Case(target),
 }
 
 
-def directions(leds: int, side: int) -> NDArray[np.float64]:
-    """The innermost LEDs of a grid of 4 mm at 66 mm, as NA [led, (x, y)] on Fourier samples."""
+def directions(leds: int, distance_mm: float) -> NDArray[np.float64]:
+    """The innermost LEDs of a grid of 4 mm, as NA [led, (x, y)]."""
     axis = np.arange(-6, 7) * 4.0
     xy = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
-    na = xy / np.sqrt((xy**2).sum(1) + 66.0**2)[:, None]
-    na = na[np.argsort(np.hypot(*na.T), kind="stable")][:leds]
-    sample = OPTICS.wavelength_um / (side * OPTICS.pixel_um)
-    return np.round(na / sample) * sample
+    na = xy / np.sqrt((xy**2).sum(1) + distance_mm**2)[:, None]
+    return na[np.argsort(np.hypot(*na.T), kind="stable")][:leds]
 
 
 def observed(case: Case, side: int) -> tuple[Acquisition, Complex, NDArray[np.float64]]:
@@ -115,11 +114,13 @@ def observed(case: Case, side: int) -> tuple[Acquisition, Complex, NDArray[np.fl
     place = np.arange(big) * step
     sample = OPTICS.wavelength_um / (side * OPTICS.pixel_um)
     axis = (np.arange(side) - side // 2) * sample
-    pupil = np.hypot(axis[:, None], axis) <= OPTICS.na
     middle = np.s_[(big - side) // 2 : (big + side) // 2]
-    na_xy = directions(case.leds, side)
+    na_xy = directions(case.leds, case.distance_mm)
     frames = np.empty((len(na_xy), side, side), np.float32)
-    for led, (x, y) in enumerate(na_xy):
+    for led, na in enumerate(na_xy):
+        # light on whole samples goes on periodically; the rest of its angle moves the pupil
+        x, y = np.round(na / sample) * sample
+        pupil = np.hypot(axis[:, None] - (y - na[1]), axis - (x - na[0])) <= OPTICS.na
         light = np.exp(1j * wave * (x * place + y * place[:, None]))
         for number, z_um in enumerate(centre):
             light = light * np.where(layer == number, truth, 1)
