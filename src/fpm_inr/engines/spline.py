@@ -41,7 +41,7 @@ TAUGHT_ONE_IN = 4
 DARK = 1e-12
 # Damping, as a share of the most seen frequency's number of LEDs, of what those at the pupil's edge
 # alone see: how much of their light passes where is not known, and fringes would answer it.
-RIM_FLOOR = 0.8
+RIM_FLOOR = 0.3
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
 
