@@ -139,7 +139,15 @@ def command(
     if data is not None:
         from fpm_inr.focus.residual import score_against_frames
         from fpm_inr.io import load
+        from fpm_inr.solution import Solution
 
+        if not isinstance(solution, Solution):
+            raise SettingsError(
+                "residual judges one solution against its frames, and a mosaic has a part for "
+                "every tile",
+                "leave --data out, or focus a tile of the mosaic",
+                field="method",
+            )
         acquisition = load(
             data,
             crop=crop,

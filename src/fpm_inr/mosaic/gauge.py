@@ -1,17 +1,19 @@
 """What no tile can know of itself, settled by what tiles agree on where they overlap.
 
-A tile's field is its own up to a factor exp(a + i (p + r . x)) at every height: how bright it is
-against its neighbours (a), the phase's zero (p), and, where LED directions err together, a slope of
-the phase (r). Its heights may be offset by a constant. Differences of neighbours are measured on
-their overlaps, weighted by how well these agree, and spread over all tiles by least squares.
-What no overlap can tell is pinned here, once: over all tiles the mean logarithm of the amplitude,
-the mean phase, slope and height are 0.
+A tile's field is its own up to a factor exp(a + i (p + r . x + b x^2)) at every height: how bright
+it is against its neighbours (a), the phase's zero (p), where LED directions err together a slope of
+the phase (r), and a bend (b): slow phase is weak in frames, and of the bend that LEDs at a finite
+distance make (`fpm_inr.mosaic.plan.bend_of`) a solve finds a share. Its heights may be offset by a
+constant. Differences of neighbours are measured on their overlaps, weighted by how well these
+agree, and spread over all tiles by least squares. What no overlap can tell is pinned here, once:
+over all tiles the mean logarithm of the amplitude, the mean phase, slope and height are 0, and
+slopes and bends are small.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,8 @@ FloatArray = NDArray[np.float64]
 
 # Heights at which gauges are measured, at most; between them they are interpolated.
 MOST_HEIGHTS = 25
+# How much slopes and bends are drawn to 0: against this share of an overlap's weight
+UNLIKELY = 1.0
 LEAST_COHERENCE = 0.3  # of an overlap that says anything
 
 
@@ -45,6 +49,8 @@ class Gauge:
         The phase at the tile's centre.
     ramp_y_x_rad_per_px : array [tile, z, 2]
         Slope of the phase, per pixel of the frames.
+    bend_rad_per_px2 : array [tile, z]
+        Of the phase about the tile's centre: times the squared distance.
     height_um : array [tile]
         To be added to a height to find it in the tile.
     """
@@ -53,6 +59,7 @@ class Gauge:
     log_amplitude: FloatArray
     piston_rad: FloatArray
     ramp_y_x_rad_per_px: FloatArray
+    bend_rad_per_px2: FloatArray
     height_um: FloatArray
 
     def part(self) -> GaugePart:
@@ -63,6 +70,7 @@ class Gauge:
             piston_rad=self.piston_rad.tolist(),
             ramp_y_rad_per_px=self.ramp_y_x_rad_per_px[..., 0].tolist(),
             ramp_x_rad_per_px=self.ramp_y_x_rad_per_px[..., 1].tolist(),
+            bend_rad_per_px2=self.bend_rad_per_px2.tolist(),
             height_um=self.height_um.tolist(),
         )
 
@@ -75,6 +83,7 @@ class Gauge:
             np.array(part.log_amplitude),
             np.array(part.piston_rad),
             ramps,
+            np.array(part.bend_rad_per_px2),
             np.array(part.height_um),
         )
 
@@ -82,16 +91,17 @@ class Gauge:
         self, number: int, z_um: float, y_px: FloatArray, x_px: FloatArray
     ) -> NDArray[np.complex128]:
         """What to multiply a tile's field [y, x] by; pixels of the frames from its centre."""
-        amplitude, piston, ramp_y, ramp_x = (
+        amplitude, piston, ramp_y, ramp_x, bend = (
             float(np.interp(z_um, self.z_um, values))
             for values in (
                 self.log_amplitude[number],
                 self.piston_rad[number],
                 *self.ramp_y_x_rad_per_px[number].T,
+                self.bend_rad_per_px2[number],
             )
         )
-        along_y = np.exp(-amplitude - 1j * (piston + ramp_y * y_px))
-        return np.asarray(along_y[:, None] * np.exp(-1j * ramp_x * x_px))
+        along_y = np.exp(-amplitude - 1j * (piston + ramp_y * y_px + bend * y_px**2))
+        return np.asarray(along_y[:, None] * np.exp(-1j * (ramp_x + bend * x_px) * x_px))
 
 
 def heights_of(plan: Plan) -> FloatArray:
@@ -117,14 +127,24 @@ def settle(
     """
     z_um = heights_of(plan)
     agreements = list(_overlaps(plan, folder, records, z_um, listen))
-    return solve_gauge(plan.tiles, z_um, agreements)
+    found = solve_gauge(plan.tiles, z_um, agreements)
+    return replace(found, bend_rad_per_px2=found.bend_rad_per_px2 + plan.bend_rad_per_px2)
 
 
-def solve_gauge(tiles: Sequence[Tile], z_um: FloatArray, agreements: Sequence[Agreement]) -> Gauge:
-    """Factors and heights of all tiles from what pairs of them agree on, by least squares."""
+def solve_gauge(
+    tiles: Sequence[Tile],
+    z_um: FloatArray,
+    agreements: Sequence[Agreement],
+    *,
+    unlikely: float = UNLIKELY,
+) -> Gauge:
+    """Factors and heights of all tiles from what pairs of them agree on, by least squares.
+
+    `unlikely` says how much slopes and bends are drawn to 0.
+    """
     count, heights = len(tiles), len(z_um)
     amplitude, piston = np.zeros((2, count, heights))
-    ramp = np.zeros((count, heights, 2))
+    ramp, bend = np.zeros((count, heights, 2)), np.zeros((count, heights))
     middle = np.array(
         [(y + (h - 1) / 2, x + (w - 1) / 2) for y, x, h, w in (t.crop for t in tiles)]
     )
@@ -137,16 +157,19 @@ def solve_gauge(tiles: Sequence[Tile], z_um: FloatArray, agreements: Sequence[Ag
         amplitude[:, z] = _spread(
             count, first, second, weight, np.array([one.log_ratio_z[z] for one in pairs])
         )
-        slope = np.array([one.ramp_z_y_x[z] for one in pairs])
-        for axis in range(2):
-            ramp[:, z, axis] = _spread(count, first, second, weight, slope[:, axis])
+        slope = np.array([[*one.ramp_z_y_x[z], one.bend_z[z]] for one in pairs])
         at = np.array([one.centre_y_x_px for one in pairs])
-        # what the slopes make of the phase at the overlap
-        made = np.einsum("pa,pa->p", ramp[second, z], at - middle[second]) - np.einsum(
-            "pa,pa->p", ramp[first, z], at - middle[first]
-        )
+        ramp[:, z], bend[:, z] = _spread_slopes(middle, at, first, second, weight, slope, unlikely)
+
+        def made(tile: NDArray[np.intp], z: int = z, at: FloatArray = at) -> FloatArray:
+            """What slopes and bend make of a tile's phase at the overlap."""
+            off = at - middle[tile]
+            return np.asarray(((ramp[tile, z] + bend[tile, z, None] * off) * off).sum(axis=1))
+
         phase = np.array([one.phase_z[z] for one in pairs])
-        piston[:, z] = _spread_phase(count, first, second, weight, phase - made)
+        piston[:, z] = _spread_phase(
+            count, first, second, weight, phase - made(second) + made(first)
+        )
     with_height = [one for one in agreements if one.height_weight > 0]
     height = np.zeros(count)
     if with_height:
@@ -157,7 +180,7 @@ def solve_gauge(tiles: Sequence[Tile], z_um: FloatArray, agreements: Sequence[Ag
             np.array([one.height_weight for one in with_height]),
             np.array([one.height_um for one in with_height]),
         )
-    return Gauge(z_um, amplitude, piston, ramp, height)
+    return Gauge(z_um, amplitude, piston, ramp, bend, height)
 
 
 def _spread(
@@ -179,6 +202,43 @@ def _spread(
     # of all that fit equally well the smallest: of mean 0
     found = lsqr(matrix, weight * difference, atol=1e-13, btol=1e-13, iter_lim=50 * count)[0]
     return np.asarray(found)
+
+
+def _spread_slopes(
+    middle_y_x: FloatArray,
+    at_y_x: FloatArray,
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    weight: FloatArray,
+    slope_bend: FloatArray,
+    unlikely: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Slopes [tile, 2] and bends [tile] whose differences at the overlaps fit best.
+
+    A bend b makes a slope 2 b (x - middle). Slopes in proportion to the tiles' places, with the
+    bends that go with them, bend the whole field, which no overlap sees; and what solves have wrong
+    in slow phase adds up from tile to tile. So large slopes and bends are held to be unlikely.
+    """
+    count, pairs = len(middle_y_x), np.arange(len(first))
+    reach = max(float(np.abs(at_y_x - middle_y_x[first]).max()), 1.0)
+    rows, columns, values = [], [], []
+    for tile, sign in ((first, -1.0), (second, 1.0)):
+        off = at_y_x - middle_y_x[tile]
+        for axis in range(2):
+            at = pairs + axis * len(pairs)
+            rows += [at, at]
+            columns += [3 * tile + axis, 3 * tile + 2]
+            values += [sign * weight, 2 * sign * weight * off[:, axis] / reach]
+        rows.append(pairs + 2 * len(pairs))
+        columns.append(3 * tile + 2)
+        values.append(sign * weight)
+    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    matrix = coo_matrix(entries, shape=(3 * len(pairs), 3 * count)).tocsr()
+    wanted = (weight[:, None] * slope_bend * [1.0, 1.0, reach]).T.ravel()
+    damp = unlikely * float(weight.mean())
+    found = lsqr(matrix, wanted, damp=damp, atol=1e-13, btol=1e-13, iter_lim=100 * count)[0]
+    ramp_bend = found.reshape(count, 3)
+    return ramp_bend[:, :2], ramp_bend[:, 2] / reach
 
 
 def _spread_phase(
@@ -296,5 +356,13 @@ def _rendered(
         for other, (y, x, height, width) in neighbours:
             top, left = (y - tile.crop[0]) * factor, (x - tile.crop[1]) * factor
             part = image[top : top + height * factor, left : left + width * factor] * scale
+            places = [
+                start + np.arange(count) / factor - crop - (length - 1) / 2
+                for start, count, crop, length in zip(
+                    (y, x), part.shape, tile.crop[:2], tile.crop[2:], strict=True
+                )
+            ]
+            turns = [np.exp(-1j * plan.bend_rad_per_px2 * at**2) for at in places]
+            part = (part * turns[0][:, None] * turns[1]).astype(np.complex64)
             made.setdefault((tile.number, other), []).append(part)
     return {key: np.stack(parts) for key, parts in made.items()}

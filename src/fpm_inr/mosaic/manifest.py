@@ -25,6 +25,7 @@ class GaugePart(Part):
     piston_rad: list[list[float]]
     ramp_y_rad_per_px: list[list[float]]
     ramp_x_rad_per_px: list[list[float]]
+    bend_rad_per_px2: list[list[float]]
     height_um: list[float]
 
 

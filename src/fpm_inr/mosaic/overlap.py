@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 Strips = NDArray[np.complex64]
 
 BLOCKS = 8  # along a side of an overlap, whose phases tell the slope
-ROUNDS = 6
+ROUNDS = 8
 FEW_TURNS = 1e-12
 # heights, either way, that an offset is looked for
 MOST_STEPS = 2
@@ -34,6 +34,8 @@ class Agreement:
         Phase of the second less that of the first at the middle, rad.
     ramp_z_y_x : array [z, 2]
         Slope of that difference, rad a pixel of the frames.
+    bend_z : array [z]
+        Its bend: what goes with the squared distance from the middle, rad a squared pixel.
     coherence_z : array [z]
         0 to 1: how far the fields are alike but for the above.
     height_um : float
@@ -49,6 +51,7 @@ class Agreement:
     log_ratio_z: FloatArray
     phase_z: FloatArray
     ramp_z_y_x: FloatArray
+    bend_z: FloatArray
     coherence_z: FloatArray
     height_um: float = 0.0
     height_weight: float = 0.0
@@ -86,48 +89,57 @@ def compare(
     for before, after in zip(before_z_y_x, after_z_y_x, strict=True):
         light = [float((taper * np.abs(one) ** 2).sum()) for one in (before, after)]
         if min(light) <= 0:
-            rows.append((0.0, 0.0, 0.0, 0.0, 0.0))
+            rows.append((0.0,) * 6)
             continue
         product = taper * before.conj() * after
-        slope = _slope(product, along)
-        turned = product * np.exp(-1j * (slope[0] * along[0][:, None] + slope[1] * along[1]))
-        total = turned.sum()
+        *slope, bend = _shape(product, along)
+        total = _turned(product, along, np.array([*slope, bend])).sum()
         coherence = abs(total) / np.sqrt(light[0] * light[1])
         ratio = 0.5 * np.log(light[1] / light[0])
-        rows.append((ratio, float(np.angle(total)), *slope, min(float(coherence), 1.0)))
-    ratio_z, phase_z, ramp_y, ramp_x, coherence_z = np.array(rows).T
+        rows.append((ratio, float(np.angle(total)), *slope, bend, min(float(coherence), 1.0)))
+    ratio_z, phase_z, ramp_y, ramp_x, bend_z, coherence_z = np.array(rows).T
     # pixels of the field from the middle of the first one
     middle = np.array([y + (height - 1 / upsampling) / 2, x + (width - 1 / upsampling) / 2])
     ramps = np.stack([ramp_y, ramp_x], axis=1)
     size = float(np.sqrt(height * width))
-    return Agreement(first, second, middle, size, ratio_z, phase_z, ramps, coherence_z)
+    return Agreement(first, second, middle, size, ratio_z, phase_z, ramps, bend_z, coherence_z)
 
 
-def _slope(product_y_x: NDArray[np.complexfloating], along: list[FloatArray]) -> FloatArray:
-    """Slope (y, x) of a product's phase, by the phases of its blocks; exact where it is a ramp."""
-    count = [min(BLOCKS, n) for n in product_y_x.shape]
+def _turned(
+    product_y_x: NDArray[np.complexfloating], along: list[FloatArray], shape: FloatArray
+) -> NDArray[np.complexfloating]:
+    """A product without the phase that a slope (y, x) and a bend make."""
+    turns = [
+        np.exp(-1j * (slope + shape[2] * at) * at)
+        for slope, at in zip(shape[:2], along, strict=True)
+    ]
+    return product_y_x * turns[0][:, None] * turns[1]
+
+
+def _shape(product_y_x: NDArray[np.complexfloating], along: list[FloatArray]) -> FloatArray:
+    """Slope (y, x) and bend of a product's phase, by its blocks; exact where it has only these."""
+    sides = product_y_x.shape
+    count = [min(BLOCKS, n) for n in sides]
     edges = [
         np.linspace(0, n, c, endpoint=False).astype(np.intp)
-        for n, c in zip(product_y_x.shape, count, strict=True)
+        for n, c in zip(sides, count, strict=True)
     ]
-    sizes = [np.diff(np.append(e, n)) for e, n in zip(edges, product_y_x.shape, strict=True)]
+    sizes = [np.diff(np.append(e, n)) for e, n in zip(edges, sides, strict=True)]
     centres = [np.add.reduceat(a, e) / s for a, e, s in zip(along, edges, sizes, strict=True)]
-    design = np.stack([np.ones(count), *np.meshgrid(*centres, indexing="ij")], axis=-1).reshape(
-        -1, 3
-    )
-    slope = np.zeros(2)
+    y, x = np.meshgrid(*centres, indexing="ij")
+    reach = max(float(np.abs(y).max()), float(np.abs(x).max()), 1e-9)
+    design = np.stack([np.ones(count), y, x, (y**2 + x**2) / reach], axis=-1).reshape(-1, 4)
+    shape = np.zeros(3)
     for _ in range(ROUNDS):
-        turned = product_y_x * np.exp(-1j * slope[0] * along[0])[:, None]
-        turned *= np.exp(-1j * slope[1] * along[1])
+        turned = _turned(product_y_x, along, shape)
         blocks = np.add.reduceat(np.add.reduceat(turned, edges[0], axis=0), edges[1], axis=1)
-        total = blocks.sum()
-        phase = np.angle(blocks * np.exp(-1j * np.angle(total))).ravel()
+        phase = np.angle(blocks * np.exp(-1j * np.angle(blocks.sum()))).ravel()
         weight = np.sqrt(np.abs(blocks)).ravel()
-        found = np.linalg.lstsq(design * weight[:, None], phase * weight, rcond=None)[0]
-        slope = slope + found[1:]
-        if np.abs(found[1:]).max() < FEW_TURNS:
+        found = np.linalg.lstsq(design * weight[:, None], phase * weight, rcond=None)[0][1:]
+        shape = shape + found / np.array([1.0, 1.0, reach])
+        if np.abs(found).max() < FEW_TURNS:
             break
-    return slope
+    return shape
 
 
 def height_offset(

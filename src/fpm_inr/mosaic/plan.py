@@ -13,7 +13,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fpm_inr import __version__
-from fpm_inr.acquisition import Acquisition, DarkError, offset_from_axis_um
+from fpm_inr.acquisition import (
+    Acquisition,
+    DarkError,
+    Illumination,
+    Optics,
+    offset_from_axis_um,
+)
 from fpm_inr.errors import SettingsError
 from fpm_inr.mosaic import tiles as cutting
 from fpm_inr.mosaic.source import Crop, Source
@@ -91,6 +97,9 @@ class Plan(Part):
     angles : {"tile", "same"}
         Whether every tile has the LED directions of its own centre, or all the same ones, because
         the data hold nothing but directions.
+    bend_rad_per_px2 : float
+        What LEDs at a finite distance add to the phase of every tile: this times the squared
+        distance from its centre, in pixels of the frames (`bend_of`).
     cutoff_per_um : float
         Of the synthetic aperture, of the steepest LED of any tile.
     amplitude_scale : float
@@ -111,6 +120,7 @@ class Plan(Part):
     optics: dict[str, float]
     axis_y_x_px: Pair
     angles: Literal["tile", "same"]
+    bend_rad_per_px2: float = 0.0
     cutoff_per_um: float = Field(gt=0)
     amplitude_scale: float = Field(gt=0)
     settings: SolveSettings
@@ -209,6 +219,7 @@ def make_plan(
         optics=asdict(optics),
         axis_y_x_px=axis,
         angles="same" if light.geometry is None else "tile",
+        bend_rad_per_px2=bend_of(light, optics),
         cutoff_per_um=(optics.na + steepest) / optics.wavelength_um,
         amplitude_scale=middle.amplitude_scale,
         settings=SolveSettings(
@@ -247,6 +258,23 @@ def central_window(
             if place == len(places) - 1:
                 raise
     raise AssertionError
+
+
+def bend_of(illumination: Illumination, optics: Optics) -> float:
+    """Bend of the phase that a tile's field has beyond its specimen, in rad per squared pixel.
+
+    A tile is solved as if it saw every LED under the angle of its centre. The angles fall from
+    place to place, those of all LEDs nearly alike: what is common to them is a phase that bends
+    with the waves' curvature, pi x^2 / (wavelength distance), and no part of the specimen.
+    """
+    geometry = illumination.geometry
+    if geometry is None:
+        return 0.0
+    step_um = 1.0
+    change_x = geometry.na_at(step_um, 0.0) - geometry.na_at(-step_um, 0.0)
+    change_y = geometry.na_at(0.0, step_um) - geometry.na_at(0.0, -step_um)
+    rate = float(change_x[:, 0].mean() + change_y[:, 1].mean()) / (4 * step_um)
+    return math.pi * optics.pixel_um**2 * -rate / optics.wavelength_um
 
 
 def _view(middle: Acquisition, tile: Tile, axis_y_x_px: Pair) -> Acquisition:
