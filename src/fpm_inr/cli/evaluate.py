@@ -55,11 +55,11 @@ def command(
     """Compare RESULT with REFERENCE.
 
     Each is a solution (.safetensors), a mosaic's folder, an array (.npy), a grey picture (.png,
-    .tif), a stack (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by a
-    sub-pixel shift (not for a solution against a truth) and one factor (complex for fields). Complex and phase
-    error come first, whole and by band of spatial frequency, in cycles across the image. Where one
-    of the two holds no phase, amplitudes are compared. Of a simulated Siemens star or USAF target,
-    the contrast is given as well.
+    .tif), a stack (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by
+    a sub-pixel shift (not for a solution against a truth) and one factor (complex for fields).
+    Complex and phase error come first, whole and by band of spatial frequency, in cycles across
+    the image. Where one of the two holds no phase, amplitudes are compared. Of a simulated
+    Siemens star or USAF target, the contrast is given as well.
     """
     import json
     import math
