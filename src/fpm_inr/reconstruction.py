@@ -28,8 +28,8 @@ from fpm_inr.solve.problem import (
 )
 
 if TYPE_CHECKING:
-    from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import Instrument
+    from fpm_inr.instrument import Free
 
 __all__ = ["check_options", "check_z_range", "data_residual", "pick_device", "reconstruct"]
 
@@ -147,10 +147,10 @@ def reconstruct(
     )
     on = pick_device(device)
 
-    from fpm_inr.calibration.joint import given_instrument
-    from fpm_inr.calibration.parameters import Free, parse_free
+    from fpm_inr.instrument import Free, parse_free
     from fpm_inr.solve import judged
     from fpm_inr.solve.engine import plane_heights_um
+    from fpm_inr.solve.start import given_instrument
 
     used: Recipe | ConventionalRecipe
     heights = None

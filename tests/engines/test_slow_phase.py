@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.calibration.parameters import Calibration, parse_free
 from fpm_inr.engines import spline
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration, parse_free
 from fpm_inr.reconstruction import reconstruct
 
 OPTICS = Optics(wavelength_um=0.6, na=0.25, pixel_um=0.5)

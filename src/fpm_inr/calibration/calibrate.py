@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
-from fpm_inr.calibration.parameters import MOST_NA_CHANGE, Free, parse_free
-from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.calibration.rigid import ArrayMove, fit_rigid
 from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
+from fpm_inr.instrument import Free, parse_free
+from fpm_inr.instrument.parameters import MOST_NA_CHANGE
+from fpm_inr.instrument.pupil_map import sampled
 
 DEFAULT_FREE = "gains,pupil,pose"
 # LEDs that move further than this against the array, in units of the objective's NA, are not

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy.optimize import least_squares
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.pose import POSE, posed
 from fpm_inr.illumination import LedGeometry
+from fpm_inr.instrument.pose import POSE, posed
 
 FloatArray = NDArray[np.float64]
 

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fpm_inr.believed import Believed
-from fpm_inr.calibration.parameters import Calibration, Learning
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.instrument import Calibration, Learning
 
 
 @dataclass(eq=False)

@@ -83,7 +83,7 @@ class SweepOrder(_Settings):
     )
 
 
-# What `engines.frames` makes of measured frames.
+# What `fpm_inr.edges` makes of measured frames.
 RimWidth = Annotated[
     float,
     Field(
@@ -258,7 +258,7 @@ def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
             source=source,
         ) from error
     if isinstance(recipe, Recipe) and recipe.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+        from fpm_inr.instrument import parse_free
 
         try:
             parse_free(recipe.calibrate)

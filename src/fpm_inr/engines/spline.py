@@ -22,8 +22,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.believed import Believed
-from fpm_inr.calibration.parameters import Calibration, Free, Learning
-from fpm_inr.engines.frames import at_the_rim, trust
+from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
 from fpm_inr.engines.recipe import PassOrder
@@ -31,6 +30,7 @@ from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.errors import DivergedError
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight, with_phase
+from fpm_inr.instrument import Calibration, Free, Learning
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
 SAMPLES_AT_ONCE = 1 << 19

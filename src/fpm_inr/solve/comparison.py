@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.joint import JointStart, straddling
-from fpm_inr.calibration.parameters import Free
+from fpm_inr.edges import straddling
 from fpm_inr.engines.progress import Listener
 from fpm_inr.engines.recipe import load_recipe
 from fpm_inr.errors import DivergedError
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument import Free
 from fpm_inr.solve.problem import Problem
+from fpm_inr.solve.start import JointStart
 
 # a short solve makes so many times fewer passes than the default recipe: enough to tell a better
 # instrument from a worse one

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.believed import Believed, believed
-from fpm_inr.calibration.joint import JointStart
 from fpm_inr.engines import conventional, inr, spline
 from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.progress import Listener
@@ -30,10 +29,11 @@ from fpm_inr.fields.pixel import PixelField
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.heights import MOST
 from fpm_inr.sampling import synthetic_na
+from fpm_inr.solve.start import JointStart
 
 if TYPE_CHECKING:
-    from fpm_inr.calibration.parameters import Calibration
     from fpm_inr.forward import ForwardModel, Instrument
+    from fpm_inr.instrument import Calibration
 
 # Of a stack: its spectra, their images, and the field that is handed on.
 STACK_COPIES = 3

@@ -17,10 +17,10 @@ from fpm_inr.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
-    from fpm_inr.calibration.joint import JointStart
-    from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import Instrument
+    from fpm_inr.instrument import Free
     from fpm_inr.solve.engine import Task
+    from fpm_inr.solve.start import JointStart
 
 # By engine: options of the other one, and what to do instead.
 FOREIGN_OPTIONS = {
@@ -88,7 +88,7 @@ class Problem:
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the solve beyond data and geometry: plain JSON values."""
-        from fpm_inr.calibration.joint import start_settings
+        from fpm_inr.solve.start import start_settings
 
         of_engine: dict[str, Any] = {"recipe": self.recipe.model_dump(mode="json")}
         if self.plane_z_um is None:

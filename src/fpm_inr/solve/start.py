@@ -22,7 +22,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.autofocus import autofocus
 from fpm_inr.calibration.calibrate import calibrate as find_calibration
 from fpm_inr.calibration.file import read_calibration
-from fpm_inr.calibration.parameters import Calibration, Free, parse_free
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DataError, InputError
 from fpm_inr.forward import (
     EDGE_SAMPLES,
@@ -31,6 +31,7 @@ from fpm_inr.forward import (
     compile_forward,
     nominal_instrument,
 )
+from fpm_inr.instrument import Calibration, Free, parse_free
 
 # Settings of a pose (or NA) that goes on from a calibrated plane, where not given: larger steps
 # only stray (0.2 samples ends 1.4 samples off from the truth itself, 0.02 stays within 0.2)
@@ -41,10 +42,6 @@ MARGIN_SAMPLES = 4.0
 MOVING_EDGE_SAMPLES = 0.5
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
 MOST_WAVES = 2.0
-# how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
-# or share of the NA, whichever is more
-STRADDLING_SAMPLES = 2.0
-STRADDLING_SHARE = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,25 +248,6 @@ def start_at(
     if left_out.any():
         told["leds_left_out"] = np.flatnonzero(left_out).tolist()
     return JointStart(instrument, learned, free, told, left_out)
-
-
-def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
-    """Which LEDs [led] a calibration has moved to just outside the pupil.
-
-    Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
-    bright-field and a dark-field image, which no coherent model describes. What its frame says
-    beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
-    pupil would be left.
-    """
-    optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
-    side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
-    sample_na = optics.wavelength_um / side_um
-    outside_na = np.hypot(*found.T) - instrument.na_of(optics)
-    moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
-    edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)
-    # a move that single precision makes is none
-    straddles = (moved_na > 1e-3 * sample_na) & (outside_na > 0) & (outside_na < edge_na)
-    return np.asarray(straddles & bool((outside_na <= 0).any()))
 
 
 def _seeks_far(free: Free) -> bool:
