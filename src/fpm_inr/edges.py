@@ -7,8 +7,6 @@ calibrated NA. docs/conventional.md shows what trusting either does.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.sampling import fourier_sample_na
 
 # how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
 # or share of the NA, whichever is more
@@ -59,8 +58,7 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     pupil would be left.
     """
     optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
-    side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
-    sample_na = optics.wavelength_um / side_um
+    sample_na = fourier_sample_na(optics, acquisition.shape_y_x)
     outside_na = np.hypot(*found.T) - instrument.na_of(optics)
     moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
     edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)

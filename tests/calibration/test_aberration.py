@@ -11,7 +11,7 @@ import torch
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Optics
 from fpm_inr.forward import Instrument
-from fpm_inr.instrument.pupil_map import pupil_images
+from fpm_inr.instrument.pupil_images import pupil_images
 from fpm_inr.optics import zernike
 
 
