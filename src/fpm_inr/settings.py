@@ -68,7 +68,7 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
             source=(config or "") if from_file else "",
         ) from error
     if settings.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+        from fpm_inr.instrument import parse_free
 
         try:
             parse_free(settings.calibrate)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.calibration.parameters import Calibration
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration
 from fpm_inr.solve import drive
 from fpm_inr.solve.engine import Solve
 from fpm_inr.solve.problem import Problem

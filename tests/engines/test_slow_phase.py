@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.calibration.parameters import Calibration, parse_free
 from fpm_inr.engines import spline_frames
 from fpm_inr.engines.plan import make_plan
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.spline import SplineSolve, asked_step
 from fpm_inr.engines.spline_visit import Lesson, wrong
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration, parse_free
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solve.problem import Problem
 from tests.engines.known_object import problem_of

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Calibration, parse_free
+from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines import spline_frames
-from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.spline import SplineSolve
 from fpm_inr.engines.spline_visit import Lesson, wrong
 from fpm_inr.fields.spline import signed_frequencies
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument import Calibration, parse_free
 from fpm_inr.solve.problem import Problem
 from fpm_inr.solve.progress import StepReport
 from tests.engines.known_object import OPTICS, driven, experiment, problem_of

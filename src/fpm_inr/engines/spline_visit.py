@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Calibration
 from fpm_inr.engines.spline_frames import Batch, Frames, Group, as_seen
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, Instrument, with_phase
+from fpm_inr.instrument import Calibration
 
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
