@@ -128,7 +128,7 @@ def command(
 
 def _at_true_height(result: Path, reference: Path) -> Picture:
     """Solution, with every pixel at the height of a simulator's truth."""
-    from fpm_inr.errors import InputError, SettingsError
+    from fpm_inr.errors import SettingsError, at
     from fpm_inr.focus import field_at_depth
     from fpm_inr.heights import default_heights
     from fpm_inr.io.results import Picture
@@ -145,10 +145,8 @@ def _at_true_height(result: Path, reference: Path) -> Picture:
     z_um = solution.planes_um
     if z_um is None:
         z_um = default_heights(solution.z_range_um)
-    try:
+    with at(reference):
         image = field_at_depth(solution.slices, z_um, truth.depth_y_x_um)
-    except InputError as error:
-        raise error.at(reference) from error
     return Picture(image * solution.amplitude_scale, solution.pixel_um, solution.cutoff_per_um)
 
 
@@ -176,21 +174,19 @@ def _contrast(
     reference: Path, comparison: Comparison, shape_y_x: tuple[int, ...]
 ) -> TargetContrast | None:
     """Contrast of the target that a simulator's truth says it drew."""
-    from fpm_inr.errors import InputError
+    from fpm_inr.errors import at
     from fpm_inr.metrics import specimen_contrast
     from fpm_inr.simulate import load_truth
 
     if reference.suffix.lower() != ".h5" or comparison.pixel_um is None:
         return None
-    try:
+    with at(reference):
         return specimen_contrast(
             comparison.aligned,
             load_truth(reference).settings,
             shape_y_x=(shape_y_x[0], shape_y_x[1]),
             pixel_um=comparison.pixel_um,
         )
-    except InputError as error:
-        raise (error if error.source else error.at(reference)) from error
 
 
 def _contrast_numbers(contrast: TargetContrast | None) -> dict[str, Any]:

@@ -10,10 +10,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.errors import DataError, InputError, at
 
 # no usual filter of HDF5 makes data smaller by more (gzip: 1032)
 MOST_COMPRESSION, LEAST_BYTES = 1100, 2**20
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a path is a file that begins as HDF5 does."""
+    return path.is_file() and bool(h5py.is_hdf5(path))
 
 
 @contextmanager
@@ -28,10 +33,10 @@ def reading(path: Path) -> Iterator[h5py.File]:
         HDF5 could not read the file, or what was asked for does not fit in memory.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with at(path), h5py.File(path, "r") as file:
             yield file
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
+    except InputError:
+        raise
     except MemoryError as error:
         raise DataError("does not fit in memory", "give a crop", source=path) from error
     # what h5py raises on damaged files; it has no common base class
