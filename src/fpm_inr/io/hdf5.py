@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,20 @@ def reading(path: Path) -> Iterator[h5py.File]:
         raise DataError(
             f"cannot be read as HDF5 ({reason})", "restore the file", source=path
         ) from error
+
+
+def recognised(path: Path, says: Callable[[h5py.File], bool]) -> Path | None:
+    """The path, where it is an HDF5 file of which `says` is true.
+
+    Raises
+    ------
+    DataError
+        It is a damaged HDF5 file.
+    """
+    if not is_hdf5(path):
+        return None
+    with reading(path) as file:
+        return path if says(file) else None
 
 
 def contents(file: h5py.Group) -> str:

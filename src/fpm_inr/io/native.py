@@ -83,10 +83,7 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
 
 def recognise(path: Path) -> Path | None:
     """The file itself, where it says that it is of this kind."""
-    if not hdf5.is_hdf5(path):
-        return None
-    with hdf5.reading(path) as file:
-        return path if hdf5.text(file, "format") == KIND else None
+    return hdf5.recognised(path, lambda file: hdf5.text(file, "format") == KIND)
 
 
 def read(path: Path, asked: Asked = NOTHING) -> Acquisition:

@@ -65,11 +65,8 @@ def recognise(path: Path) -> Path | None:
             return path
     from fpm_inr.io import hdf5, hdf5_layout
 
-    if not hdf5.is_hdf5(path):
-        return None
-    with hdf5.reading(path) as file:
-        held = hdf5_layout.holder(file)
-        return path if any(name in held for name in (FRAMES, *DIRECTIONS)) else None
+    layout = {FRAMES, *DIRECTIONS}
+    return hdf5.recognised(path, lambda file: not layout.isdisjoint(hdf5_layout.holder(file)))
 
 
 def read(path: Path, asked: Asked = NOTHING) -> Acquisition:

@@ -27,10 +27,7 @@ ORIENTATIONS = [(order, flipped) for order in ("lyx", "lxy") for flipped in ("",
 
 def recognise(path: Path) -> Path | None:
     """The file itself, where it holds a ptychogram."""
-    if not hdf5.is_hdf5(path):
-        return None
-    with hdf5.reading(path) as file:
-        return path if FRAMES in file else None
+    return hdf5.recognised(path, lambda file: FRAMES in file)
 
 
 def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
