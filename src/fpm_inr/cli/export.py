@@ -27,8 +27,8 @@ import click
 @click.option(
     "--exact",
     is_flag=True,
-    help="Keep the field as stored; otherwise one byte a value, which for the fields of the recipes "
-    "neural and paper is half as large.",
+    help="Keep the field as stored; otherwise one byte a value, half as large for the fields of "
+    "the recipes neural and paper.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 def command(
