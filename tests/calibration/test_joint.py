@@ -16,7 +16,7 @@ from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.calibration.joint import JointStart, joint_start, straddling
 from fpm_inr.calibration.parameters import Calibration, Free, parse_free
 from fpm_inr.calibration.pose import posed
-from fpm_inr.engines.progress import StepReport
+from fpm_inr.solve.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument

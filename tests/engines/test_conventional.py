@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.engines import conventional
-from fpm_inr.engines.progress import StepReport
+from fpm_inr.solve.progress import StepReport
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument

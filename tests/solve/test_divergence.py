@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fpm_inr.cli import main
-from fpm_inr.engines.progress import psnr_db
+from fpm_inr.solve.progress import psnr_db
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import DivergedError, FpmInrError
 from fpm_inr.io.native import write_acquisition

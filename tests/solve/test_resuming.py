@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from fpm_inr.calibration import joint
-from fpm_inr.engines.progress import StepReport
+from fpm_inr.solve.progress import StepReport
 from fpm_inr.errors import DataError, OutputError
 from fpm_inr.forward import nominal_instrument
 from fpm_inr.reconstruction import reconstruct

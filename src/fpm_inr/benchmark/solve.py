@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fpm_inr.engines.progress import StepReport
+from fpm_inr.solve.progress import StepReport
 from fpm_inr.errors import FpmInrError
 
 REPORT_SECONDS = 0.2
