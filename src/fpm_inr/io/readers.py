@@ -1,26 +1,22 @@
 """Readers of acquisitions: who recognises a file reads it.
 
-A reader is one module. Those of the package are named in `OWN`, in the order in which they are
-asked; other packages join by an entry point of the group ``fpm_inr.readers`` that names theirs, and
-are asked where none of these knows a file.
+A reader is one module. Those of the package are asked in the order of `READERS`; other packages
+join by an entry point of the group ``fpm_inr.readers`` that names theirs, and are asked where none
+of these knows a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.errors import DataError, FpmInrError, SettingsError
 from fpm_inr.io.window import Crop
-
-# a description is the user's own word, so it comes first; the others tell themselves apart
-OWN = ("described", "fpm_rs", "fpm_py", "native", "ptylab", "paper_matlab")
-GROUP = "fpm_inr.readers"
+from fpm_inr.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,21 @@ class Reader(Protocol):
         """Read what `recognise` gave, in our axes and signs; every bad input is a DataError."""
 
 
+# a description is the user's own word, so it comes first; the others tell themselves apart
+READERS: Registry[Reader] = Registry(
+    "fpm_inr.readers",
+    "reader",
+    {
+        "described": "fpm_inr.io.described",
+        "fpm-rs": "fpm_inr.io.fpm_rs",
+        "fpm-py": "fpm_inr.io.fpm_py",
+        "fpm-inr": "fpm_inr.io.native",
+        "ptylab": "fpm_inr.io.ptylab",
+        "paper": "fpm_inr.io.paper_matlab",
+    },
+)
+
+
 def find(path: Path) -> tuple[Reader, Path] | None:
     """The reader that recognises a file or folder, and the file that it wants.
 
@@ -93,6 +104,8 @@ def find(path: Path) -> tuple[Reader, Path] | None:
     ------
     DataError
         What was recognised is damaged, or a reader of another package fails.
+    SettingsError
+        A reader of another package cannot be loaded.
     """
     for reader in _readers():
         if (file := reader.recognise(path)) is not None:
@@ -101,50 +114,41 @@ def find(path: Path) -> tuple[Reader, Path] | None:
 
 
 def _readers() -> Iterator[Reader]:
-    for name in OWN:
-        yield cast(Reader, import_module(f"fpm_inr.io.{name}"))
-    for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        yield _Guest(entry)
+    for name in READERS.names:
+        reader = READERS.get(name)
+        yield reader if name in READERS.own else _Guest(name, reader)
 
 
+@dataclass(frozen=True)
 class _Guest:
     """A reader of another package: whatever it does wrong is one sentence that names it."""
 
-    def __init__(self, entry: EntryPoint) -> None:
-        self._entry = entry
-        try:
-            self._reader = entry.load()
-        # a module that is imported may raise anything
-        except Exception as error:
-            raise self._broken("cannot be loaded", error) from error
-        if not all(callable(getattr(self._reader, one, None)) for one in ("recognise", "read")):
-            raise self._broken("has no functions recognise and read")
+    name: str
+    reader: Reader
 
     def recognise(self, path: Path) -> Path | None:
-        try:
-            found = self._reader.recognise(path)
-        except FpmInrError:
-            raise
-        except Exception as error:
-            raise self._broken(f"fails to look at {path}", error) from error
-        return None if found is None else Path(found)
+        with self._named(f"fails to look at {path}"):
+            found = self.reader.recognise(path)
+            return None if found is None else Path(found)
 
     def read(self, path: Path, asked: Asked) -> Acquisition:
+        with self._named(f"fails to read {path}"):
+            made = self.reader.read(path, asked)
+            if not isinstance(made, Acquisition):
+                raise TypeError(f"it makes {type(made).__name__}, no Acquisition")
+            return made
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
         try:
-            made = self._reader.read(path, asked)
+            yield
         except FpmInrError:
             raise
+        # another's code may fail in any way
         except Exception as error:
-            raise self._broken(f"fails to read {path}", error) from error
-        if not isinstance(made, Acquisition):
-            raise self._broken(f"makes no Acquisition of {path}")
-        return made
-
-    def _broken(self, what: str, error: Exception | None = None) -> DataError:
-        package = self._entry.dist.name if self._entry.dist is not None else "an unknown package"
-        reason = f" ({type(error).__name__}: {' '.join(str(error).split())[:160]})" if error else ""
-        return DataError(
-            f"the reader {self._entry.name!r} ({self._entry.value}) of {package} {what}{reason}",
-            "update or uninstall that package",
-            field=GROUP,
-        )
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            raise DataError(
+                f"{self.name!r} of {READERS.home(self.name)} {what} ({reason})",
+                "mend or remove that package",
+                field=READERS.field,
+            ) from error
