@@ -41,7 +41,7 @@ def small_field(shape_y_x: tuple[int, int] = (64, 90)) -> tuple[Acquisition, np.
 
 def small_plan(folder: Path, acquisition: Acquisition, **changes: object) -> Plan:
     """Write the acquisition into the folder and plan a mosaic of it in ``out``."""
-    from fpm_inr.engines.recipe import load_recipe
+    from fpm_inr.solve.engine import engine_named
 
     data = folder / "data.h5"
     if not data.exists():
@@ -51,7 +51,7 @@ def small_plan(folder: Path, acquisition: Acquisition, **changes: object) -> Pla
         Source(data),
         folder / "out",
         z_range_um=settings.pop("z_range_um", (0.0, 0.0)),  # type: ignore[arg-type]
-        recipe=load_recipe("default"),
+        recipe=engine_named("inr").recipe("default"),
         recipe_name="default",
         settings=settings,
         tile_px=40,

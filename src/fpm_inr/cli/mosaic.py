@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["inr", "conventional"]),
+    metavar="NAME",
     default="inr",
     show_default=True,
     help="As of `fpm-inr reconstruct`.",
@@ -213,13 +213,11 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _recipe(engine: str, name: str) -> Any:
-    from fpm_inr.engines.recipe import load_conventional_recipe, load_recipe
     from fpm_inr.errors import SettingsError
+    from fpm_inr.solve.engine import engine_named
 
-    if engine == "conventional":
-        return load_conventional_recipe(name)
-    recipe = load_recipe(name)
-    if recipe.calibrate is not None:
+    recipe = engine_named(engine).recipe(name)
+    if getattr(recipe, "calibrate", None) is not None:
         raise SettingsError(
             "learns the instrument in every tile by itself",
             "leave calibrate out of it, and give the mosaic a --calibration",

@@ -81,9 +81,9 @@ def measured(plan: Plan, folder: Path) -> Cost:
     """The cost of the middle tile, in this process."""
     import torch
 
-    from fpm_inr.engines.progress import StepReport
     from fpm_inr.mosaic.worker import solved
     from fpm_inr.results import peak_memory_mb
+    from fpm_inr.solve.progress import StepReport
 
     torch.set_num_threads(1)
     tile = plan.tiles[len(plan.tiles) // 2]

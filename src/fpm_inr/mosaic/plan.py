@@ -61,7 +61,7 @@ class SolveSettings(Part):
     """How every tile is solved; see `fpm_inr.reconstruct`."""
 
     z_range_um: Pair
-    engine: Literal["inr", "conventional"] = "inr"
+    engine: str = "inr"
     recipe: dict[str, Any]
     recipe_name: str
     steps: int | None = None
@@ -164,7 +164,8 @@ def make_plan(
     apart : Path
         The mosaic's folder, no part of the data.
     z_range_um : (float, float)
-    recipe : Recipe or ConventionalRecipe
+    recipe : pydantic model
+        Of the engine.
     recipe_name : str
     settings : mapping
         The rest of `SolveSettings`.
@@ -286,8 +287,8 @@ def _view(middle: Acquisition, tile: Tile, axis_y_x_px: Pair) -> Acquisition:
 
 
 def _least_upsampling(view: Acquisition, calibration: Path | None) -> int:
-    from fpm_inr.calibration.joint import given_instrument
     from fpm_inr.reach import least_upsampling
+    from fpm_inr.solve.start import given_instrument
 
     usual = default_upsampling(view.optics, view.illumination)
     instrument = given_instrument(view, calibration)

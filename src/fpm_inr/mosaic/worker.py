@@ -20,8 +20,9 @@ from fpm_inr.mosaic.tiles import Tile
 
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
-    from fpm_inr.engines.progress import Listener
+    from fpm_inr.mosaic.plan import SolveSettings
     from fpm_inr.solution import Solution
+    from fpm_inr.solve.progress import Listener
 
 TILES = "tiles"
 RESIDUAL_HEIGHTS = 5
@@ -163,10 +164,10 @@ def solved(
     import torch
 
     from fpm_inr.acquisition import DarkError, Optics
-    from fpm_inr.engines.progress import ignore
     from fpm_inr.forward import Instrument, nominal_instrument
     from fpm_inr.mosaic.empty import is_empty, level_solution
     from fpm_inr.reconstruction import data_residual, reconstruct
+    from fpm_inr.solve.progress import ignore
 
     settings = plan.settings
     height, width = (side * settings.upsample for side in tile.crop[2:])
@@ -213,14 +214,17 @@ def tile_acquisition(plan: Plan, folder: Path, tile: Tile) -> Acquisition:
 
 def recipe_of(engine: str, content: dict[str, Any]) -> Any:
     """The recipe of its plain content."""
-    from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
+    from fpm_inr.solve.engine import engine_named
 
-    return (Recipe if engine == "inr" else ConventionalRecipe).model_validate(content)
+    return engine_named(engine).settings.model_validate(content)
 
 
-def _of_engine(settings: Any) -> dict[str, Any]:
-    names = {"inr": ("steps", "seed"), "conventional": ("passes", "planes", "z_step_um")}
-    return {name: getattr(settings, name) for name in names[settings.engine]}
+def _of_engine(settings: SolveSettings) -> dict[str, Any]:
+    """Options that mean something to the engine."""
+    from fpm_inr.solve.engine import engine_named
+
+    names = ("steps", "passes", "planes", "z_step_um", "seed")
+    return {n: getattr(settings, n) for n in names if n in engine_named(settings.engine).options}
 
 
 def _write_text(path: Path, text: str) -> None:
