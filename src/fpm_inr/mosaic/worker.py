@@ -202,14 +202,22 @@ def solved(
 
 
 def tile_acquisition(plan: Plan, folder: Path, tile: Tile) -> Acquisition:
-    """The frames of a tile, as a solve takes them.
+    """The frames of a tile as a solve takes them: evenly lit, where a calibration tells.
 
     Raises
     ------
     DataError
         The data cannot be read.
     """
-    return plan.source.source().window(tile.crop, plan.shape_y_x)
+    from fpm_inr.calibration.field_file import FieldCalibration
+    from fpm_inr.calibration.file import read_calibration
+
+    acquisition = plan.source.source().window(tile.crop, plan.shape_y_x)
+    if plan.calibration is None:
+        return acquisition
+    content = read_calibration(folder / plan.calibration)
+    is_of_field = isinstance(content, FieldCalibration)
+    return content.evened(acquisition) if is_of_field else acquisition
 
 
 def recipe_of(engine: str, content: dict[str, Any]) -> Any:
