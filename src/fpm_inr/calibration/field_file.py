@@ -16,8 +16,9 @@ from fpm_inr.forward import Instrument
 from fpm_inr.illumination import LedGeometry
 
 FORMAT_2 = "fpm-inr calibration 2"
-TERMS = 6  # of a polynomial of the second degree: 1, x, y, xx, xy, yy
+# of the second degree: of 1, x, y, xx, xy, yy
 Polynomial = tuple[float, float, float, float, float, float]
+LEVEL: Polynomial = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 FloatArray = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ class FieldCalibration(_Part):
     moved_na_led_xy: list[tuple[float, float]] | None = None
     gain_led: list[float]
     zernike_rad: list[Polynomial] = Field(default_factory=list)
-    log_light: Polynomial = (0.0,) * TERMS
+    log_light: Polynomial = LEVEL
     focus_um: Polynomial | None = None
     tiles: list[TileFit] = Field(default_factory=list)
 

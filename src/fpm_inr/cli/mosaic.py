@@ -278,6 +278,7 @@ def _kept_calibration(console: Console, given: dict[str, Any], source: Source) -
 
 def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -> None:
     """Find the instrument across the field, and say what was found."""
+    from fpm_inr.device import pick_device
     from fpm_inr.mosaic.field_model import find_field_model, write_field_calibration
 
     with progress_bar(console) as bar:
@@ -289,7 +290,7 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
             z_range_um=given["z_range_um"],
             free=given["calibrate"],
             seed=given["seed"],
-            device=given["device"],
+            device=str(pick_device(given["device"])),
             listen=lambda done, total: bar.update(task, completed=done, total=total),
         )
     write_field_calibration(kept, found)

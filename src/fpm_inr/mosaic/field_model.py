@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 from fpm_inr.acquisition import Acquisition, DarkError, offset_from_axis_um
 from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.calibrate import calibrate
-from fpm_inr.calibration.field_file import FieldCalibration, Polynomial, TileFit, terms
+from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, Polynomial, TileFit, terms
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError, DivergedError, InputError
 from fpm_inr.forward import Instrument
@@ -97,7 +97,7 @@ def find_field_model(
     total = 2 * len(crops)
     fits: list[TileFit] = []
     found: list[_Found] = []
-    log_light: Polynomial = (0.0,) * 6
+    log_light: Polynomial = LEVEL
     light_seen = _light(source, shape_y_x)
     for number, crop in enumerate(crops):
         try:
@@ -295,9 +295,9 @@ def _settled(
         zernike[:, 3] = 0  # the pupil's defocus is the height of focus
     log_gain = np.array([np.log(one.instrument.gain_led.numpy()) for one in found])
     polynomials = [fit_polynomial(place, column) for column in zernike.T]
-    heights = dict(
-        zip([(one.x_um, one.y_um) for one in found], zip(found, focus, strict=True), strict=True)
-    )
+    heights = {
+        (one.x_um, one.y_um): (one, height) for one, height in zip(found, focus, strict=True)
+    }
     told = []
     for fit in fits:
         known = heights.get((fit.x_um, fit.y_um))
@@ -390,12 +390,12 @@ def _light_polynomial(
     """
     design = terms(x_um / radius_um, y_um / radius_um)
     log = np.log(amplitude)
-    weight = np.ones_like(log)
+    weight: FloatArray = np.ones_like(log)
     found = np.zeros(6)
     for _ in range(20):
         found = np.linalg.lstsq(design * weight[:, None], log * weight, rcond=None)[0]
         left = log - design @ found
-        weight = np.sqrt(np.where(left > 0, BRIGHT_SHARE, 1 - BRIGHT_SHARE))
+        weight = np.asarray(np.sqrt(np.where(left > 0, BRIGHT_SHARE, 1 - BRIGHT_SHARE)))
     row = found.tolist()
     return 0.0, row[1], row[2], row[3], row[4], row[5]
 

@@ -216,8 +216,9 @@ def tile_acquisition(plan: Plan, folder: Path, tile: Tile) -> Acquisition:
     if plan.calibration is None:
         return acquisition
     content = read_calibration(folder / plan.calibration)
-    is_of_field = isinstance(content, FieldCalibration)
-    return content.evened(acquisition) if is_of_field else acquisition
+    if isinstance(content, FieldCalibration):
+        return content.evened(acquisition)
+    return acquisition
 
 
 def recipe_of(engine: str, content: dict[str, Any]) -> Any:
