@@ -341,9 +341,11 @@ def fit_polynomial(place_x_y: FloatArray, values: FloatArray) -> Polynomial:
     count = next(degree for degree, least in LEAST_TILES.items() if len(values) >= least)
     design = terms(place_x_y[:, 0], place_x_y[:, 1])[:, :count]
     kept = np.ones(len(values), dtype=bool)
-    found = np.zeros(count)
+    found: FloatArray = np.zeros(count)
     for _ in range(5):
-        found = np.linalg.lstsq(design[kept], values[kept], rcond=None)[0]
+        found = np.asarray(
+            np.linalg.lstsq(design[kept], values[kept], rcond=None)[0], dtype=np.float64
+        )
         left = np.abs(design @ found - values)
         spread = 1.4826 * float(np.median(left))
         now = left <= OUTLIER * max(spread, 1e-9)
@@ -391,9 +393,10 @@ def _light_polynomial(
     design = terms(x_um / radius_um, y_um / radius_um)
     log = np.log(amplitude)
     weight: FloatArray = np.ones_like(log)
-    found = np.zeros(6)
+    found: FloatArray = np.zeros(6)
     for _ in range(20):
-        found = np.linalg.lstsq(design * weight[:, None], log * weight, rcond=None)[0]
+        weighted = design * weight[:, None]
+        found = np.asarray(np.linalg.lstsq(weighted, log * weight, rcond=None)[0], np.float64)
         left = log - design @ found
         weight = np.asarray(np.sqrt(np.where(left > 0, BRIGHT_SHARE, 1 - BRIGHT_SHARE)))
     row = found.tolist()

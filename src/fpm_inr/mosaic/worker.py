@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,6 +127,9 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     if known is not None:
         return known
     kind, solution, residual = solved(plan, folder, tile)
+    # a file that is the same whenever it is made
+    told = {name: value for name, value in solution.record.items() if name != "solve_seconds"}
+    solution = replace(solution, record=told)
     path = field_path(folder, tile.number)
     # two workers may be at the same tile: each has a file of its own until it is whole
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
