@@ -45,8 +45,8 @@ class TileFit(_Part):
         Why not.
     focus_um : float
         Where the specimen is sharp.
-    residual_before, residual_after : float
-        Data residual of a plane with the instrument as stated, and as found for this tile.
+    residual : float
+        Data residual of a plane with the instrument as found for this tile.
     zernike_rad : list of float
         As found for this tile alone.
     """
@@ -56,8 +56,7 @@ class TileFit(_Part):
     used: bool
     reason: str = ""
     focus_um: float = 0.0
-    residual_before: float = Field(0.0, ge=0)
-    residual_after: float = Field(0.0, ge=0)
+    residual: float = Field(0.0, ge=0)
     zernike_rad: list[float] = Field(default_factory=list)
 
 
@@ -141,7 +140,7 @@ class FieldCalibration(_Part):
             The acquisition has other LEDs or another objective.
         """
         self._check_same(acquisition)
-        place = _place(acquisition)
+        place = place_of(acquisition)
         if self.position_led_xyz_mm is None:
             moved = acquisition.illumination.na_led_xy + np.array(self.moved_na_led_xy)
         else:
@@ -201,7 +200,7 @@ class FieldCalibration(_Part):
             )
 
 
-def _place(acquisition: Acquisition) -> tuple[float, float]:
+def place_of(acquisition: Acquisition) -> tuple[float, float]:
     """Centre (x, y) of an acquisition from the optical axis, um."""
     assert acquisition.axis_y_x_px is not None
     return offset_from_axis_um(acquisition.axis_y_x_px, acquisition.shape_y_x, acquisition.optics)

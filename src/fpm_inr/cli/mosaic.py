@@ -132,9 +132,9 @@ if TYPE_CHECKING:
 def command(**given: Any) -> None:
     """Solve the whole field of view of DATA, tile by tile, for a focus stack.
 
-    Writes a folder that render, focus, evaluate, report and view take like a solution. Every tile
-    has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down, loses at
-    most the tiles under way; --resume goes on.
+    Writes a folder that render, focus, evaluate and view take like a solution, with a report.html.
+    Every tile has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down,
+    loses at most the tiles under way; --resume goes on.
     """
     from rich.console import Console
 
@@ -163,6 +163,11 @@ def command(**given: Any) -> None:
     except KeyboardInterrupt:
         console.print("[yellow]Interrupted:[/] tiles that are done are kept; --resume goes on.")
         sys.exit(130)
+    with console.status("Writing the report"):
+        from fpm_inr.mosaic.mosaic import Mosaic
+        from fpm_inr.mosaic.report import write_mosaic_report
+
+        report = write_mosaic_report(Mosaic(output, manifest))
     residual = [one.residual for one in manifest.records if one.kind == "solved"]
     kinds = [one.kind for one in manifest.records]
     told = f"{len(residual)} tiles solved"
@@ -171,6 +176,7 @@ def command(**given: Any) -> None:
         told += f"; data residual {min(residual):.4f} to {max(residual):.4f}"
     console.print(f"{told}.", highlight=False)
     click.echo(output)
+    click.echo(report)
 
 
 def _plan(console: Console, given: dict[str, Any]) -> Plan:
@@ -295,13 +301,10 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
         )
     write_field_calibration(kept, found)
     used = [tile for tile in found.tiles if tile.used]
-    before, after = (
-        sum(getattr(tile, name) for tile in used) / len(used)
-        for name in ("residual_before", "residual_after")
-    )
+    residual = [tile.residual for tile in used]
     console.print(
-        f"The instrument was found from {len(used)} of {len(found.tiles)} tiles: data residual of "
-        f"a plane {before:.4f} as stated, {after:.4f} as found.",
+        f"The instrument was found from {len(used)} of {len(found.tiles)} tiles; data residual of "
+        f"a plane {min(residual):.4f} to {max(residual):.4f}.",
         highlight=False,
     )
 

@@ -1,13 +1,15 @@
 """The instrument across the field, found from a few tiles: pupil, LED array, light and focus.
 
-Every tile is calibrated by itself, first with a free LED array; one rigid move of the array, in mm,
-explains the directions that all tiles have found. With it, pupils are found once more. Their
+The tile nearest to the middle that holds a specimen is calibrated as `fpm-inr calibrate` does; from
+there every other goes on, with a free LED array. One rigid move of the array, in mm, explains the
+directions that all tiles have found. With it, pupils are found once more. Their
 coefficients, the light and the heights of focus are polynomials of the place, fitted so that a few
 tiles that tell something else do not count.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +19,18 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fpm_inr.acquisition import Acquisition, DarkError, offset_from_axis_um
+from fpm_inr.acquisition import Acquisition, DarkError
 from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.calibrate import calibrate
-from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, Polynomial, TileFit, terms
-from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.calibration.field_file import (
+    LEVEL,
+    FieldCalibration,
+    Polynomial,
+    TileFit,
+    place_of,
+    terms,
+)
+from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
 from fpm_inr.errors import DataError, DivergedError, InputError
 from fpm_inr.forward import Instrument
 from fpm_inr.illumination import LedGeometry
@@ -50,8 +59,7 @@ class _Found:
     x_um: float
     y_um: float
     z_um: float
-    before: float
-    after: float
+    residual: float
     instrument: Instrument
 
 
@@ -63,6 +71,7 @@ def find_field_model(
     z_range_um: tuple[float, float],
     free: str | Free = "gains,pupil,pose",
     grid: int = GRID,
+    steps: int = STEPS,
     seed: int = 0,
     device: str = "cpu",
     listen: Callable[[int, int], None] = lambda done, total: None,
@@ -81,6 +90,8 @@ def find_field_model(
         Of gains, pupil and pose, what is learned.
     grid : int
         Tiles along a side.
+    steps : int
+        Of every plane whose LEDs move; half as many where they stay.
     seed, device
         As `fpm_inr.reconstruct`.
     listen : callable
@@ -105,7 +116,10 @@ def find_field_model(
         except DarkError:
             continue
         radius_um = max(shape_y_x) / 2 * acquisition.optics.pixel_um
-        fit, one = _calibrated(acquisition, z_range_um, chosen, seed, device)
+        if found:
+            fit, one = _followed(found[0], acquisition, z_range_um, chosen, steps, seed, device)
+        else:
+            fit, one = _calibrated(acquisition, z_range_um, chosen, steps, seed, device)
         fits.append(fit)
         found += [] if one is None else [one]
         listen(number + 1, total)
@@ -123,63 +137,78 @@ def find_field_model(
         model = _with_pose(model, found)
     again: list[_Found] = []
     for number, one in enumerate(found, start=len(crops) + 1):
-        again.append(_again(model, one, chosen, seed, device))
+        again.append(_again(model, one, chosen, steps, seed, device))
         listen(number, total)
     listen(total, total)
     return _settled(model, again, fits)
 
 
 def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[int, int, int, int]]:
-    """Windows on an even grid, the outermost at the field's edges."""
+    """Windows on an even grid, the outermost at the field's edges; those in the middle first."""
     height, width = (min(tile_px, side) for side in shape_y_x)
     starts = [
         np.unique(np.linspace(0, side - part, grid).round().astype(int)).tolist()
         for side, part in zip(shape_y_x, (height, width), strict=True)
     ]
-    return [(y, x, height, width) for y in starts[0] for x in starts[1]]
+    middle = [(side - part) / 2 for side, part in zip(shape_y_x, (height, width), strict=True)]
+    places = [(y, x) for y in starts[0] for x in starts[1]]
+    places.sort(key=lambda place: math.dist(place, middle))
+    return [(y, x, height, width) for y, x in places]
 
 
 def _calibrated(
     acquisition: Acquisition,
     z_range_um: tuple[float, float],
     free: Free,
+    steps: int,
     seed: int,
     device: str,
 ) -> tuple[TileFit, _Found | None]:
     """Calibrate a tile by itself; nothing where it tells nothing."""
-    assert acquisition.axis_y_x_px is not None
-    optics = acquisition.optics
-    x_um, y_um = offset_from_axis_um(acquisition.axis_y_x_px, acquisition.shape_y_x, optics)
-
-    def unused(reason: str) -> tuple[TileFit, None]:
-        return TileFit(x_um=x_um, y_um=y_um, used=False, reason=reason), None
-
     if is_empty(acquisition):
-        return unused("is empty")
+        return _unused(acquisition, "is empty"), None
     try:
         z_um = _height(acquisition, z_range_um)
-        result = calibrate(
-            acquisition,
-            z_um=z_um,
-            free=free,
-            height_is_free=False,
-            seed=seed,
-            device=device,
-        )
+        result = calibrate(acquisition, z_um=z_um, free=free, steps=steps, seed=seed, device=device)
     except (DataError, DivergedError) as error:
-        return unused(error.problem)
+        return _unused(acquisition, error.problem), None
     if not result.accepted:
-        return unused(result.reason.split(";")[0])
-    before, after = result.before.residual, result.after.residual
-    fit = TileFit(
-        x_um=x_um,
-        y_um=y_um,
-        used=True,
-        residual_before=before,
-        residual_after=after,
-        zernike_rad=result.found.zernike_rad.tolist(),
-    )
-    return fit, _Found(acquisition, x_um, y_um, z_um, before, after, result.found)
+        return _unused(acquisition, result.reason.split(";")[0]), None
+    return _used(acquisition, result.after)
+
+
+def _followed(
+    first: _Found,
+    acquisition: Acquisition,
+    z_range_um: tuple[float, float],
+    free: Free,
+    steps: int,
+    seed: int,
+    device: str,
+) -> tuple[TileFit, _Found | None]:
+    """Calibrate a tile from what another has found; nothing where it tells nothing."""
+    if is_empty(acquisition):
+        return _unused(acquisition, "is empty"), None
+    stated = acquisition.illumination.na_led_xy
+    moved = first.instrument.na_led_xy.numpy() - first.acquisition.illumination.na_led_xy
+    start = replace(first.instrument, na_led_xy=torch.tensor(stated + moved))
+    try:
+        z_um = _height(acquisition, z_range_um)
+        fit = fit_plane(acquisition, z_um, free, start=start, steps=steps, seed=seed, device=device)
+    except (DataError, DivergedError) as error:
+        return _unused(acquisition, error.problem), None
+    return _used(acquisition, fit)
+
+
+def _unused(acquisition: Acquisition, reason: str) -> TileFit:
+    x_um, y_um = place_of(acquisition)
+    return TileFit(x_um=x_um, y_um=y_um, used=False, reason=reason)
+
+
+def _used(acquisition: Acquisition, fit: PlaneFit) -> tuple[TileFit, _Found]:
+    x_um, y_um = place_of(acquisition)
+    told = TileFit(x_um=x_um, y_um=y_um, used=True, residual=fit.residual)
+    return told, _Found(acquisition, x_um, y_um, fit.z_um, fit.residual, fit.instrument)
 
 
 def _height(acquisition: Acquisition, z_range_um: tuple[float, float]) -> float:
@@ -190,9 +219,11 @@ def _height(acquisition: Acquisition, z_range_um: tuple[float, float]) -> float:
     return float(np.clip(focus_curve(acquisition).best_um, low, high))
 
 
-def _again(model: FieldCalibration, one: _Found, free: Free, seed: int, device: str) -> _Found:
+def _again(
+    model: FieldCalibration, one: _Found, free: Free, steps: int, seed: int, device: str
+) -> _Found:
     """Pupil and gains of a tile under the one array of all."""
-    rest = free.model_copy(update={"pose": None})
+    rest = Free(**{name: getattr(free, name) for name in free.names if name != "pose"})
     if free.pose is None or not rest.names:
         return one
     start = replace(
@@ -201,10 +232,18 @@ def _again(model: FieldCalibration, one: _Found, free: Free, seed: int, device: 
         zernike_rad=one.instrument.zernike_rad,
     )
     try:
-        fit = fit_plane(one.acquisition, one.z_um, rest, start=start, seed=seed, device=device)
+        fit = fit_plane(
+            one.acquisition,
+            one.z_um,
+            rest,
+            start=start,
+            steps=max(1, steps // 2),
+            seed=seed,
+            device=device,
+        )
     except DivergedError:
         return one
-    return replace(one, instrument=fit.instrument, after=fit.residual)
+    return replace(one, instrument=fit.instrument, residual=fit.residual)
 
 
 def _stated(acquisition: Acquisition, radius_um: float, log_light: Polynomial) -> FieldCalibration:
@@ -306,7 +345,7 @@ def _settled(
             fit = fit.model_copy(
                 update={
                     "focus_um": float(height),
-                    "residual_after": one.after,
+                    "residual": one.residual,
                     "zernike_rad": one.instrument.zernike_rad.tolist(),
                 }
             )
