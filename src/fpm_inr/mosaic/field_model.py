@@ -140,7 +140,7 @@ def find_field_model(
         again.append(_again(model, one, chosen, steps, seed, device))
         listen(number, total)
     listen(total, total)
-    return _settled(model, again, fits)
+    return _settled(model, again, fits, z_range_um[0] == z_range_um[1])
 
 
 def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[int, int, int, int]]:
@@ -321,7 +321,7 @@ def moved_array(geometry: LedGeometry, move: FloatArray) -> LedGeometry:
 
 
 def _settled(
-    model: FieldCalibration, found: Sequence[_Found], fits: Sequence[TileFit]
+    model: FieldCalibration, found: Sequence[_Found], fits: Sequence[TileFit], is_flat: bool
 ) -> FieldCalibration:
     """Polynomials of what the tiles have found."""
     place = np.array([(one.x_um, one.y_um) for one in found]) / model.radius_um
@@ -330,8 +330,8 @@ def _settled(
     for row, one in zip(zernike, found, strict=True):
         row[: len(one.instrument.zernike_rad)] = one.instrument.zernike_rad.numpy()
     focus = np.array([_focus(one) for one in found])
-    if modes > 3:
-        zernike[:, 3] = 0  # the pupil's defocus is the height of focus
+    if modes > 3 and not is_flat:
+        zernike[:, 3] = 0  # of a range of heights the pupil's defocus is a height
     log_gain = np.array([np.log(one.instrument.gain_led.numpy()) for one in found])
     polynomials = [fit_polynomial(place, column) for column in zernike.T]
     heights = {
