@@ -10,10 +10,10 @@ from torch import Tensor
 from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines import spline
 from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument import Calibration, parse_free
+from fpm_inr.solve.progress import StepReport
 from tests.engines.known_object import OPTICS, experiment
 
 SHAPE, NA_REACH = (32, 27), 0.18

@@ -6,7 +6,7 @@ It has no gauge: it adds to intensities, which no object does everywhere alike.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -21,8 +21,6 @@ LEAST_AMPLITUDE = 0.02
 
 class Background(Learning):
     """Light of every frame that did not pass the sample coherently, as an amplitude."""
-
-    name: ClassVar[str] = "background"
 
     learning_rate: float = Field(1e-2, ge=0)
     init: Annotated[float, Field(ge=0)] | None = Field(

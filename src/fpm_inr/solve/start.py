@@ -238,10 +238,7 @@ def start_at(
             height_is_free=z_range_um[0] < z_range_um[1],
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
-    told = dict(record or {})
-    if left_out.any():
-        told["leds_left_out"] = np.flatnonzero(left_out).tolist()
-    return JointStart(instrument, learned, free, told, left_out)
+    return JointStart(instrument, learned, free, dict(record or {}), left_out)
 
 
 def as_used(free: Free, given: Instrument | None) -> Free:
