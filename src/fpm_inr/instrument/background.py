@@ -10,7 +10,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument.parameter import Learned, Learning, Setup
@@ -48,3 +48,13 @@ class LearnedBackground(Learned):
 
     def changed(self, instrument: Instrument) -> Instrument:
         return replace(instrument, background_led=self.root_led**2)
+
+
+def background_counts(background_led: Tensor, amplitude_scale: float) -> list[float]:
+    """Background [led] as it stands in calibration.json: in the counts of the frames."""
+    return (background_led * amplitude_scale**2).tolist()
+
+
+def background_of_counts(counts_led: list[float], amplitude_scale: float) -> Tensor:
+    """The background [led] of `background_counts`, in units of the squared amplitude scale."""
+    return (torch.tensor(counts_led) / amplitude_scale**2).double()
