@@ -23,6 +23,7 @@ LONG_FUNCTIONS = {
     "cli/focus.py:command",
     "cli/reconstruct.py:command",
     "reconstruction.py:reconstruct",
+    "results.py:write_results",
 }
 # who -> whom: without these there is no circle
 BACKWARD = {("io", "focus"), ("io", "simulate"), ("solution", "field_file")}

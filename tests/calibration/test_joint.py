@@ -337,7 +337,7 @@ def test_an_led_that_was_moved_to_just_outside_the_pupil_has_no_say(
     solutions = [reconstruct(one, **keys) for one in (data, replace(data, frames_led_y_x=frames))]
     first, second = (one.render(0.0).field_z_y_x for one in solutions)
     np.testing.assert_array_equal(first, second)
-    assert solutions[0].record["leds_left_out"] == [corner]
+    assert solutions[0].leds_left_out == (corner,)
     assert solutions[0].leds_used.tolist() == list(range(1, 25))
     residuals = [
         data_residual(one, solution, [0.0])[0]
@@ -372,7 +372,7 @@ def test_leds_that_come_to_straddle_the_edge_in_a_joint_solve_leave_no_trace() -
     pose = {"init": [0.0] * 6, "learning_rate": 0.1}
     solved = reconstruct(stated, steps=60, calibrate={"gains": True, "pose": pose})
     assert "calibration_refused" not in solved.record
-    assert solved.record["leds_left_out"] == corners.tolist()
+    assert solved.leds_left_out == tuple(corners.tolist())
     assert solved.record["settings"]["calibrate"]["pose"]["learning_rate"] == 0.1
     plain = reconstruct(stated, steps=60, calibrate="gains")
 

@@ -71,7 +71,7 @@ def content(solution: Solution) -> dict[str, Any]:
         "loss": [row["loss"] for row in solution.history],
         "upsampling": solution.upsampling,
         **{name: solution.record.get(name) for name in kept},
-        "leds_left_out": list(solution.record.get("leds_left_out", [])),
+        "leds_left_out": list(solution.leds_left_out),
         "settings": solution.record["settings"],
         "status": solution.record["status"],
     }
