@@ -16,15 +16,7 @@ MOST_LINES_OF_FUNCTION = 60  # its docstring not counted
 
 # Still to be mended. These lists only shrink: what is mended must be taken off.
 LONG_FILES = {"acquisition.py", "forward.py"}
-LONG_FUNCTIONS = {
-    "cli/benchmark.py:command",
-    "cli/calibrate.py:command",
-    "cli/evaluate.py:command",
-    "cli/focus.py:command",
-    "cli/reconstruct.py:command",
-    "reconstruction.py:reconstruct",
-    "results.py:write_results",
-}
+LONG_FUNCTIONS = {"reconstruction.py:reconstruct"}
 # who -> whom: without these there is no circle
 BACKWARD = {("io", "focus"), ("io", "simulate"), ("solution", "field_file")}
 

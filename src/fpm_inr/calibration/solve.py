@@ -10,17 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
+from fpm_inr.calibration.schedule import batches, edge_samples, envelope
 from fpm_inr.edges import off_rim, trust
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
-    EDGE_SAMPLES,
     Aperture,
     ForwardModel,
     Instrument,
@@ -32,27 +30,17 @@ from fpm_inr.instrument import Calibration, Free
 from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 
-FloatArray = NDArray[np.float64]
-
 STEPS = 150
 LEDS_PER_STEP = 34
 IMAGE_RATE = 0.1
-WARM_UP = 0.05
-FINAL_RATE = 0.05
 # pixels over which trust in a frame falls to 0 towards its edges
 EDGE_PX = 12
 # share of the steps after which LEDs at the pupil's edge count for the image; they never move the
 # array
 RIM_START = 0.6
-# a pupil's edge as wide as this, in Fourier samples, tells LEDs the way over a whole sample; it
-# sharpens over this share of the steps
-WIDE_EDGE_SAMPLES = 1.0
-SHARPEN = 0.5
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
-# share of the steps over which a solve that moves LEDs takes in the outer ones
-GROW = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +117,7 @@ def fit_plane(
         acquisition, z_um, calibration.to(device), upsampling, trust_rim=trust_rim, device=device
     )
     na_led = start.na_led_xy.norm(dim=1).cpu().numpy()
-    batches = _batches(na_led, leds_per_step, steps, seed, GROW * free.moves_leds)
-    for step, batch in enumerate(batches):
+    for step, batch in enumerate(batches(na_led, leds_per_step, steps, seed, free)):
         residual = solve.step(torch.from_numpy(batch).to(device), step, steps)
         if listen is not None:
             listen(step + 1, steps, residual)
@@ -158,7 +145,7 @@ class _PlaneSolve:
             margin_samples=MARGIN_SAMPLES if self.free.moves_leds else 0.0,
             instrument=calibration.instrument(),
             largest_na=calibration.largest_na,
-            edge_samples=_edge_samples(0.0, self.free),
+            edge_samples=edge_samples(0.0, self.free),
         ).to(device)
         amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
         self.measured_led_y_x = amplitude.to(device)
@@ -186,7 +173,7 @@ class _PlaneSolve:
         """
         done = (step + 0.5) / steps
         self._set_rates(done)
-        self.model = replace(self.model, edge_samples=_edge_samples(done, self.free))
+        self.model = replace(self.model, edge_samples=edge_samples(done, self.free))
         if self.free.moves_leds and step and step % RECENTRE_STEPS == 0:
             self.model = self._around(self.calibration.na_led_xy().detach())
         aperture, weight = self._aperture(leds, done)
@@ -233,12 +220,10 @@ class _PlaneSolve:
         )
 
     def _set_rates(self, done: float) -> None:
-        envelope = _envelope(done)
+        factor = envelope(done)
         for group in self.optimiser.param_groups:
             learning = group.get("learning")
-            group["lr"] = (
-                IMAGE_RATE * envelope if learning is None else learning.rate(done, envelope)
-            )
+            group["lr"] = IMAGE_RATE * factor if learning is None else learning.rate(done, factor)
 
     def _aperture(self, leds: Tensor, done: float) -> tuple[Aperture, Tensor]:
         """The pupil as these LEDs see it, and the weight of their pixels."""
@@ -281,37 +266,3 @@ def usual_upsampling(acquisition: Acquisition, free: Free, start: Instrument) ->
         smallest_upsampling(acquisition.optics, acquisition.illumination),
         least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
     )
-
-
-def _edge_samples(done: float, free: Free) -> float:
-    """Width of the pupil's edge after this share of the steps: wide at first, where it moves."""
-    moves = free.moves_leds or free.widens_pupil
-    return max(EDGE_SAMPLES, WIDE_EDGE_SAMPLES * (1 - done / SHARPEN)) if moves else EDGE_SAMPLES
-
-
-def _envelope(done: float) -> float:
-    rising = min(1.0, done / WARM_UP)
-    return rising * (FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2)
-
-
-def _batches(
-    na_led: FloatArray, batch: int, steps: int, seed: int, growing: float
-) -> list[NDArray[np.intp]]:
-    """LEDs of every step: each is visited once before any is visited again.
-
-    Over the first `growing` share of the steps the LEDs in use grow from the innermost outwards, so
-    that what is learned in the bright field carries the dark field along.
-    """
-    random = np.random.default_rng(seed)
-    outward = np.argsort(na_led, kind="stable")
-    batch = min(batch, len(outward))
-    waiting: list[int] = []
-    batches = []
-    for step in range(steps):
-        share = 1.0 if growing == 0 else min(1.0, step / (growing * steps))
-        used = outward[: max(batch, round(share * len(outward)))]
-        while len(waiting) < batch:
-            waiting += random.permutation(used).tolist()
-        batches.append(np.array(waiting[:batch], dtype=np.intp))
-        waiting = waiting[batch:]
-    return batches
