@@ -121,7 +121,7 @@ class Learning(BaseModel):
 
 
 class Learned(nn.Module):
-    """What is learned of one parameter; its `nn.Parameter`s are moved by gradients.
+    """What is learned of one parameter; its parameters (`torch.nn`) are moved by gradients.
 
     Each counts in a unit of its own, so that a step of Adam has a known size.
     """
