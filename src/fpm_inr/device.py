@@ -9,6 +9,7 @@ from fpm_inr.errors import SettingsError
 if TYPE_CHECKING:
     import torch
 
+
 def pick_device(name: str) -> torch.device:
     """Return the device of this name; "auto" prefers a GPU.
 

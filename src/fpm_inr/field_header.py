@@ -149,7 +149,10 @@ def check_header(content: dict[str, Any], source: object) -> FieldHeader:
         return header
     except SettingsError as error:
         raise DataError(
-            error.problem, "install the package that has this kind of field", field="kind", source=source
+            error.problem,
+            "install the package that has this kind of field",
+            field="kind",
+            source=source,
         ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

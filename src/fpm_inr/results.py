@@ -23,7 +23,6 @@ FOUND = (
     "calibration_residual",
     "calibration_refused",
     "calibration_of_a_plane",
-    "leds_left_out",
 )
 
 
@@ -87,6 +86,7 @@ def _told(solution: Solution) -> dict[str, Any]:
         "upsampling": solution.upsampling,
         "shape": list(solution.shape_y_x),
         **{name: solution.record[name] for name in FOUND if name in solution.record},
+        **({"leds_left_out": list(solution.leds_left_out)} if solution.leds_left_out else {}),
     }
 
 

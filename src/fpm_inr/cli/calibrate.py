@@ -84,9 +84,9 @@ def command(
     from fpm_inr.calibration.calibrate import calibrate
     from fpm_inr.calibration.figures import calibration_figure
     from fpm_inr.calibration.file import write_calibration
-    from fpm_inr.calibration.parameters import parse_free
     from fpm_inr.device import pick_device
     from fpm_inr.figures import save_figure
+    from fpm_inr.instrument import parse_free
 
     chosen = parse_free(free, field="free")
     on = pick_device(device)

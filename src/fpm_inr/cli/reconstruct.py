@@ -85,8 +85,9 @@ def _z_range_of(
 )
 @click.option(
     "--engine",
-    type=click.Choice(["inr", "conventional"]),
-    help="inr: one field for all z; conventional: planes solved one by one.  [default: inr]",
+    metavar="NAME",
+    help="inr: one field for all z; conventional: planes solved one by one; or one that an "
+    "installed package adds.  [default: inr]",
 )
 @click.option(
     "--recipe",
@@ -173,7 +174,7 @@ def command(
     if solution.record["status"] == "done":
         (output / CHECKPOINT).unlink(missing_ok=True)
     _say(console, run, output)
-    _say_of_instrument(console, solution.record)
+    _say_of_instrument(console, solution)
     if solution.record["status"] == "interrupted":
         console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
         sys.exit(130)
@@ -245,10 +246,11 @@ def _say(console: Console, run: dict[str, Any], output: Path) -> None:
         console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
 
 
-def _say_of_instrument(console: Console, record: dict[str, Any]) -> None:
+def _say_of_instrument(console: Console, solution: Solution) -> None:
     """What was found of the instrument, left out or refused."""
-    if "leds_left_out" in record:
-        numbers = ", ".join(map(str, record["leds_left_out"]))
+    record = solution.record
+    if solution.leds_left_out:
+        numbers = ", ".join(map(str, solution.leds_left_out))
         console.print(
             f"Left out, as they straddle the edge of the pupil: LEDs {numbers} (counted from 0)."
         )

@@ -59,7 +59,9 @@ class Field(nn.Module, ABC):
 
     def to_tensors(self, precision: str) -> dict[str, Tensor]:
         """Tensors by name, as they are stored; `precision` is one of `PRECISIONS`."""
-        return {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        return {
+            name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()
+        }
 
     @classmethod
     @abstractmethod
