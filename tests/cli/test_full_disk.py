@@ -202,7 +202,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, name: str, from_the: int = 1) -> No
 
 
 def solved(folder: Path) -> Any:
-    return load_solution(folder / "field.safetensors").render(0.0)
+    return load_solution(folder / "field.safetensors").render(0.0).field_z_y_x
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,11 @@ def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[s
 
     try:
         with replacing(path) as beside:
+            beside.touch()
+            mode = beside.stat().st_mode
             save_file(tensors, beside, metadata=metadata)
+            # safetensors makes files that only their owner can read
+            beside.chmod(mode)
     # what safetensors makes of the system's errors
     except SafetensorError as error:
         reason = str(error).rpartition("I/O error: ")[2]
