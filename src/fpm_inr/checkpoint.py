@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.io.tensor_files import write_tensors
+from fpm_inr.files.tensors import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,8 +12,8 @@ from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.field_header import FIELD_PREFIX, KEY, FieldHeader, check_header, read_header
 from fpm_inr.fields.base import FIELDS, PRECISIONS
+from fpm_inr.files.tensors import write_tensors
 from fpm_inr.forward import Instrument
-from fpm_inr.io.tensor_files import write_tensors
 from fpm_inr.solution import Solution
 
 _INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um", "na")

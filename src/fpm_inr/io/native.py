@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
 from fpm_inr.io.readers import NOTHING, Asked
 from fpm_inr.io.window import Judged, Window, seen_by_crop
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
 from fpm_inr.io.axes import axes_order
 from fpm_inr.io.readers import NOTHING, Asked
 from fpm_inr.io.window import read_window

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
-from fpm_inr.io import hdf5
+from fpm_inr.files import hdf5
 
 FORMAT = "fpm-inr truth"
 VERSION = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpm_inr.errors import OutputError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError, InputError, at
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 
 # no usual filter of HDF5 makes data smaller by more (gzip: 1032)
 MOST_COMPRESSION, LEAST_BYTES = 1100, 2**20
