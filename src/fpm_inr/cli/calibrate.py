@@ -116,7 +116,7 @@ def command(
 def _prepare(output: Path, overwrite: bool) -> None:
     """Make the folder; refuse to write over a calibration that nobody gave up."""
     from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
+    from fpm_inr.files.replacing import make_folder
 
     if (output / "calibration.json").exists() and not overwrite:
         raise OutputError(

@@ -301,7 +301,7 @@ def _z_range(console: Console, acquisition: Acquisition) -> tuple[float, float]:
 def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
     """Make the folder; refuse to write over results that nobody gave up."""
     from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
+    from fpm_inr.files.replacing import make_folder
 
     make_folder(output)
     if (output / "field.safetensors").exists() and not (resume or overwrite):

@@ -150,7 +150,7 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
 def _prepare(output: Path, overwrite: bool) -> None:
     """Make the folder; refuse to write over a simulation that nobody gave up."""
     from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
+    from fpm_inr.files.replacing import make_folder
 
     if (output / "acquisition.h5").exists() and not overwrite:
         raise OutputError(
