@@ -3,19 +3,20 @@
     python benchmarks/architecture_picture.py docs/images/architecture.png
 
 Refuses to draw a house that is not so: a part that is on no floor, or an arrow that runs upward.
-`tests/test_structure.py` asks the same.
+`tests/test_rooms.py` asks the same.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import fpm_inr
 
-ROOT = Path(fpm_inr.__file__).parent
+PACKAGE = Path(fpm_inr.__file__).parent
 # from the top; an import stays on its floor or runs downward
 FLOORS = {
     "faces": "cli viewer napari_plugin benchmark __main__",
@@ -24,14 +25,13 @@ FLOORS = {
     "before and after": "calibration first_aid results report published",
     "formats": "io",
     "looking": "focus metrics trust inspection residual simulate",
-    "the unknowns": "solution solution_set field_header fields instrument forward aperture edges",
+    "the unknowns": "solution field_file solution_set field_header fields instrument forward"
+    " aperture edges",
     "the measurement": "acquisition illumination sources lighting beams sampling reach believed"
     " camera_noise",
     "ground": "errors files registry device optics aberration transforms display figures heights"
     " allocator",
 }
-# a solution is stored by its own method
-ONE = {"field_file": "solution"}
 WAY = (
     ("file", "io"),
     ("Acquisition", "acquisition"),
@@ -43,20 +43,45 @@ WAY = (
 )
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    """Every file of the package, as its path in it, and what it says."""
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def arrows() -> dict[str, set[str]]:
-    """What each part imports: a part is a package, or a module beside them."""
-    found: dict[str, set[str]] = {}
+def imports(node: ast.AST) -> Iterator[str]:
+    """Dotted names that are imported, by functions too.
+
+    Those below `if TYPE_CHECKING:` do not count: they name types and are never run.
+    """
+    if isinstance(node, ast.Import):
+        yield from (one.name for one in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"a relative import: {ast.unparse(node)}"
+        yield from (f"{node.module}.{one.name}" for one in node.names)
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        children = node.orelse
+    for child in children:
+        yield from imports(child)
+
+
+def room(dotted: str) -> str | None:
+    """The package, or module beside the packages, that a name lies in; None where in neither."""
+    parts = dotted.split(".")
+    if parts[0] != PACKAGE.name or len(parts) == 1:
+        return None
+    is_there = (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").is_file()
+    return parts[1] if is_there else None
+
+
+def arcs() -> dict[str, set[str]]:
+    """Which rooms each room imports from."""
+    found: dict[str, set[str]] = defaultdict(set)
     for path, tree in trees():
-        name = _part(path.removesuffix(".py").split("/")[0])
-        found.setdefault(name, set()).update(_part(one) for one in _imported(tree))
-        found[name].discard(name)
-    found.pop("__init__")
+        here = path.parts[0].removesuffix(".py")
+        found[here] |= {
+            there for name in imports(tree) if (there := room(name)) not in (None, here)
+        }
     return found
 
 
@@ -74,37 +99,14 @@ def floor_of(part: str) -> int:
     raise LookupError(f"{part} is on no floor: add it to FLOORS of {__file__}")
 
 
-def upward() -> list[str]:
+def upward(graph: dict[str, set[str]]) -> list[str]:
     """Imports that run upward."""
     return [
-        f"{part} imports {other}"
-        for part, others in sorted(arrows().items())
-        for other in sorted(others)
-        if floor_of(other) < floor_of(part)
+        f"{here} imports {there}"
+        for here in sorted(graph.keys() - {"__init__"})
+        for there in sorted(graph[here])
+        if floor_of(there) < floor_of(here)
     ]
-
-
-def _part(name: str) -> str:
-    return ONE.get(name, name)
-
-
-def _imported(node: ast.AST) -> Iterator[str]:
-    """Parts that are imported anywhere but for types."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(child, ast.ImportFrom) and (child.module or "").startswith(ROOT.name):
-            below = str(child.module).split(".")[1:]
-            is_module = [one.name for one in child.names if _is_there(one.name)]
-            yield from below[:1] or is_module
-        elif isinstance(child, ast.Import):
-            names = [one.name.split(".") for one in child.names]
-            yield from (one[1] for one in names if one[0] == ROOT.name and len(one) > 1)
-        yield from _imported(child)
-
-
-def _is_there(name: str) -> bool:
-    return (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file()
 
 
 def draw(path: str) -> None:
@@ -136,7 +138,7 @@ def draw(path: str) -> None:
     axes.text(2, 61, "The floors", fontsize=12, weight="bold", va="center")
     told = "imports stay on a floor or run downward; yellow: a package, white: one file"
     axes.text(20, 61, told, fontsize=9, va="center")
-    there = set(arrows()) - {"__main__"}
+    there = arcs().keys() - {"__main__"}
     floors = {
         floor: shown
         for floor, parts in FLOORS.items()
@@ -152,13 +154,13 @@ def draw(path: str) -> None:
         shrink = min(1.0, (87 - 0.8 * len(shown)) / sum(widths))
         x = 20.0
         for one, width in zip(shown, widths, strict=True):
-            colour = "#fdeecb" if (ROOT / one).is_dir() else "white"
+            colour = "#fdeecb" if (PACKAGE / one).is_dir() else "white"
             box(x, y + 1, width * shrink, height - 2, one, colour, 8.5 * shrink)
             x += width * shrink + 0.8
     figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
-    if wrong := upward():
+    if wrong := upward(arcs()):
         sys.exit("\n".join(wrong))
     draw(sys.argv[1])
