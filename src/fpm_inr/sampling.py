@@ -33,6 +33,11 @@ def resolution_um(optics: Optics, illumination: Illumination) -> float:
     return optics.wavelength_um / synthetic_na(optics, illumination)
 
 
+def fourier_sample_na(optics: Optics, shape_y_x: tuple[int, int]) -> float:
+    """A Fourier sample of frames [y, x], in NA; of sides that differ, the geometric mean."""
+    return optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
+
+
 def depth_of_field_um(optics: Optics) -> float:
     """Depth over which a raw frame stays sharp: index * wavelength / NA^2."""
     return optics.medium_index * optics.wavelength_um / optics.na**2
@@ -51,7 +56,8 @@ def default_upsampling(optics: Optics, illumination: Illumination) -> int:
     """Upsampling that is used where none is asked for: the smallest that will do, at least 2.
 
     A field whose synthetic aperture just fits its grid is held by that grid; its amplitude and
-    phase, which are what one looks at and what a neural field draws, are finer than the field.
+    phase, which are what one looks at (and what the field of the recipes `neural` and `paper`
+    draws), are finer than the field.
     """
     return max(2, smallest_upsampling(optics, illumination))
 

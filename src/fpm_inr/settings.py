@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fpm_inr.errors import SettingsError
+from fpm_inr.errors import SettingsError, at
 from fpm_inr.io.yaml_text import read_yaml
 
 
@@ -23,13 +24,13 @@ class ReconstructSettings(BaseModel):
     z_range_um: tuple[float, float] | Literal["auto"] = (0.0, 0.0)
     orient: Literal["stated", "auto"] = "stated"
     upsample: int | None = None
-    engine: Literal["inr", "conventional"] = "inr"
+    engine: str = "inr"
     recipe: str = "default"
     steps: int | None = None
     passes: int | None = None
     planes: int | None = None
     z_step_um: float | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
     seed: int = 0
     calibration: Path | None = None
     calibrate: str | dict[str, Any] | None = None
@@ -68,10 +69,8 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
             source=(config or "") if from_file else "",
         ) from error
     if settings.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+        from fpm_inr.instrument import parse_free
 
-        try:
+        with nullcontext() if config is None or "calibrate" in given else at(config):
             parse_free(settings.calibrate)
-        except SettingsError as error:
-            raise (error if config is None or "calibrate" in given else error.at(config)) from error
     return settings

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.errors import DataError, InputError, SettingsError, at
 
 Array = NDArray[Any]
 
@@ -59,9 +59,10 @@ def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
     for suffixes, read in _READERS.items():
         if name.endswith(suffixes):
             try:
-                return read(path, z_um)
-            except InputError as error:
-                raise error if error.source else error.at(path) from error
+                with at(path):
+                    return read(path, z_um)
+            except InputError:
+                raise
             except (OSError, ValueError, EOFError, KeyError, RecursionError) as error:
                 raise DataError(
                     f"cannot be read ({error})", "check that the file is whole", source=path

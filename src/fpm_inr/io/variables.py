@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, at
 from fpm_inr.io import matlab5
 from fpm_inr.io.window import Frames
 
@@ -47,10 +47,8 @@ def opened_variable(path: Path, variable: str | None, axes: str) -> Iterator[tup
             found = hdf5.dataset(file, _choose(variable, held, file), 3)
             yield found, axes[::-1] if "MATLAB_class" in found.attrs else axes
         return
-    try:
+    with at(path):
         array = _real(*_load(path, variable))
-    except DataError as error:
-        raise (error if error.source else error.at(path)) from error
     yield array, axes
 
 
