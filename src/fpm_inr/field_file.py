@@ -7,14 +7,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.field_header import FIELD_PREFIX, KEY, FieldHeader, check_header, read_header
 from fpm_inr.fields.base import FIELDS, PRECISIONS
+from fpm_inr.files.tensors import write_tensors
 from fpm_inr.instrument.tensors import from_tensors, to_tensors
-from fpm_inr.io.replacing import replacing
 from fpm_inr.solution import Solution
 
 
@@ -39,8 +38,7 @@ def write_solution(solution: Solution, path: str | Path, precision: str) -> None
         record=solution.record,
         leds_left_out=solution.leds_left_out,
     )
-    with replacing(path) as beside:
-        save_file(tensors, beside, metadata={KEY: header.text()})
+    write_tensors(path, tensors, {KEY: header.text()})
 
 
 def read_solution(path: Path) -> Solution:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.rigid import ArrayMove
 from fpm_inr.errors import DataError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument.background import background_counts, background_of_counts
 from fpm_inr.instrument.pupil_map import pupil_of_nodes, stored_nodes
-from fpm_inr.io.replacing import replacing
 
 FORMAT = "fpm-inr calibration 1"
 # how far two files' nominal LED directions may differ (a crop elsewhere sees other angles)
