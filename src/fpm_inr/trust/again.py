@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.engines.progress import Listener, ignore
 from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
 from fpm_inr.errors import DataError
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
+from fpm_inr.solve.progress import Listener, ignore
 from fpm_inr.trust.noise import Noise, estimate_noise
 
 

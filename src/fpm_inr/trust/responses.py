@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
-from fpm_inr.engines.frames import trust
+from fpm_inr.edges import trust
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
