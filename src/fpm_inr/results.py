@@ -59,7 +59,7 @@ def write_results(
     field_path = folder / "field.safetensors"
     solution.save(field_path, precision=precision)
     _write_history(folder / "history.csv", solution)
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(_spread(solution, PREVIEW_HEIGHTS)),

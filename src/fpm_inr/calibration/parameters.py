@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.beams import Shares
 from fpm_inr.calibration.pose import POSE, posed
 from fpm_inr.calibration.pupil_map import PupilNodes, frame_grid
 from fpm_inr.errors import SettingsError
@@ -218,6 +219,8 @@ class Calibration(nn.Module):
         Of a frame: sets the Fourier sample, in which LED moves are counted.
     height_is_free : bool
         Whether a range of heights is solved, so that the pupil's defocus is no parameter.
+    frame_count : int, optional
+        Number of frames, each with a background. Default: that of the LEDs.
 
     Raises
     ------
@@ -243,10 +246,11 @@ class Calibration(nn.Module):
         shape_y_x: tuple[int, int],
         *,
         height_is_free: bool,
+        frame_count: int | None = None,
     ) -> None:
         super().__init__()
         self.free = free
-        start = _begun(instrument.to("cpu"), free)
+        start = _begun(instrument.to("cpu"), free, frame_count)
         na = start.na_led_xy
         leds = len(na)
         self.sample_na = optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
@@ -289,7 +293,8 @@ class Calibration(nn.Module):
             base = start.background_led
             # away from 0, where a square has no slope; a fixed one may be 0
             least = 0.02 if free.background.learning_rate > 0 else 0.0
-            root = (torch.zeros(leds) if base is None else base.sqrt()).clamp_min(least)
+            frames = leds if frame_count is None else frame_count
+            root = (torch.zeros(frames) if base is None else base.sqrt()).clamp_min(least)
             self.background_root_led = nn.Parameter(root)
         if free.defocus is not None:
             self.defocus = nn.Parameter(torch.zeros(()))
@@ -396,24 +401,35 @@ class Calibration(nn.Module):
         return total
 
     @torch.no_grad()
-    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
+    def observe(
+        self,
+        leds: Tensor,
+        predicted: Tensor,
+        measured: Tensor,
+        done: float,
+        shares: Shares | None = None,
+    ) -> None:
         """Move the gains of these LEDs towards the best fit of prediction [led, y, x] to data.
 
-        The least-squares gain has a closed form, which spares the gains a learning rate.
+        The least-squares gain has a closed form, which spares the gains a learning rate. `shares`
+        tells what is whose, where frames are not one beam each.
         """
         if self.free.gains is None:
             return
         rate = self.free.gains.rate(done, 1.0)
         if rate == 0.0:
             return
-        p, m = predicted.flatten(1), measured.flatten(1)
-        fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
+        if shares is None:
+            p, m = predicted.flatten(1), measured.flatten(1)
+            fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
+        else:
+            leds, fit = shares.fits(predicted, measured)
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
         self.log_gain_led[leds] += rate * step
 
 
-def _begun(instrument: Instrument, free: Free) -> Instrument:
+def _begun(instrument: Instrument, free: Free, frame_count: int | None) -> Instrument:
     """The instrument with the starts that the settings give."""
     leds, like = len(instrument.gain_led), instrument.gain_led
     changes: dict[str, Tensor] = {}
@@ -428,7 +444,7 @@ def _begun(instrument: Instrument, free: Free) -> Instrument:
     if free.pupil is not None and free.pupil.init is not None:
         changes["zernike_rad"] = like.new_tensor(free.pupil.init)
     if free.background is not None and free.background.init is not None:
-        changes["background_led"] = torch.full_like(like, free.background.init)
+        changes["background_led"] = like.new_full((frame_count or leds,), free.background.init)
     if free.defocus is not None and free.defocus.init is not None:
         changes["defocus_um"] = like.new_tensor(free.defocus.init)
     if free.na is not None and free.na.init is not None:

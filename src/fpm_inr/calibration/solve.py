@@ -124,8 +124,14 @@ def fit_plane(
     start = nominal_instrument(acquisition) if start is None else start
     margin = MARGIN_SAMPLES if free.moves_leds else 0.0
     upsampling = upsampling or usual_upsampling(acquisition, free, start)
+    lit = acquisition.illumination
     calibration = Calibration(
-        start, free, optics, acquisition.shape_y_x, height_is_free=height_is_free
+        start,
+        free,
+        optics,
+        acquisition.shape_y_x,
+        height_is_free=height_is_free,
+        frame_count=lit.frame_count,
     ).to(device)
     model = compile_forward(
         acquisition,
@@ -149,9 +155,9 @@ def fit_plane(
     optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
     heights = torch.tensor([z_um], dtype=torch.float32, device=device)
     fixed = None if free.names else model.aperture(calibration.instrument())
-    na_led = start.na_led_xy.norm(dim=1).cpu().numpy()
+    na_frame = lit.least_of_frame(start.na_led_xy.norm(dim=1).cpu().numpy())
     for step, batch in enumerate(
-        _batches(na_led, leds_per_step, steps, seed, GROW * free.moves_leds)
+        _batches(na_frame, leds_per_step, steps, seed, GROW * free.moves_leds)
     ):
         done = (step + 0.5) / steps
         envelope = _envelope(done)
@@ -175,7 +181,7 @@ def fit_plane(
                     instrument.na_led_xy.detach(), instrument.na_of(optics), calibration.sample_na
                 )
                 if done < RIM_START:
-                    weight = weight_y_x * sure[leds, None, None]
+                    weight = weight_y_x * model.least_of_frames(sure, leds)[:, None, None]
                 else:
                     na_xy = instrument.na_led_xy
                     held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
@@ -183,7 +189,8 @@ def fit_plane(
             aperture = model.aperture(instrument, leds)
         optimiser.zero_grad(set_to_none=True)
         spectrum = model.spectrum(torch.view_as_complex(flat))[None]
-        predicted = model.amplitude(spectrum, heights, leds, aperture)[0]
+        light = model.exit_field(spectrum, heights, leds, aperture)[0]
+        predicted = aperture.amplitude(light)
         error = predicted - measured
         if pixels is not None:
             error = pixels.select(leds).error(error)
@@ -194,7 +201,8 @@ def fit_plane(
             loss = misfit + misfit.detach() * calibration.penalty()
         loss.backward()
         optimiser.step()
-        calibration.observe(leds, predicted.detach() * root, measured * root, done)
+        shares = model.shares(leds, light, weight_y_x)
+        calibration.observe(leds, predicted.detach() * root, measured * root, done, shares)
         if not math.isfinite(float(misfit.detach())):
             raise DivergedError(f"the fit is not finite at step {step + 1}")
         if listen is not None:

@@ -185,7 +185,7 @@ def _write(output: Path, made: Simulation) -> None:
     z = made.truth.z_sheet_y_x_um
     scan = len(made.truth.scan_z_um)
     click.echo(
-        f"{output / 'acquisition.h5'}: {made.acquisition.led_count} frames of {height} x {width}"
+        f"{output / 'acquisition.h5'}: {made.acquisition.frame_count} frames of {height} x {width}"
     )
     click.echo(
         f"{output / 'truth.h5'}: specimen from {z.min():.1f} to {z.max():.1f} um"

@@ -131,12 +131,13 @@ def solve(
             assert calibration is not None
             aperture = model.aperture(calibration.instrument(), leds)
         image = state.field(z_um, int(plan.divisor[step]))
-        predicted = model.amplitude(
+        light = model.exit_field(
             model.spectrum(image)[None],
             torch.tensor([z_um], dtype=measured.dtype, device=device),
             leds,
             aperture,
         )[0]
+        predicted = aperture.amplitude(light)
         if pixels is not None:
             # as if measured were predicted, where it says nothing
             error = predicted.detach() - measured
@@ -148,7 +149,8 @@ def solve(
         loss.backward()
         state.optimiser.step()
         if calibration is not None:
-            calibration.observe(leds, predicted.detach(), measured, step / len(plan))
+            shares = model.shares(leds, light, light.real.new_ones(()))
+            calibration.observe(leds, predicted.detach(), measured, step / len(plan), shares)
         state.step = step + 1
         with torch.no_grad():
             mse = float(F.mse_loss(predicted, measured))

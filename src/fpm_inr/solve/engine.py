@@ -105,13 +105,13 @@ def inr_task(
     order = recipe.order_for(is_flat)
     plan = make_plan(
         order,
-        na_led=illumination.na_led,
+        na_led=illumination.na_frame,
         na_objective=optics.na,
         z_range_um=z_range_um,
         seed=seed,
         steps=steps,
         planes=sizes.get("planes", 1),
-        left_out_led=begin.left_out_led,
+        left_out_led=_left_out(illumination, begin),
     )
     learned = None if begin.calibration is None else begin.calibration.to(model.device)
     instrument = begin.instrument.to(model.device)
@@ -129,6 +129,12 @@ def inr_task(
         lambda: state.field.cpu().requires_grad_(False),
         lambda: instrument if learned is None else learned.instrument(),
     )
+
+
+def _left_out(illumination: Illumination, begin: JointStart) -> NDArray[np.bool_]:
+    """Which frames are not used: those that an LED lights that is left out."""
+    used = illumination.frames_without(np.flatnonzero(begin.left_out_led))
+    return ~np.isin(np.arange(illumination.frame_count), used)
 
 
 def _spline_task(
@@ -178,7 +184,7 @@ def conventional_task(
     state = conventional.start(model, torch.from_numpy(z_um), recipe)
     instrument = begin.instrument.to(model.device)
 
-    used = np.flatnonzero(~begin.left_out_led).tolist()
+    used = np.flatnonzero(~_left_out(acquisition.illumination, begin)).tolist()
 
     pixels = believed(acquisition, model.device)
     solve = _solving(conventional.solve, state, model, instrument, pixels, recipe, used)
