@@ -274,7 +274,7 @@ class Acquisition:
         if light.lighting is not None:
             direct = light.weight_frame(light.na_led < self.optics.na)
             weight = np.where(bright, direct, light.weight_frame(light.na_led >= 0))
-            amplitude = amplitude / np.sqrt(weight, dtype=np.float32)[:, None, None]
+            amplitude = amplitude / np.sqrt(weight).astype(np.float32)[:, None, None]
         chosen = bright if bright.any() else np.ones_like(bright)
         counts: Any = True
         if self.weight_led_y_x is not None and self.weight_led_y_x[chosen].any():

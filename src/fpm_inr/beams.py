@@ -88,15 +88,14 @@ class Shares:
     frame_beam: Tensor
     intensity_beam_y_x: Tensor
 
-    def fits(
-        self, predicted_frame_y_x: Tensor, measured_frame_y_x: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def fits(self, predicted: Tensor, measured: Tensor) -> tuple[Tensor, Tensor]:
         """LEDs, and the factor [led] by which each one's amplitude falls short of the frames.
 
         For each sum(measured / predicted * its light) / sum(its light): the step that lowers the
-        squared error of the frames' amplitudes, and of a single LED the least-squares one.
+        squared error of the frames' amplitudes [frame, y, x], and of a single LED the
+        least-squares one.
         """
-        ratio = measured_frame_y_x / predicted_frame_y_x.clamp_min(1e-6)
+        ratio = measured / predicted.clamp_min(1e-6)
         light = self.intensity_beam_y_x
         told = (light * ratio[self.frame_beam]).sum(dim=(1, 2))
         leds, place = self.led_beam.unique(return_inverse=True)

@@ -178,7 +178,7 @@ class Die:
     def __post_init__(self) -> None:
         given = {"size_mm": (self.size_mm, 100.0), "size_na": (self.size_na, 0.5)}
         if (self.size_mm is None) == (self.size_na is None):
-            raise DataError("needs size_mm or size_na", "give one of them", field="the LEDs' size")
+            raise DataError("needs size_mm or size_na", "give one of them", field="size_mm")
         for name, (size, most) in given.items():
             if size is not None and not (math.isfinite(size) and 0 < size <= most):
                 raise DataError(

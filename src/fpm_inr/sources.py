@@ -148,7 +148,7 @@ class Illumination:
         if self.lighting is None:
             return is_led.astype(np.float64)
         weight = self.lighting.weight_pair * is_led[self.lighting.led_pair]
-        return np.bincount(self.lighting.frame_pair, weight)
+        return np.asarray(np.bincount(self.lighting.frame_pair, weight), dtype=np.float64)
 
     @cached_property
     def offsets_led_xy(self) -> FloatArray:

@@ -52,8 +52,8 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     leds = len(solution.instrument.na_led_xy)
     if (height * factor, width * factor) != solution.shape_y_x or acquisition.led_count != leds:
         raise DataError(
-            f"has {acquisition.led_count} LEDs and frames of {height} x {width} pixels for a field of "
-            f"{solution.shape_y_x[0]} x {solution.shape_y_x[1]} from {leds} LEDs",
+            f"has {acquisition.led_count} LEDs and frames of {height} x {width} pixels for a field "
+            f"of {solution.shape_y_x[0]} x {solution.shape_y_x[1]} from {leds} LEDs",
             "give the acquisition, and the crop, that the field was solved from",
             field="data",
         )
