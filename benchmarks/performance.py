@@ -34,11 +34,11 @@ from fpm_inr.allocator import keep_freed_memory
 from fpm_inr.calibration.joint import joint_start
 from fpm_inr.engines import spline
 from fpm_inr.engines.plan import make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.simulate import preset
+from fpm_inr.solve.progress import StepReport
 
 Z_RANGE_UM = (-12.0, 12.0)
 JOINT = ("gains", "gains,pupil", "gains,pupil,pose", "gains,pupil,pose,shifts,background")

@@ -134,9 +134,23 @@ class Beams:
             self.root_beam.to(device),
         )
 
+    @property
+    def is_wide(self) -> Tensor:
+        """Which LEDs [led] are more than a point."""
+        away = self.offset_beam_xy.abs().amax(dim=1)
+        farthest = away.new_zeros(int(self.led_beam.max()) + 1)
+        return farthest.scatter_reduce(0, self.led_beam, away, "amax") > 0
+
     def na_beam_xy(self, na_led_xy: Tensor) -> Tensor:
         """Directions [beam, 2] for LEDs at these."""
         return na_led_xy[self.led_beam] + self.offset_beam_xy.to(na_led_xy)
+
+    def mean_of_leds(self, value_frame: Tensor) -> Tensor:
+        """Means [led] of a value [frame] over the beams of each LED."""
+        sums = value_frame.new_zeros(2, int(self.led_beam.max()) + 1)
+        value = value_frame[self.runs.frame_beam()]
+        sums.index_add_(1, self.led_beam, torch.stack([value, torch.ones_like(value)]))
+        return sums[0] / sums[1]
 
     def of_frames(self, frames: Tensor) -> Beams:
         """The beams of these frames, in this order."""

@@ -141,10 +141,6 @@ class ForwardModel:
         """Number of frames."""
         return self.beam_count if self.beams is None else len(self.beams.runs.counts)
 
-    @property
-    def led_count(self) -> int:
-        return self.frame_count
-
     def beams_of(self, frames: Tensor) -> Tensor:
         """Numbers of the beams of these frames, frame by frame."""
         return frames if self.beams is None else self.beams.runs.beams(frames)
@@ -161,12 +157,32 @@ class ForwardModel:
         some = self.beams.of_frames(frames)
         return some.runs.least(value_led[some.led_beam])
 
-    def shares(self, frames: Tensor, light_beam_y_x: Tensor, weight_y_x: Tensor) -> Shares | None:
+    def leds_of(self, frames: Tensor) -> Tensor:
+        """The LED of every beam of these frames, [beam]."""
+        return frames if self.beams is None else self.beams.led_beam[self.beams_of(frames)]
+
+    def any_of_frames(self, is_led: Tensor) -> Tensor:
+        """Whether one of the LEDs of each frame is among some [led], [frame]."""
+        if self.beams is None:
+            return is_led
+        return self.beams.runs.least((~is_led[self.beams.led_beam]).float()) == 0
+
+    def gain_of_leds(self, gain_frame: Tensor) -> Tensor:
+        """Factors [led] that stand for factors of frames: geometric means over those it lights."""
+        if self.beams is None:
+            return gain_frame
+        return self.beams.mean_of_leds(gain_frame.log()).exp()
+
+    def shares(
+        self, frames: Tensor, light_beam_y_x: Tensor, weight_y_x: Tensor | None = None
+    ) -> Shares | None:
         """How the light of these frames, weighted, divides among LEDs; None: one beam a frame."""
         if self.beams is None:
             return None
         some, light = self.beams.of_frames(frames), light_beam_y_x.detach()
-        intensity = (light.real**2 + light.imag**2) * weight_y_x
+        intensity = light.real**2 + light.imag**2
+        if weight_y_x is not None:
+            intensity = intensity * weight_y_x
         return Shares(some.led_beam, some.runs.frame_beam(), intensity)
 
     def to(self, device: torch.device | str) -> ForwardModel:

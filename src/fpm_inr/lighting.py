@@ -140,13 +140,15 @@ class Lighting:
         return np.bincount(self.frame_pair)
 
     def select(self, frames: Indices) -> tuple[Lighting, Indices]:
-        """Keep these frames, in this order, and the LEDs that light them, in theirs."""
+        """Keep these frames, in this order, and the LEDs that light them, as they come first."""
         first = np.concatenate([[0], np.cumsum(self.leds_in_frame)])
         pairs = [np.arange(first[frame], first[frame + 1]) for frame in frames]
         kept = np.concatenate(pairs)
-        leds, led = np.unique(self.led_pair[kept], return_inverse=True)
+        leds, came, led = np.unique(self.led_pair[kept], return_index=True, return_inverse=True)
+        order = np.argsort(came)
         frame = np.repeat(np.arange(len(pairs)), [len(one) for one in pairs])
-        return Lighting(frame, led.reshape(-1), self.weight_pair[kept]), leds
+        numbered = np.argsort(order)[led.reshape(-1)]
+        return Lighting(frame, numbered, self.weight_pair[kept]), leds[order]
 
 
 @dataclass(frozen=True)

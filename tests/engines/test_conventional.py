@@ -13,11 +13,11 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.engines import conventional
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 from fpm_inr.simulate import Specimen, preset, simulate
+from fpm_inr.solve.progress import StepReport
 
 OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
 torch.set_num_threads(1)

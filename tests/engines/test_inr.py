@@ -8,10 +8,10 @@ import torch
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.engines import inr
 from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import SweepOrder
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.forward import ForwardModel
+from fpm_inr.solve.progress import StepReport
 from tests.engines.known_object import OPTICS, experiment
 
 

@@ -11,9 +11,9 @@ from fpm_inr.calibration.parameters import Calibration, parse_free
 from fpm_inr.engines import spline
 from fpm_inr.engines.frames import at_the_rim, trust
 from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.forward import Instrument
+from fpm_inr.solve.progress import StepReport
 from tests.engines.known_object import OPTICS, experiment
 
 SHAPE, NA_REACH = (32, 27), 0.18

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from fpm_inr.calibration import joint
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.errors import DataError, OutputError
 from fpm_inr.forward import nominal_instrument
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solve import drive, judged
+from fpm_inr.solve.progress import StepReport
 from tests.solve.journeys import JOURNEYS, content, quick_calibration, run
 from tests.tiny import tiny_acquisition
 

@@ -248,10 +248,7 @@ def start_at(
             frame_count=acquisition.illumination.frame_count,
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
-    told = dict(record or {})
-    if left_out.any():
-        told["leds_left_out"] = np.flatnonzero(left_out).tolist()
-    return JointStart(instrument, learned, free, told, left_out)
+    return JointStart(instrument, learned, free, dict(record or {}), left_out)
 
 
 def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:

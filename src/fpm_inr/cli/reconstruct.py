@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fpm_inr.acquisition import Acquisition
-    from fpm_inr.engines.progress import StepReport
+    from fpm_inr.solve.progress import StepReport
 
 
 CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there

@@ -99,10 +99,7 @@ def _assemble(
         unit = 1 / (part.camera.gain_e_per_count * exposure)
         noise = CameraNoise(unit, part.camera.read_noise_e)
     leds, is_listed = chosen.leds, described.leds.lit is not None
-    if is_listed:
-        groups = same_lists(described.leds, leds)
-    else:
-        groups = same_led(_places(light)[leds])
+    groups = same_lists(described.leds, leds) if is_listed else same_led(_places(light)[leds])
     if len(groups) < len(leds):
         judged, noise = merged(judged, groups, exposure, noise)
         leds = leds[[group[0] for group in groups]]

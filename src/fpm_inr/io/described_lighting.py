@@ -82,8 +82,7 @@ def lighting_of(part: LedsPart, rows: Indices) -> tuple[Lighting, Indices]:
     assert part.lit is not None
     weights = None if part.weights is None else [part.weights[row] for row in rows]
     lighting = Lighting.of([part.lit[row] for row in rows], weights)
-    leds, counted = np.unique(lighting.led_pair, return_inverse=True)
-    return Lighting(lighting.frame_pair, counted.reshape(-1), lighting.weight_pair), leds
+    return lighting.select(np.arange(len(rows)))
 
 
 def same_lists(part: LedsPart, rows: Indices) -> list[NDArray[np.intp]]:

@@ -103,6 +103,18 @@ def _write_sources(file: h5py.File, light: Illumination) -> None:
                 file["illumination"].attrs[f"die_{name}"] = value
 
 
+def _read_light(file: h5py.File) -> Illumination:
+    geometry = None
+    if "illumination/position_led_xyz_mm" in file:
+        geometry = LedGeometry(
+            hdf5.array(file, "illumination/position_led_xyz_mm", 2),
+            hdf5.number(file, "illumination/slide_mm"),
+            hdf5.number(file, "illumination/slide_index"),
+        )
+    na_led_xy = hdf5.array(file, "illumination/na_led_xy", 2)
+    return Illumination(na_led_xy, geometry, *_read_sources(file))
+
+
 def _read_sources(file: h5py.File) -> tuple[Lighting | None, Die | None]:
     lighting = die = None
     if f"illumination/{PAIRS[0]}" in file:
@@ -152,13 +164,6 @@ def read(
             stored["wavelength_um"] = wavelength_um
         if medium_index is not None:
             stored["medium_index"] = medium_index
-        geometry = None
-        if "illumination/position_led_xyz_mm" in file:
-            geometry = LedGeometry(
-                hdf5.array(file, "illumination/position_led_xyz_mm", 2),
-                hdf5.number(file, "illumination/slide_mm"),
-                hdf5.number(file, "illumination/slide_index"),
-            )
         axis = hdf5.array(file, "axis_y_x_px", 1)
         if axis.shape != (2,):
             raise DataError(f"has shape {axis.shape}", "store (y, x)", field="axis_y_x_px")
@@ -176,12 +181,7 @@ def read(
                 hdf5.array(file, "camera/intensity_per_electron_led", 1),
                 hdf5.number(file, "camera/read_noise_e"),
             )
-        optics, light = (
-            Optics(**stored),
-            Illumination(
-                hdf5.array(file, "illumination/na_led_xy", 2), geometry, *_read_sources(file)
-            ),
-        )
+        optics, light = Optics(**stored), _read_light(file)
         shape = (frames.shape[1], frames.shape[2])
         middle = (float(axis[0]), float(axis[1]))
         acquisition = judged.acquisition(optics, *seen_by_crop(light, middle, crop, shape, optics))

@@ -44,6 +44,7 @@ Count = Annotated[PositiveInt, BeforeValidator(_no_truth_value)]
 Index = Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]
 Integer = Annotated[int, BeforeValidator(_no_truth_value)]
 Indices = list[Index]
+Weights = Annotated[list[Positive], Field(min_length=1), BeforeValidator(_as_list)]
 Lit = Annotated[Indices, Field(min_length=1), BeforeValidator(_as_list)]
 Pair = tuple[Number, Number]
 
@@ -167,9 +168,7 @@ class LedsPart(_Part):
     missing: Indices = []
     leave_out: Indices = []
     lit: Annotated[list[Lit] | None, Field(min_length=1)] = None
-    weights: (
-        list[Annotated[list[Positive], Field(min_length=1), BeforeValidator(_as_list)]] | None
-    ) = None
+    weights: list[Weights] | None = None
     die: DiePart | None = None
 
 
