@@ -40,7 +40,7 @@ def error_of(setup: Setup, engine: str) -> tuple[float, int]:
     z_range = (low, high) if high - low > 0.1 else ((low + high) / 2,) * 2
     settings = {} if engine == "default" else {"engine": engine}
     solution = fpm.reconstruct(
-        made.acquisition, z_range_um=z_range, upsample=setup.upsampling, progress=False, **settings
+        made.acquisition, z_range_um=z_range, upsample=setup.upsampling, **settings
     )
     heights = np.linspace(*z_range, HEIGHTS) if z_range[1] > z_range[0] else np.array([z_range[0]])
     stack = solution.render(heights).field_z_y_x

@@ -132,7 +132,9 @@ def test_the_pupil_belongs_to_one_height() -> None:
 def test_options_of_another_engine_are_refused(
     engine: Any, settings: dict[str, Any], field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fpm_inr.solve.engine.STACK_COPIES", 10**6)  # as if memory were short
+    monkeypatch.setattr(
+        "fpm_inr.engines.conventional.STACK_COPIES", 10**6
+    )  # as if memory were short
     with pytest.raises(SettingsError) as refused:
         reconstruct(tiny_acquisition(), engine=engine, **settings)
     assert refused.value.field == field

@@ -21,8 +21,8 @@ from fpm_inr.solve.request import Request, check_recipe, check_z_range
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import Instrument
+    from fpm_inr.instrument import Free
 
 __all__ = ["check_options", "check_z_range", "data_residual", "pick_device", "reconstruct"]
 
@@ -135,9 +135,9 @@ def reconstruct(
     )
     on = pick_device(device)
 
-    from fpm_inr.calibration.joint import given_instrument
-    from fpm_inr.calibration.parameters import Free, parse_free
+    from fpm_inr.instrument import Free, parse_free
     from fpm_inr.solve import judged
+    from fpm_inr.solve.start import given_instrument
 
     settings = solver.recipe(recipe) if isinstance(recipe, str | Path) else recipe
     settings, resolved = solver.resolve(acquisition, z_range, settings, options, seed)

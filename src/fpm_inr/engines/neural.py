@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fpm_inr.calibration.parameters import Learning
 from fpm_inr.engines.adam import load_moments, moments
 from fpm_inr.engines.plan import Plan
 from fpm_inr.fields.neural import NeuralField
 from fpm_inr.forward import Aperture, Instrument
+from fpm_inr.instrument import Learning
 from fpm_inr.solve.engine import Fit, Solve
 from fpm_inr.solve.problem import Problem
 

@@ -85,7 +85,7 @@ class SweepOrder(_Settings):
     )
 
 
-# What `engines.frames` makes of measured frames.
+# What `fpm_inr.edges` makes of measured frames.
 RimWidth = Annotated[
     float,
     Field(
@@ -229,7 +229,7 @@ def checked(recipe: Recipe, source: object) -> Recipe:
         It cannot.
     """
     if recipe.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+        from fpm_inr.instrument import parse_free
 
         try:
             parse_free(recipe.calibrate)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Learning
 from fpm_inr.engines.adam import load_moments, moments
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.recipe import PassOrder
@@ -25,6 +24,7 @@ from fpm_inr.engines.spline_frames import Frames, Group, as_seen
 from fpm_inr.engines.spline_visit import Lesson, Wrong, wrong
 from fpm_inr.fields.spline import SplineField, signed_frequencies
 from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.instrument import Learning
 from fpm_inr.solve.engine import Fit, Solve
 from fpm_inr.solve.problem import Problem
 

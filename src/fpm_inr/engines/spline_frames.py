@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.believed import Believed
-from fpm_inr.engines.frames import at_the_rim, trust
+from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.fields.spline import SplineField
@@ -181,9 +181,7 @@ class Frames:
         if sight is not batch.sight or last_zernike is not zernike:
             sight = self.model.aberrated(sight, zernike)
         # what is learned comes anew every time, and is looked at again
-        batch.seen = tuple(
-            one.detach() if _is_learned(one) else one for one in (na_led_xy, na, zernike)
-        )
+        batch.seen = _kept(na_led_xy), _kept(na), _kept(zernike)
         batch.sight = sight.detached()
         return sight
 
@@ -264,5 +262,6 @@ class Frames:
             self._places = of_led[:, None] + self._frame_index
 
 
-def _is_learned(value: Tensor | None) -> bool:
-    return value is not None and value.requires_grad
+def _kept(value: Tensor | None) -> Tensor | None:
+    """The value itself, or where it is learned a copy apart from its gradient."""
+    return value.detach() if value is not None and value.requires_grad else value

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Calibration
 from fpm_inr.engines.spline_frames import Batch, Frames, Group, as_seen
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, Instrument, with_phase
+from fpm_inr.instrument import Calibration
 
 RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
@@ -237,7 +237,7 @@ def _intensity(
 def _change(
     frames: Frames, batch: Batch, intensity: Tensor, inverse: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Relative change [led, y, x] of the amplitudes, weighted; and the loss. `intensity` is spent."""
+    """Relative change [led, y, x] of the amplitudes, weighted; the loss. `intensity` is spent."""
     change = torch.addcmul(frames.one, batch.measured_led_y_x, inverse, value=-1)
     if batch.believed is not None:
         change.masked_fill_(batch.believed.ignored(change), 0)

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.joint import JointStart, straddling
-from fpm_inr.calibration.parameters import Free
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DivergedError
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument import Free
 from fpm_inr.solve import drive
 from fpm_inr.solve.engine import engine_named
 from fpm_inr.solve.progress import Listener
 from fpm_inr.solve.recipe_file import DEFAULT
 from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import JointStart
 
 # a short solve makes so many times fewer passes than the default recipe: enough to tell a better
 # instrument from a worse one

@@ -96,8 +96,9 @@ def _is_far(fit: Fit) -> bool:
 def _reports(steps: list[tuple[int, int, Fit]], peak: float, seconds: float) -> list[StepReport]:
     """Rows of the history; what lies on a graphics card is fetched at once."""
     fits = [fit for _, _, fit in steps]
-    if any(_is_far(fit) for fit in fits):
-        pairs = torch.stack([torch.stack([fit.loss, fit.mse]) for fit in fits]).tolist()
+    far = [(fit.loss, fit.mse) for fit in fits if _is_far(fit)]
+    if len(far) == len(fits):
+        pairs = torch.stack([torch.stack([*map(torch.as_tensor, pair)]) for pair in far]).tolist()
     else:
         pairs = [(float(fit.loss), float(fit.mse)) for fit in fits]
     return [

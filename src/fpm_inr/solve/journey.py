@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.joint import JointStart, as_used, start_at
-from fpm_inr.calibration.parameters import Free
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument import Free
 from fpm_inr.solve.drive import Log
 from fpm_inr.solve.progress import StepReport
 from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import JointStart, as_used, start_at
 
 if TYPE_CHECKING:
     from fpm_inr.solve.engine import Solve

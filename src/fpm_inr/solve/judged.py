@@ -18,17 +18,18 @@ import numpy as np
 import torch
 
 from fpm_inr import __version__
-from fpm_inr.calibration.joint import placed_start, start_at, straddling
-from fpm_inr.calibration.parameters import Free
 from fpm_inr.checkpoint import fingerprint
 from fpm_inr.device import describe_device
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DivergedError
+from fpm_inr.instrument import Free
 from fpm_inr.solution import Solution
 from fpm_inr.solve import drive
 from fpm_inr.solve.comparison import alike, short_solve_residual
 from fpm_inr.solve.journey import Journey, restored
 from fpm_inr.solve.progress import Listener, StepReport
 from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import placed_start, start_at
 
 
 def solve(

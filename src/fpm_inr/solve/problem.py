@@ -16,8 +16,8 @@ from fpm_inr.sampling import synthetic_na
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Illumination, Optics
     from fpm_inr.believed import Believed
-    from fpm_inr.calibration.parameters import Calibration
     from fpm_inr.forward import ForwardModel, Instrument
+    from fpm_inr.instrument import Calibration
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from fpm_inr.calibration.joint import JointStart
-    from fpm_inr.calibration.parameters import Free
     from fpm_inr.forward import Instrument
+    from fpm_inr.instrument import Free
     from fpm_inr.solve.problem import Problem
+    from fpm_inr.solve.start import JointStart
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Request:
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the solve beyond data and geometry: plain JSON values."""
-        from fpm_inr.calibration.joint import start_settings
+        from fpm_inr.solve.start import start_settings
 
         return {
             "z_range_um": list(self.z_range_um),
