@@ -5,7 +5,7 @@
 Frames are those of `fpm-inr simulate`: an objective of NA 0.1, 137 LEDs of which 9 are bright
 field, a camera of 16 bits, one exposure for all frames. Bright-field LEDs have frames of their own
 unless --bright-field-too. The error is that of the complex image, one complex factor removed, with
-a rim of 16 pixels left out; a tilted object is taken at every pixel's true height.
+a rim of 8 pixels of the frames left out; a tilted object is taken at every pixel's true height.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import fpm_inr as fpm
 from fpm_inr.metrics import complex_error
 from fpm_inr.simulate import Setup, Specimen, pattern, preset, simulate
 
-RIM_PX = 16
+RIM_PX = 24  # of the image, three a pixel of a frame
 HEIGHTS = 21
 OBJECTS = {
     "siemens": Specimen("siemens", "thin", opacity=0.95, phase_rad=0.0),
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(96, 96))
     parser.add_argument("--engine", default="default")
     parser.add_argument("--bright-field-too", action="store_true")
+    parser.add_argument("--share", type=float, default=0.4, help="of the frames, at most")
     chosen = parser.parse_args()
     rig = preset("siemens").rig
     for name in (one.replace("; ", ", ") for one in chosen.objects.split(",")):
@@ -71,6 +72,7 @@ def main() -> None:
                 rig.optics.na,
                 chosen.leds_per_frame,
                 bright_field_alone=not chosen.bright_field_too,
+                frames=int(chosen.share * frames),
             )
             error, some = error_of(replace(setup, lighting=lighting), chosen.engine)
             print(

@@ -23,6 +23,8 @@ from fpm_inr.instrument import parse_free
 CROP_PX = 64
 STEPS = 40
 LEDS = 81
+# frames of fewer single LEDs do not tell
+LEAST_LEDS = 5
 # another orientation must fit better than the stated one by this factor to be preferred
 CLEAR_FACTOR = 0.9
 

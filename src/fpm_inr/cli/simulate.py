@@ -49,7 +49,7 @@ SETUP = {
     "seed": "seed",
 }
 RIG = {"led_size": "led_size_mm", "led_shape": "led_shape"}
-PATTERN = ("leds_per_frame", "pattern", "bright_field_too")
+PATTERN = ("leds_per_frame", "pattern", "frames", "bright_field_too")
 
 
 def _aberrations(
@@ -128,6 +128,11 @@ def _aberrations(
     "--pattern",
     help="Which light together: random, or na-matched (alike in NA, apart in angle).  "
     "[default: na-matched]",
+)
+@click.option(
+    "--frames",
+    type=int,
+    help="Number of frames in all: more than it takes repeat LEDs that share frames.",
 )
 @click.option(
     "--bright-field-too",
@@ -287,6 +292,7 @@ def _lighting(setup: Setup, given: dict[str, Any]) -> Lighting | None:
         setup.rig.optics.na,
         given["leds_per_frame"],
         bright_field_alone="bright_field_too" not in given,
+        frames=given.get("frames"),
         seed=given.get("seed", setup.seed),
     )
 

@@ -67,5 +67,6 @@ def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:
         seed=problem.seed,
         steps=problem.options.get("steps"),
         planes=planes,
+        looks=max(1, round(float(problem.illumination.leds_in_frame.mean()))),
         left_out_led=problem.left_out_led,
     )

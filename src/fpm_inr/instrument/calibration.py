@@ -52,9 +52,10 @@ class Calibration(nn.Module):
         super().__init__()
         self.free = free
         begun = instrument.to("cpu")
-        has_other_frames = frame_count is not None and frame_count != len(begun.gain_led)
-        if has_other_frames and "background" in free.names and begun.background_led is None:
-            begun = replace(begun, background_led=begun.gain_led.new_zeros(frame_count))
+        frames = len(begun.gain_led) if frame_count is None else frame_count
+        is_new = "background" in free.names and begun.background_led is None
+        if is_new and frames != len(begun.gain_led):
+            begun = replace(begun, background_led=begun.gain_led.new_zeros(frames))
         for one in free:
             begun = one.begun(begun)
         for value in fields(begun):

@@ -20,9 +20,10 @@ def pattern(
     leds_per_frame: int,
     *,
     bright_field_alone: bool = True,
+    frames: int | None = None,
     seed: int = 0,
 ) -> Lighting | None:
-    """Share LEDs out among frames, each LED to one; None: one by one.
+    """Share LEDs out among frames; None: one by one.
 
     Parameters
     ----------
@@ -36,6 +37,9 @@ def pattern(
     bright_field_alone : bool
         Whether LEDs whose direct light passes the objective have frames of their own: it would
         outshine the dark field of others.
+    frames : int, optional
+        Of all; those that are more than it takes repeat LEDs that share frames, drawn at random.
+        Default: each LED lights one frame.
     seed : int
 
     Raises
@@ -55,12 +59,24 @@ def pattern(
     na = np.hypot(*na_led_xy.T)
     alone = na < na_objective if bright_field_alone else np.zeros(leds, dtype=bool)
     shared = np.flatnonzero(~alone)
-    frames = math.ceil(len(shared) / leds_per_frame)
+    random = np.random.default_rng(seed)
+    count = math.ceil(len(shared) / leds_per_frame)
     if name == "random":
-        order = np.random.default_rng(seed).permutation(shared)
-        groups = [order[first::frames] for first in range(frames)]
+        order = random.permutation(shared)
+        groups = [order[first::count] for first in range(count)]
     else:
         groups = _matched(shared, na_led_xy, leds_per_frame)
+    more = 0 if frames is None else frames - int(alone.sum()) - len(groups)
+    if more < 0 or (more and len(shared) < leds_per_frame):
+        raise SettingsError(
+            f"is {frames}",
+            f"give {int(alone.sum()) + len(groups)} or more, so that every LED lights one",
+            field="frames",
+        )
+    while more > 0:
+        some = random.permutation(shared)[: len(shared) // leds_per_frame * leds_per_frame]
+        groups += list(some.reshape(-1, leds_per_frame)[:more])
+        more = frames - int(alone.sum()) - len(groups) if frames is not None else 0
     lists = [[int(led)] for led in np.flatnonzero(alone)] + [list(map(int, one)) for one in groups]
     return Lighting.of(lists)
 
