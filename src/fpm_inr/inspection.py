@@ -78,7 +78,8 @@ def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]
 
 def _sources(acquisition: Acquisition) -> dict[str, Any]:
     """What is to be said of LEDs that are no points with a frame each; nothing of others."""
-    light, told = acquisition.illumination, {}
+    light = acquisition.illumination
+    told: dict[str, Any] = {}
     if light.lighting is not None:
         counts = light.leds_in_frame
         told = {
