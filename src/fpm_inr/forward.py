@@ -137,6 +137,11 @@ class ForwardModel:
         return len(self.window_led_yx)
 
     @property
+    def led_count(self) -> int:
+        """Number of LEDs."""
+        return self.beam_count if self.beams is None else int(self.beams.led_beam.max()) + 1
+
+    @property
     def frame_count(self) -> int:
         """Number of frames."""
         return self.beam_count if self.beams is None else len(self.beams.runs.counts)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpm_inr.cli.progress import progress_bar
+from fpm_inr.cli.options import FIELD, crop_option, output_option, overwrite_option
+from fpm_inr.cli.progress import counting
 
 FILES = (
     "all_in_focus.npy",
@@ -20,20 +21,19 @@ FILES = (
 )
 
 if TYPE_CHECKING:
-    from fpm_inr.focus import AllInFocus, Autofocus
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fpm_inr.focus import AllInFocus, Autofocus, FocusSettings
     from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
+    from fpm_inr.mosaic.mosaic import Mosaic
+    from fpm_inr.solution import Solution
 
 
 @click.command("focus")
-@click.argument("field", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder to write; made where it does not exist.",
-)
+@FIELD
+@output_option("Folder to write; made where it does not exist.")
 @click.option(
     "--z",
     "z_text",
@@ -53,9 +53,7 @@ if TYPE_CHECKING:
     help="The acquisition that FIELD was solved from: depth by the frames themselves, the most "
     "trustworthy way.",
 )
-@click.option(
-    "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="The crop that was solved."
-)
+@crop_option("The crop that was solved.")
 @click.option(
     "--patch", type=int, help="Side of a patch, in pixels.  [default: 32 for residual, else 64]"
 )
@@ -74,7 +72,7 @@ if TYPE_CHECKING:
 @click.option(
     "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
 )
-@click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+@overwrite_option("what is")
 def command(
     field: Path,
     output: Path,
@@ -94,17 +92,41 @@ def command(
     depth.png, focus_curve.csv and .png. Slices are rendered one at a time, twice, so memory does
     not grow with their number.
     """
-    from rich.console import Console
-
-    from fpm_inr.errors import SettingsError
-    from fpm_inr.focus import (
-        FocusSettings,
-        all_in_focus,
-        autofocus,
-        score_slices,
-    )
-    from fpm_inr.heights import check_heights, default_heights, parse_heights
+    from fpm_inr.focus import all_in_focus, autofocus
     from fpm_inr.solution import load_solution
+
+    settings = _settings(method, data, crop, patch, stride, background_clip)
+    _check_output(output, overwrite)
+    solution = load_solution(field)
+    z_um = _heights(z_text, solution)
+    _check_point(point, solution.shape_y_x)
+    judge = _judge(data, crop, solution)
+    done = 0
+    with counting("slices") as tell:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            tell(done, 2 * len(z_um))
+
+        result = all_in_focus(solution.slices, z_um, settings, count, judge)
+    at_point = None if point is None else autofocus(result.depth.scores, *point)
+    _write(output, result, at_point)
+    _say(result, at_point)
+    click.echo(f"Wrote {output}")
+
+
+def _settings(
+    method: Method | None,
+    data: Path | None,
+    crop: tuple[int, int, int, int] | None,
+    patch: int | None,
+    stride: int | None,
+    background_clip: float | None,
+) -> FocusSettings:
+    """How focus is judged: what is usual for the method, but for what was said."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.focus import FocusSettings
 
     if method is None:
         method = "edges" if data is None else "residual"
@@ -115,14 +137,19 @@ def command(
             field="method",
         )
     usual = FocusSettings.usual(method)
-    settings = FocusSettings(
+    return FocusSettings(
         method,
         usual.patch_px if patch is None else patch,
         usual.stride_px if stride is None else stride,
         background_clip,
     )
-    _check_output(output, overwrite)
-    solution = load_solution(field)
+
+
+def _heights(z_text: str | None, solution: Solution | Mosaic) -> NDArray[np.float64]:
+    """Heights to look at: those asked for, or the solution's planes, or an even choice."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.heights import check_heights, default_heights, parse_heights
+
     z_um = solution.planes_um
     if z_text is not None:
         z_um = check_heights(parse_heights(z_text), solution.z_range_um)
@@ -134,29 +161,36 @@ def command(
             "give more heights, or reconstruct over a range of z",
             field="z",
         )
-    _check_point(point, solution.shape_y_x)
-    judge: Judge = score_slices
-    if data is not None:
-        from fpm_inr.focus.residual import score_against_frames
-        from fpm_inr.io import load
+    return z_um
 
-        acquisition = load(
-            data,
-            crop=crop,
-            wavelength_um=solution.optics.wavelength_um,
-            medium_index=solution.optics.medium_index,
+
+def _judge(
+    data: Path | None, crop: tuple[int, int, int, int] | None, solution: Solution | Mosaic
+) -> Judge:
+    """What scores slices: their sharpness, or how well they explain the frames."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.focus import score_slices
+
+    if data is None:
+        return score_slices
+    from fpm_inr.focus.residual import score_against_frames
+    from fpm_inr.io import load
+    from fpm_inr.solution import Solution
+
+    if not isinstance(solution, Solution):
+        raise SettingsError(
+            "residual judges one solution against its frames, and a mosaic has a part for every "
+            "tile",
+            "leave --data out",
+            field="method",
         )
-        judge = score_against_frames(acquisition, solution)
-    console = Console(stderr=True)
-    with progress_bar(console) as progress:
-        task = progress.add_task("slices", total=2 * len(z_um))
-        result = all_in_focus(
-            solution.slices, z_um, settings, lambda: progress.advance(task), judge
-        )
-    at_point = None if point is None else autofocus(result.depth.scores, *point)
-    _write(output, result, at_point)
-    _say(result, at_point)
-    click.echo(f"Wrote {output}")
+    acquisition = load(
+        data,
+        crop=crop,
+        wavelength_um=solution.optics.wavelength_um,
+        medium_index=solution.optics.medium_index,
+    )
+    return score_against_frames(acquisition, solution)
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
@@ -196,18 +230,12 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
     import numpy as np
     import tifffile
 
-    from fpm_inr.errors import OutputError
+    from fpm_inr.files.replacing import make_folder, replacing
     from fpm_inr.focus import figures
-    from fpm_inr.io.replacing import replacing
 
     scores = result.depth.scores
     per_cm = 1e4 / scores.pixel_um
-    try:
-        output.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a place that is writable", source=output
-        ) from error
+    make_folder(output)
     with ExitStack() as all_written:
         image, about, picture, depth, depth_picture, curve, curve_picture = (
             all_written.enter_context(replacing(output / name)) for name in FILES
