@@ -25,7 +25,7 @@ FLOORS = {
     "solving": "reconstruction solve engines settings checkpoint",
     "finding a start": "calibration first_aid published",
     "formats": "io",
-    "looking": "focus metrics inspection residual simulate",
+    "looking": "focus metrics inspection simulate",
     "the unknowns": "solution field_file solution_set field_header fields instrument forward"
     " aperture edges",
     "the measurement": "acquisition illumination sources lighting beams sampling reach believed"
