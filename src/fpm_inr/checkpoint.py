@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.tensors import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,13 @@ def fingerprint(acquisition: Acquisition, settings: dict[str, Any]) -> str:
     if acquisition.noise is not None:
         digest.update(acquisition.noise.intensity_per_electron_led.tobytes())
         digest.update(repr(acquisition.noise.read_noise_e).encode())
-    digest.update(acquisition.illumination.na_led_xy.tobytes())
+    light = acquisition.illumination
+    digest.update(light.na_led_xy.tobytes())
+    if light.lighting is not None:
+        for pairs in (light.pairs.frame_pair, light.pairs.led_pair, light.pairs.weight_pair):
+            digest.update(pairs.tobytes())
+    if light.die is not None:
+        digest.update(repr(light.die).encode())
     digest.update(repr(acquisition.optics).encode())
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()
@@ -38,11 +44,8 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], header: dict[str, A
     OutputError
         The file cannot be written.
     """
-    from safetensors.torch import save_file
-
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as beside:
-        save_file(stored, beside, metadata={"fpm-inr-checkpoint": json.dumps(header)})
+    write_tensors(path, stored, {"fpm-inr-checkpoint": json.dumps(header)})
 
 
 def read_checkpoint(path: Path, solve: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -242,7 +242,7 @@ def _recipe(engine: str, name: str) -> Any:
 def _workers(given: dict[str, Any]) -> int:
     import os
 
-    from fpm_inr.reconstruction import pick_device
+    from fpm_inr.device import pick_device
 
     if given["workers"] is not None:
         return int(given["workers"])

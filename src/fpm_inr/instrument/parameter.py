@@ -2,7 +2,7 @@
 
 A parameter is one file with two classes. The first, a `Learning`, is what a user may say of it in
 YAML; the second, a `Learned`, holds its tensors and changes an `Instrument` by them. Whatever an
-instrument can say, every engine understands.
+instrument can say, every engine and every file understands.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.beams import Shares
 from fpm_inr.forward import Instrument
 from fpm_inr.sampling import fourier_sample_na
 
@@ -54,7 +55,6 @@ class Learning(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: ClassVar[str]
     moves_leds: ClassVar[bool] = False
     """Whether it changes the directions of LEDs."""
     aberrates: ClassVar[bool] = False
@@ -122,7 +122,7 @@ class Learning(BaseModel):
 
 
 class Learned(nn.Module):
-    """What is learned of one parameter; its `nn.Parameter`s are moved by gradients.
+    """What is learned of one parameter; its parameters (`torch.nn`) are moved by gradients.
 
     Each counts in a unit of its own, so that a step of Adam has a known size.
     """
@@ -145,8 +145,19 @@ class Learned(nn.Module):
         """What draws it to where nothing is known, relative to the misfit."""
         raise NotImplementedError
 
-    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
-        """Learn from amplitudes [led, y, x] without a gradient, after this share of the steps."""
+    def observe(
+        self,
+        leds: Tensor,
+        predicted: Tensor,
+        measured: Tensor,
+        done: float,
+        shares: Shares | None = None,
+    ) -> None:
+        """Learn from amplitudes [frame, y, x] without a gradient, after this share of the steps.
+
+        `leds` are numbers of frames, and of their LEDs; `shares` tells what is whose where frames
+        are not one LED each.
+        """
 
     @property
     def largest_na(self) -> float:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from fpm_inr.errors import DataError, InputError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.mosaic.plan import Part, Plan
 from fpm_inr.mosaic.worker import Record
 
