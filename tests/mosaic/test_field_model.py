@@ -15,10 +15,10 @@ from fpm_inr.errors import DataError
 from fpm_inr.illumination import flat_array, raster_steps
 from fpm_inr.mosaic.field_model import (
     find_field_model,
-    fit_polynomial,
     moved_array,
     write_field_calibration,
 )
+from fpm_inr.mosaic.light import fit_polynomial
 from fpm_inr.mosaic.source import Source
 from fpm_inr.simulate.rig import Rig, grid_leds
 from fpm_inr.simulate.samples import Specimen

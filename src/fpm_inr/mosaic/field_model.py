@@ -28,27 +28,21 @@ from fpm_inr.calibration.field_file import (
     Polynomial,
     TileFit,
     place_of,
-    terms,
 )
 from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
-from fpm_inr.errors import DataError, DivergedError, InputError
+from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.forward import Instrument
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.instrument import Free, parse_free
 from fpm_inr.mosaic.empty import is_empty
+from fpm_inr.mosaic.light import fit_polynomial, light_polynomial, seen_light
 from fpm_inr.mosaic.source import Source
 from fpm_inr.optics import defocus_rate_rad_per_um
 
 FloatArray = NDArray[np.float64]
 
-# Tiles along a side of the field, and of the grid on which its light is looked at.
-GRID, LIGHT_GRID = 3, 12
-# Misfits beyond so many median deviations are another thing's.
-OUTLIER = 3.0
-# An acquisition that is lit evenly, or darker where the specimen lies: the light is its upper edge.
-BRIGHT_SHARE = 0.8
-# Fewest tiles of each degree of a polynomial.
-LEAST_TILES = {6: 8, 3: 4, 1: 1}
+# Tiles along a side of the field.
+GRID = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +94,7 @@ def find_field_model(
     Raises
     ------
     DataError
-        No tile can be calibrated.
+        No tile can be calibrated, or frames have several LEDs.
     """
     chosen = parse_free(free)
     crops = _spread(shape_y_x, tile_px, grid)
@@ -109,12 +103,18 @@ def find_field_model(
     fits: list[TileFit] = []
     found: list[_Found] = []
     log_light: Polynomial = LEVEL
-    light_seen = _light(source, shape_y_x)
+    light_seen = seen_light(source, shape_y_x)
     for number, crop in enumerate(crops):
         try:
             acquisition = source.window(crop, shape_y_x)
         except DarkError:
             continue
+        if acquisition.illumination.lighting is not None:
+            raise DataError(
+                "have several LEDs, whose gains no single tile tells",
+                "leave --calibrate out, or give a --calibration of frames of one LED each",
+                field="frames",
+            )
         radius_um = max(shape_y_x) / 2 * acquisition.optics.pixel_um
         if found:
             fit, one = _followed(found[0], acquisition, z_range_um, chosen, steps, seed, device)
@@ -131,7 +131,7 @@ def find_field_model(
             field="tiles",
         )
     if light_seen is not None:
-        log_light = _light_polynomial(*light_seen, radius_um)
+        log_light = light_polynomial(*light_seen, radius_um)
     model = _stated(found[0].acquisition, radius_um, log_light)
     if chosen.pose is not None:
         model = _with_pose(model, found)
@@ -372,76 +372,6 @@ def _focus(one: _Found) -> float:
     return one.z_um + float(zernike[3]) * 2 * float(np.sqrt(3)) / float(rate[0])
 
 
-def fit_polynomial(place_x_y: FloatArray, values: FloatArray) -> Polynomial:
-    """Coefficients of 1, x, y, x^2, x y, y^2, without the values that stand far out.
-
-    Fewer tiles carry a lower degree.
-    """
-    count = next(degree for degree, least in LEAST_TILES.items() if len(values) >= least)
-    design = terms(place_x_y[:, 0], place_x_y[:, 1])[:, :count]
-    kept = np.ones(len(values), dtype=bool)
-    found: FloatArray = np.zeros(count)
-    for _ in range(5):
-        found = np.asarray(
-            np.linalg.lstsq(design[kept], values[kept], rcond=None)[0], dtype=np.float64
-        )
-        left = np.abs(design @ found - values)
-        spread = 1.4826 * float(np.median(left))
-        now = left <= OUTLIER * max(spread, 1e-9)
-        if now.sum() < LEAST_TILES[count] or (now == kept).all():
-            break
-        kept = now
-    row = [*found.tolist(), *[0.0] * (6 - count)]
-    return row[0], row[1], row[2], row[3], row[4], row[5]
-
-
-def _light(
-    source: Source, shape_y_x: tuple[int, int]
-) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """Places (x, y) in um from the axis, and the bright-field amplitude there, on a coarse grid."""
-    side = [max(length // LIGHT_GRID, 16) for length in shape_y_x]
-    xs, ys, amplitude = [], [], []
-    for y in range(0, shape_y_x[0] - side[0] + 1, side[0]):
-        try:
-            strip = source.window((y, 0, side[0], shape_y_x[1]), shape_y_x)
-        except InputError:
-            continue
-        assert strip.axis_y_x_px is not None
-        bright = strip.is_bright_field & (strip.illumination.na_led < 0.9 * strip.optics.na)
-        if not bright.any():
-            return None
-        mean = strip.frames_led_y_x[bright].mean(axis=(0, 1), dtype=np.float64)
-        for x in range(0, shape_y_x[1] - side[1] + 1, side[1]):
-            light = float(mean[x : x + side[1]].mean())
-            if light > 0:
-                xs.append((x + (side[1] - 1) / 2 - strip.axis_y_x_px[1]) * strip.optics.pixel_um)
-                ys.append(((side[0] - 1) / 2 - strip.axis_y_x_px[0]) * strip.optics.pixel_um)
-                amplitude.append(np.sqrt(light))
-    if len(amplitude) < 3 * LEAST_TILES[6]:
-        return None
-    return np.array(xs), np.array(ys), np.array(amplitude)
-
-
-def _light_polynomial(
-    x_um: FloatArray, y_um: FloatArray, amplitude: FloatArray, radius_um: float
-) -> Polynomial:
-    """Polynomial of the light's logarithm, 0 at the axis: a surface that most of the field is at.
-
-    A specimen darkens: what is below the surface counts less than what is above.
-    """
-    design = terms(x_um / radius_um, y_um / radius_um)
-    log = np.log(amplitude)
-    weight: FloatArray = np.ones_like(log)
-    found: FloatArray = np.zeros(6)
-    for _ in range(20):
-        weighted = design * weight[:, None]
-        found = np.asarray(np.linalg.lstsq(weighted, log * weight, rcond=None)[0], np.float64)
-        left = log - design @ found
-        weight = np.asarray(np.sqrt(np.where(left > 0, BRIGHT_SHARE, 1 - BRIGHT_SHARE)))
-    row = found.tolist()
-    return 0.0, row[1], row[2], row[3], row[4], row[5]
-
-
 def write_field_calibration(path: Path, content: FieldCalibration) -> None:
     """Write calibration.json of version 2.
 
@@ -450,7 +380,7 @@ def write_field_calibration(path: Path, content: FieldCalibration) -> None:
     OutputError
         The file cannot be written.
     """
-    from fpm_inr.io.replacing import replacing
+    from fpm_inr.files.replacing import replacing
 
     with replacing(path) as beside:
         beside.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from fpm_inr.calibration.field_file import FieldCalibration
 from fpm_inr.calibration.file import read_calibration
 from fpm_inr.display import robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.mosaic.mosaic import Mosaic
 from fpm_inr.report.document import Picture, Section, Table, document
 

@@ -22,8 +22,10 @@ LEAST_BRIGHT, MOST_DARK = 0.5, 0.2
 def contradicting(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
     """Which LEDs [led] are near the pupil's edge with a brightness of the other side of it.
 
-    None, where no bright-field frame would be left.
+    None, where no bright-field frame would be left, or frames have several LEDs.
     """
+    if acquisition.illumination.lighting is not None:
+        return np.zeros(acquisition.frame_count, dtype=bool)
     na = instrument.na_of(acquisition.optics)
     na_led = np.hypot(*instrument.na_led_xy.detach().numpy().T)
     light = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
