@@ -1,7 +1,7 @@
 """A picture of a mosaic at three heights, with the places where its tiles meet.
 
     fpm-inr mosaic ../shared/data/algae_field -o /tmp/algae --tile 300 --overlap 88 \
-        --z-range -45 -25 --calibrate gains,pupil,pose
+        --z-range -45 -25
     python benchmarks/mosaic_picture.py /tmp/algae docs/images/mosaic_algae.png
 """
 
