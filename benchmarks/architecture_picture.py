@@ -27,7 +27,7 @@ FLOORS = {
     "formats": "io",
     "looking": "focus metrics inspection simulate",
     "the unknowns": "solution field_file solution_set field_header fields instrument forward"
-    " aperture edges",
+    " residual aperture edges",
     "the measurement": "acquisition illumination sources lighting beams sampling reach believed"
     " camera_noise",
     "ground": "errors files registry device optics aberration transforms display figures heights"
