@@ -2,8 +2,9 @@
 
     python benchmarks/led_size_of_frames.py examples/bloodsmear_red --z -55 --crop 16 16 96 96
 
-LED places and pupil are calibrated with LEDs as points; then the same frames are solved with LEDs of
-several sizes, and no LED is left out. The residual is sum (predicted - measured)^2 / sum measured^2.
+LED places and pupil are calibrated with LEDs as points; then the same frames are solved with LEDs
+of several sizes, and no LED is left out. The residual is sum (predicted - measured)^2 /
+sum measured^2.
 """
 
 from __future__ import annotations
