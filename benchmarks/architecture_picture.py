@@ -27,9 +27,9 @@ FLOORS = {
     "formats": "io",
     "looking": "focus metrics inspection simulate",
     "the unknowns": "solution field_file solution_set field_header fields instrument forward"
-    " residual aperture edges",
-    "the measurement": "acquisition illumination sources lighting beams sampling reach believed"
-    " camera_noise",
+    " instrument_values aperture residual edges",
+    "the measurement": "microscope acquisition illumination sources lighting beams sampling reach"
+    " believed camera_noise",
     "ground": "errors files registry device optics aberration transforms display figures heights"
     " allocator",
 }

@@ -105,7 +105,8 @@ def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> Non
 
     from fpm_inr.calibration.orientation import LEAST_LEDS, PAIRS, check_orientation
 
-    if len(acquisition.illumination.alone()[0]) < LEAST_LEDS:
+    light = acquisition.illumination
+    if light.lighting is not None and len(light.alone()[0]) < LEAST_LEDS:
         summary["warnings"].append(
             f"Fewer than {LEAST_LEDS} frames are of one LED: the orientation of the LED map is not "
             "tried."
