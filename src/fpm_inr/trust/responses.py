@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,8 +12,9 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
-from fpm_inr.engines.frames import trust
+from fpm_inr.edges import trust
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
+from fpm_inr.sampling import depth_of_field_um, fourier_sample_na
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
 
@@ -80,8 +80,8 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     pixels = believed(seen)
     noise = estimate_noise(seen)
     weight = (trust(seen.shape_y_x, EDGE_PX) >= 1).numpy()
-    step_na = optics.wavelength_um / (max(seen.shape_y_x) * optics.pixel_um)
-    step_um = STEP_DOF * optics.medium_index * optics.wavelength_um / optics.na**2
+    step_na = fourier_sample_na(optics, seen.shape_y_x)
+    step_um = STEP_DOF * depth_of_field_um(optics)
     look = _Look(room, spectrum, instrument)
     for led in range(len(leds)):
         predicted = look.amplitude(led, z_um)
