@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,15 @@ from fpm_inr import load
 from fpm_inr.errors import DataError, InputError
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.io.readers import READERS
+from tests.installed import install, install_example
 from tests.tiny import tiny_acquisition
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "reader"
 LED_NA = [[0.0, 0.0], [0.1, 0.05], [-0.1, 0.02]]
-
-
-def install(monkeypatch: pytest.MonkeyPatch, folder: Path, project: dict[str, Any]) -> None:
-    """What an installer leaves of a project: its metadata, on the path."""
-    about = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
-    lines = [
-        line
-        for group, entries in project["entry-points"].items()
-        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
-    ]
-    (about / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(str(folder))
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    install(monkeypatch, tmp_path / "site", project)
-    monkeypatch.syspath_prepend(str(EXAMPLE))
+    install_example(monkeypatch, tmp_path / "site", "reader")
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from fpm_inr.benchmark.experiment import ACQUISITION, TRUTH
 from fpm_inr.benchmark.settings import BenchmarkSettings, Method
 from fpm_inr.errors import DataError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.focus import FocusSettings, all_in_focus, field_at_depth
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.io import load
-from fpm_inr.io.replacing import replacing
 from fpm_inr.metrics import band_errors, compare, complex_error, ncc, phase_error
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Truth, load_truth

@@ -182,7 +182,7 @@ def _run(output: Path, settings: BenchmarkSettings, *, large: bool) -> str:
     from fpm_inr.benchmark import run_benchmark
     from fpm_inr.benchmark.figures import write_figures
     from fpm_inr.benchmark.table import table
-    from fpm_inr.io.replacing import replacing
+    from fpm_inr.files.replacing import replacing
 
     console = Console(stderr=True)
     with _terminated_as_exit(), progress_bar(console, transient=False) as progress:

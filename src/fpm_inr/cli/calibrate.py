@@ -13,6 +13,7 @@ from fpm_inr.cli.options import (
     load_data,
     output_option,
     overwrite_option,
+    prepare_folder,
 )
 from fpm_inr.cli.progress import counting
 
@@ -79,7 +80,7 @@ def command(
     from rich.console import Console
 
     console = Console(stderr=True)
-    _prepare(output, overwrite)
+    prepare_folder(output, "calibration.json", "a calibration", replace=overwrite)
     acquisition = load_data(**source)
     from fpm_inr.calibration.calibrate import calibrate
     from fpm_inr.calibration.figures import calibration_figure
@@ -111,20 +112,6 @@ def command(
     _say(console, result, z_um, acquisition.optics.na)
     for name in ("calibration.json", "calibration.png"):
         click.echo(output / name)
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    """Make the folder; refuse to write over a calibration that nobody gave up."""
-    from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
-
-    if (output / "calibration.json").exists() and not overwrite:
-        raise OutputError(
-            "holds a calibration already",
-            "choose another folder or give --overwrite",
-            source=output,
-        )
-    make_folder(output)
 
 
 def _find_height(

@@ -218,8 +218,8 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
     import numpy as np
     import tifffile
 
+    from fpm_inr.files.replacing import make_folder, replacing
     from fpm_inr.focus import figures
-    from fpm_inr.io.replacing import make_folder, replacing
 
     scores = result.depth.scores
     per_cm = 1e4 / scores.pixel_um

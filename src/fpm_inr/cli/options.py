@@ -76,6 +76,32 @@ def acquisition_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def prepare_folder(folder: Path, name: str, what: str, *, replace: bool) -> None:
+    """Make the folder of results; refuse to write over what nobody gave up.
+
+    Parameters
+    ----------
+    folder : Path
+    name, what : str
+        The file that tells that results are there, and what to call them.
+    replace : bool
+        Whether they may be replaced.
+
+    Raises
+    ------
+    OutputError
+        They are there and may not, or the folder cannot be written.
+    """
+    from fpm_inr.errors import OutputError
+    from fpm_inr.files.replacing import make_folder
+
+    if (folder / name).exists() and not replace:
+        raise OutputError(
+            f"holds {what} already", "choose another folder or give --overwrite", source=folder
+        )
+    make_folder(folder)
+
+
 def load_data(
     data: Path,
     *,

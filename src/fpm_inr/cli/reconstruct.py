@@ -15,6 +15,7 @@ from fpm_inr.cli.options import (
     load_data,
     output_option,
     overwrite_option,
+    prepare_folder,
 )
 from fpm_inr.cli.progress import SolveProgress
 
@@ -151,7 +152,7 @@ def command(
     console = Console(stderr=True)
     settings = gather_settings(config, options)
     check_options(settings.engine, settings.model_dump(include=settings.model_fields_set))
-    _prepare(output, resume, overwrite)
+    prepare_folder(output, "field.safetensors", "a field", replace=resume or overwrite)
     acquisition = _load(console, data, settings)
     z_range_um = settings.z_range_um
     if z_range_um == "auto":
@@ -296,15 +297,3 @@ def _z_range(console: Console, acquisition: Acquisition) -> tuple[float, float]:
             console.print(f"{z_um:8.1f} um  {'▒' * round(40 * float(score) / top)}")
     console.print(f"Heights that hold the sample: {low:.1f} to {high:.1f} um.")
     return low, high
-
-
-def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
-    """Make the folder; refuse to write over results that nobody gave up."""
-    from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
-
-    make_folder(output)
-    if (output / "field.safetensors").exists() and not (resume or overwrite):
-        raise OutputError(
-            "holds a field already", "choose another folder or give --overwrite", source=output
-        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpm_inr.cli.options import output_option, overwrite_option
+from fpm_inr.cli.options import output_option, overwrite_option, prepare_folder
 from fpm_inr.cli.progress import counting
 
 if TYPE_CHECKING:
@@ -141,24 +141,10 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
         setup = _setup(preset(preset_name), options)
     except InputError as error:
         raise error.at("", _option(error.field)) from error
-    _prepare(output, overwrite)
+    prepare_folder(output, "acquisition.h5", "an acquisition", replace=overwrite)
     with counting("Simulating LEDs") as tell:
         made = simulate(setup, tell)
     _write(output, made)
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    """Make the folder; refuse to write over a simulation that nobody gave up."""
-    from fpm_inr.errors import OutputError
-    from fpm_inr.io.replacing import make_folder
-
-    if (output / "acquisition.h5").exists() and not overwrite:
-        raise OutputError(
-            "holds an acquisition already",
-            "choose another folder or give --overwrite",
-            source=output,
-        )
-    make_folder(output)
 
 
 def _write(output: Path, made: Simulation) -> None:

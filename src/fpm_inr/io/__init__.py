@@ -87,7 +87,7 @@ def _check_readable(path: Path) -> None:
 
 def _unknown(path: Path) -> DataError:
     """What to say of a file or folder that no reader recognises."""
-    from fpm_inr.io import hdf5
+    from fpm_inr.files import hdf5
     from fpm_inr.io.schema import DESCRIPTION
 
     describe = f"describe it in an {DESCRIPTION} beside it (`fpm-inr init` writes one to fill in)"

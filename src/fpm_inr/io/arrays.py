@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.io.rendering import Rendering
-from fpm_inr.io.replacing import replacing
 
 
 def sidecar_of(path: Path) -> Path:

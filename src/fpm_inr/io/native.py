@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
 from fpm_inr.io.readers import NOTHING, Asked
-from fpm_inr.io.replacing import replacing
 from fpm_inr.io.window import Judged, Window, seen_by_crop
 
 KIND = "fpm-inr acquisition"
@@ -41,10 +39,7 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     OutputError
         The file cannot be written.
     """
-    # made in memory first: HDF5 crashes when it is closed on a disk that is full. Written as bytes:
-    # an error keeps a view of the memory alive, on which some Pythons 3.12 crash
-    image = BytesIO()
-    with h5py.File(image, "w") as file:
+    with hdf5.writing(path) as file:
         file.attrs["format"] = KIND
         judged = {name: getattr(acquisition, name) for name in JUDGED}
         is_judged = any(one is not None for one in judged.values())
@@ -77,8 +72,6 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             file["illumination/position_led_xyz_mm"] = geometry.position_led_xyz_mm
             file["illumination/slide_mm"] = float(geometry.slide_mm)
             file["illumination/slide_index"] = float(geometry.slide_index)
-    with replacing(path) as beside:
-        beside.write_bytes(image.getvalue())
 
 
 def recognise(path: Path) -> Path | None:

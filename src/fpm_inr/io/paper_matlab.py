@@ -63,7 +63,8 @@ def recognise(path: Path) -> Path | None:
     with path.open("rb") as stream:
         if is_matlab_5(stream.read(128)):
             return path
-    from fpm_inr.io import hdf5, hdf5_layout
+    from fpm_inr.files import hdf5
+    from fpm_inr.io import hdf5_layout
 
     layout = {FRAMES, *DIRECTIONS}
     return hdf5.recognised(path, lambda file: not layout.isdisjoint(hdf5_layout.holder(file)))
@@ -85,7 +86,8 @@ def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     DataError
         A variable is missing, misshapen or not numbers, or the file is damaged.
     """
-    from fpm_inr.io import hdf5, hdf5_layout
+    from fpm_inr.files import hdf5
+    from fpm_inr.io import hdf5_layout
 
     if hdf5.is_hdf5(path):
         with hdf5.reading(path) as file:

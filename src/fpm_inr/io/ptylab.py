@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -11,11 +10,10 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
 from fpm_inr.io.axes import axes_order
 from fpm_inr.io.readers import NOTHING, Asked
-from fpm_inr.io.replacing import replacing
 from fpm_inr.io.window import read_window
 
 FRAMES, POSITIONS = "ptychogram", "encoder"
@@ -157,8 +155,7 @@ def write(path: Path, acquisition: Acquisition) -> None:
     # places on one plane whose directions are these, whatever slide or crop made them
     slope = na_xy / np.sqrt(1 - (na_xy**2).sum(axis=1, keepdims=True))
     optics = acquisition.optics
-    image = BytesIO()
-    with h5py.File(image, "w") as file:
+    with hdf5.writing(path) as file:
         file.create_dataset(
             FRAMES,
             data=acquisition.frames_led_y_x,
@@ -173,5 +170,3 @@ def write(path: Path, acquisition: Acquisition) -> None:
         file[MAGNIFICATION] = 1.0
         file[NA] = optics.na
         file[ORIENTATION] = 0
-    with replacing(path) as beside:
-        beside.write_bytes(image.getvalue())

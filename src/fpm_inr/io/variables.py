@@ -40,7 +40,7 @@ def opened_variable(path: Path, variable: str | None, axes: str) -> Iterator[tup
     import h5py
 
     if h5py.is_hdf5(path):
-        from fpm_inr.io import hdf5
+        from fpm_inr.files import hdf5
 
         with hdf5.reading(path) as file:
             held = [key for key in file if isinstance(file[key], h5py.Dataset)]
@@ -84,7 +84,7 @@ def list_arrays(path: Path) -> list[Stored]:
 def _list_hdf5(path: Path) -> list[Stored]:
     import h5py
 
-    from fpm_inr.io import hdf5
+    from fpm_inr.files import hdf5
 
     found: list[Stored] = []
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.field_header import FORMAT, check_header, read_header
+from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY, check_header, read_header
+from fpm_inr.fields.sizes import OWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,9 +58,26 @@ def field_source(path: str | Path) -> Source:
         There is no field, or the file is not one.
     """
     field = field_file(Path(path))
-    read_header(field)
+    kind = read_header(field).get("kind")
     name = field.resolve().parent.name if field.name == FIELD_FILE else field.stem
-    return Source(name, field)
+    return Source(name, field if kind in OWN else _as_planes(field))
+
+
+def _as_planes(path: Path) -> bytes:
+    """A field of another package, which the page cannot decode, as planes at some heights."""
+    from fpm_inr.heights import default_heights
+    from fpm_inr.solution import load_solution
+
+    solution = load_solution(path)
+    stack = solution.render(default_heights(solution.z_range_um))
+    image = stack.field_z_y_x.view(np.float32).reshape(*stack.shape, 2)
+    header = {
+        "optics": asdict(solution.optics),
+        "upsampling": solution.upsampling,
+        "amplitude_scale": solution.amplitude_scale,
+        "record": solution.record,
+    }
+    return planes_bytes(image, stack.z_um, header)
 
 
 def field_file(path: Path) -> Path:
@@ -145,15 +163,16 @@ def planes_bytes(
     description = {
         "format": FORMAT,
         "kind": "pixel",
+        "field": {"planes": len(z_um)},
         "shape_y_x": list(image_z_y_x_part.shape[1:3]),
         "z_range_um": [float(z_um.min()), float(z_um.max())],
         **header,
     }
     tensors: dict[str, NDArray[Any]] = {
-        "field.image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
-        "field.z_um": np.asarray(z_um, dtype=np.float64),
+        f"{FIELD_PREFIX}image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
+        f"{FIELD_PREFIX}z_um": np.asarray(z_um, dtype=np.float64),
     }
-    return save(tensors, metadata={"fpm-inr": json.dumps(description)})
+    return save(tensors, metadata={KEY: json.dumps(description)})
 
 
 def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:

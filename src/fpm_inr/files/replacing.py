@@ -36,7 +36,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
     except OSError as error:
         _remove(beside)
         raise OutputError(
-            f"cannot be written ({error.strerror or error})",
+            # NumPy tells a full disk by numbers alone
+            f"cannot be written ({error.strerror or f'the disk seems full: {error}'})",
             "choose a place that is writable and has room",
             source=target,
         ) from error

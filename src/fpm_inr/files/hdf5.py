@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError, InputError, at
+from fpm_inr.files.replacing import replacing
 
 # no usual filter of HDF5 makes data smaller by more (gzip: 1032)
 MOST_COMPRESSION, LEAST_BYTES = 1100, 2**20
@@ -45,6 +47,24 @@ def reading(path: Path) -> Iterator[h5py.File]:
         raise DataError(
             f"cannot be read as HDF5 ({reason})", "restore the file", source=path
         ) from error
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[h5py.File]:
+    """Give a file to fill, which then takes its place whole.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what was there is kept.
+    """
+    # made in memory first: HDF5 crashes when it is closed on a disk that is full. Written as bytes:
+    # an error keeps a view of the memory alive, on which some Pythons 3.12 crash
+    image = BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    with replacing(path) as beside:
+        beside.write_bytes(image.getvalue())
 
 
 def recognised(path: Path, says: Callable[[h5py.File], bool]) -> Path | None:
