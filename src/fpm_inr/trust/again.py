@@ -90,6 +90,31 @@ def solve_again(
     )
 
 
+def noise_draw(
+    acquisition: Acquisition,
+    like: Solution,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    listen: Listener = ignore,
+) -> tuple[Solution, Solution]:
+    """A solution and one of noisier frames, which differ by a draw of the noise.
+
+    The first is the one given, at the cost of one further solve. Where the instrument was learned
+    together with the field, which a further solve does not do, both are solved anew.
+
+    Raises
+    ------
+    DataError
+        As `solve_again`.
+    """
+    frames = noisier(acquisition, seed=seed)
+    noisy = solve_again(frames, like, device=device, listen=listen)
+    if "calibrate" not in like.record["settings"]:
+        return like, noisy
+    return solve_again(acquisition, like, device=device, listen=listen), noisy
+
+
 def solve_halves(
     acquisition: Acquisition,
     like: Solution,

@@ -9,7 +9,9 @@ change that is found is somewhat smaller than the true one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +84,8 @@ class ModelError:
     @property
     def excess(self) -> float:
         """Median over places: what the whole frame keeps over its noise."""
-        return float(np.nanmedian(self.excess_y_x))
+        judged = self.excess_y_x[np.isfinite(self.excess_y_x)]
+        return float(np.median(judged)) if judged.size else 0.0
 
     @property
     def is_pupil_wrong(self) -> bool:
@@ -94,9 +97,71 @@ class ModelError:
 
     @property
     def thick_y_x(self) -> NDArray[np.bool_]:
-        """Places [y, x] that stand out: one thin image does not explain their frames."""
+        """Places [y, x] that stand out: one thin image does not explain their frames.
+
+        None where frames are clipped, which spoils bright places alike.
+        """
+        if len(self.clipped_leds):
+            return np.zeros(self.excess_y_x.shape, dtype=bool)
         limit = max(LEAST_EXCESS, PLACE_STANDS_OUT * max(self.excess, 0.0))
         return np.asarray(np.nan_to_num(self.excess_y_x) > limit)
+
+    def warnings(self) -> Iterator[str]:
+        """What is named, in sentences for a person; none on a clean series."""
+        if self.is_pupil_wrong:
+            worst = MODES[int(np.abs(self.pupil_rad).argmax())]
+            name = NAMES.get(worst, "higher aberration")
+            yield (
+                f"The pupil is not the one that was used: {name} (Zernike mode {worst}) above all, "
+                f"{np.linalg.norm(self.pupil_rad):.2g} rad RMS or more, would explain "
+                f"{self.pupil_share:.0%} of what noise does not. Try --calibrate gains,pupil."
+            )
+        for one in self.moved:
+            x, y = one.samples_xy
+            yield (
+                f"LED {one.led} (counted from 0) explains its frame better {np.hypot(x, y):.1f} "
+                f"Fourier samples away ({x:+.1f} along x, {y:+.1f} along y): {one.fall:.0%} of its "
+                "error goes. Check its place in the LED list, or --calibrate shifts."
+            )
+        clipped = self.clipped_leds
+        if len(clipped):
+            named = ", ".join(map(str, clipped[:10])) + (" and more" if len(clipped) > 10 else "")
+            yield (
+                f"Frames are clipped at their brightest: those of LEDs {named} (counted from 0), "
+                f"up to {self.clipped_led.max():.1%} of their pixels. Expose shorter, or mark them "
+                "as saturated (docs/acquisition-yaml.md)."
+            )
+        if self.thick_y_x.any():
+            yield self._thick()
+
+    def _thick(self) -> str:
+        where = self.thick_y_x
+        y, x = np.argwhere(where).mean(axis=0) / np.array(where.shape)
+        place = (
+            f"{('upper', 'middle', 'lower')[int(3 * y)]} {('left', 'centre', 'right')[int(3 * x)]}"
+        )
+        height = float(np.median(self.height_y_x_um[where]))
+        away = f" Its parallax is that of structure {abs(height):.2g} um away or more." * bool(
+            height
+        )
+        return (
+            f"One thin image does not explain {where.mean():.0%} of the frame, in the "
+            f"{'centre' if place == 'middle centre' else place}: what is left there is "
+            f"{np.median(self.excess_y_x[where]) / max(self.excess, 0.1):.0f} times that elsewhere."
+            f"{away} The specimen is thick there or lies at another height; solve a range of z."
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return {
+            "z_um": self.z_um,
+            "excess_over_noise": self.excess,
+            "pupil_share": self.pupil_share,
+            "pupil_rad": dict(zip(map(str, MODES), self.pupil_rad.tolist(), strict=True)),
+            "moved_leds": [asdict(one) for one in self.moved],
+            "clipped_leds": self.clipped_leds.tolist(),
+            "thick_share": float(self.thick_y_x.mean()),
+        }
 
     @property
     def clipped_leds(self) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ leave in amplitude and in phase.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 
 FloatArray = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 # Direct light that is weaker (mean bright-field amplitude: 1) leaves a dark-field frame.
 DIRECT = 0.3
@@ -102,6 +104,27 @@ class Transfer:
             name: np.array([np.median(values[ring == n]) for n in held])
             for name, values in rows.items()
         }
+
+    def numbers(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        periods = self.undetermined_um
+        return {
+            "z_um": self.z_um,
+            "curves": {name: one.tolist() for name, one in self.curves(12).items()},
+            "undetermined_periods_um": None if periods is None else list(periods),
+            "undetermined_share": float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1)),
+        }
+
+    def hanging_phase(self, field_y_x: NDArray[np.complexfloating]) -> FloatArray:
+        """Phase [y, x] in rad of a field that stands on frequencies that are not determined."""
+        from skimage.restoration import unwrap_phase
+
+        lost = self.undetermined_y_x
+        if not lost.any():
+            return np.zeros(field_y_x.shape)
+        phase = unwrap_phase(np.angle(field_y_x))  # type: ignore[no-untyped-call]
+        lost = lost | _mirrored(lost)
+        return np.asarray(np.real(np.fft.ifft2(np.fft.fft2(phase) * lost)))
 
     def warning(self) -> str | None:
         """A sentence on what is not determined; None where all is."""
@@ -183,6 +206,6 @@ def _sums(
     return own.reshape(height, width), cross.reshape(height, width)
 
 
-def _mirrored(image_y_x: FloatArray) -> FloatArray:
+def _mirrored(image_y_x: NDArray[Number]) -> NDArray[Number]:
     """Values [y, x] at -q for every q, `fftfreq` order."""
     return np.roll(image_y_x[::-1, ::-1], 1, axis=(0, 1))
