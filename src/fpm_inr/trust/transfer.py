@@ -32,6 +32,7 @@ DIRECT = 0.3
 # Phase of which less is told, as a share of the amplitude of the same frequency, is not determined:
 # a solve damps it away (docs/trust.md has the measurement).
 LEAST_SHARE = 0.01
+DARK_SHARE = 0.3  # of the median amplitude
 # Two directions of frequency that no LED tells apart have this information, in frames, not none.
 FLOOR = 1e-6
 
@@ -122,7 +123,10 @@ class Transfer:
         lost = self.undetermined_y_x
         if not lost.any():
             return np.zeros(field_y_x.shape)
+        size = np.abs(field_y_x)
         phase = unwrap_phase(np.angle(field_y_x))  # type: ignore[no-untyped-call]
+        # what is dark has no phase to speak of
+        phase = np.where(size > DARK_SHARE * np.median(size), phase - np.median(phase), 0.0)
         lost = lost | _mirrored(lost)
         return np.asarray(np.real(np.fft.ifft2(np.fft.fft2(phase) * lost)))
 
@@ -135,7 +139,7 @@ class Transfer:
         share = float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1))
         return (
             f"The LEDs do not determine the phase of structures with periods from {shortest:.3g} "
-            f"to {longest:.3g} um ({share:.0%} of the frequencies that they see), at z = "
+            f"to {longest:.3g} um ({share:.1%} of the frequencies that they see), at z = "
             f"{self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination NA just "
             "below the objective's), or defocus."
         )
