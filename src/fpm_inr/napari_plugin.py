@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -23,13 +24,17 @@ KEPT_SLICES = 16
 
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Give the function that reads a field file; None where the file is something else."""
+    """Give the function that reads a field file or a mosaic; None where it is something else."""
     from fpm_inr.errors import DataError
     from fpm_inr.field_header import read_header
+    from fpm_inr.mosaic.manifest import read_manifest
 
-    first = path if isinstance(path, str) else path[0]
+    first = Path(path if isinstance(path, str) else path[0])
     try:
-        read_header(Path(first))
+        if first.is_dir():
+            read_manifest(first)
+        else:
+            read_header(first)
     except DataError:
         return None
     return read_fields
@@ -49,7 +54,7 @@ def read_fields(path: str | Sequence[str]) -> list[LayerData]:
     return [layer for one in paths for layer in solution_layers(load_solution(one), Path(one).stem)]
 
 
-def solution_layers(solution: Solution, name: str) -> list[LayerData]:
+def solution_layers(solution: Solution | Mosaic, name: str) -> list[LayerData]:
     """Amplitude, in sqrt(counts), and phase, in rad, as lazy stacks [z, y, x] in micrometres.
 
     A conventional solution of unevenly spaced planes is shown at even heights, each by the plane
@@ -123,7 +128,7 @@ def sample_layers() -> list[LayerData]:
     return solution_layers(solution, "tilted specimen")
 
 
-def _count(solution: Solution) -> int:
+def _count(solution: Solution | Mosaic) -> int:
     low, high = solution.z_range_um
     planes = solution.planes_um
     if planes is not None:

@@ -116,7 +116,7 @@ def _write_preview(path: Path, acquisition: Acquisition, solution: Solution) -> 
     """Some heights beside the frame of the LED that is nearest to the axis."""
     from fpm_inr.figures import preview_figure, save_figure
 
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(_spread(solution, PREVIEW_HEIGHTS)),
@@ -131,12 +131,14 @@ def load_results(folder: Path) -> tuple[dict[str, Any], Solution]:
     Raises
     ------
     DataError
-        The folder holds no field or no run.json, or one of them is damaged.
+        The folder holds no field or no run.json, one of them is damaged, or it holds a mosaic.
     """
     from fpm_inr.errors import DataError
     from fpm_inr.solution import load_solution
 
     solution = load_solution(folder / "field.safetensors")
+    if not isinstance(solution, Solution):
+        raise DataError("is a mosaic", "give the folder of a single field of view", source=folder)
     try:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         if not isinstance(run["settings"], dict) or not isinstance(run["z_um"], list):

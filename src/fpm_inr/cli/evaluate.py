@@ -54,15 +54,15 @@ def command(
 ) -> None:
     """Compare RESULT with REFERENCE.
 
-    Each is a solution (.safetensors), an array (.npy), a grey picture (.png, .tif), a stack
-    (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by a sub-pixel shift
-    (not for a solution against a truth) and one factor (complex for fields). Complex and phase
-    error come first, whole and by band of spatial frequency, in cycles across the image. Where one
-    of the two holds no phase, amplitudes are compared. Of a simulated Siemens star or USAF target,
-    the contrast is given as well.
+    Each is a solution (.safetensors), a mosaic's folder, an array (.npy), a grey picture (.png,
+    .tif), a stack (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by
+    a sub-pixel shift (not for a solution against a truth) and one factor (complex for fields).
+    Complex and phase error come first, whole and by band of spatial frequency, in cycles across
+    the image. Where one of the two holds no phase, amplitudes are compared. Of a simulated
+    Siemens star or USAF target, the contrast is given as well.
     """
     from fpm_inr.errors import OutputError, SettingsError
-    from fpm_inr.io.results import load_picture
+    from fpm_inr.io.results import is_mosaic, load_picture
 
     if output is not None and output.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise OutputError(
@@ -78,7 +78,8 @@ def command(
     ours = _at_true_height(result, reference) if true_height else load_picture(result, z_um)
     if find_shift is None:
         # a solution and the truth of its own frames lie on one grid
-        is_in_place = result.suffix.lower() == ".safetensors" and reference.suffix.lower() == ".h5"
+        is_solution = result.suffix.lower() == ".safetensors" or is_mosaic(result)
+        is_in_place = is_solution and reference.suffix.lower() == ".h5"
         find_shift = not is_in_place
     comparison = _compare(ours, theirs, result, find_shift)
     contrast = _contrast(reference, comparison, theirs.image_y_x.shape)
@@ -151,11 +152,12 @@ def _at_true_height(result: Path, reference: Path) -> Picture:
     from fpm_inr.errors import SettingsError, at
     from fpm_inr.focus import field_at_depth
     from fpm_inr.heights import default_heights
-    from fpm_inr.io.results import Picture
+    from fpm_inr.io.results import Picture, is_mosaic
     from fpm_inr.simulate import load_truth
     from fpm_inr.solution import load_solution
 
-    if result.suffix.lower() != ".safetensors" or reference.suffix.lower() != ".h5":
+    is_solution = result.suffix.lower() == ".safetensors" or is_mosaic(result)
+    if not is_solution or reference.suffix.lower() != ".h5":
         raise SettingsError(
             "needs a solution (.safetensors) and a simulator's truth (.h5)",
             "give these two, or leave it out",

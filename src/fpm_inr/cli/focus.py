@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fpm_inr.focus import AllInFocus, Autofocus, FocusSettings
     from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
+    from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
 
 
@@ -144,7 +145,7 @@ def _settings(
     )
 
 
-def _heights(z_text: str | None, solution: Solution) -> NDArray[np.float64]:
+def _heights(z_text: str | None, solution: Solution | Mosaic) -> NDArray[np.float64]:
     """Heights to look at: those asked for, or the solution's planes, or an even choice."""
     from fpm_inr.errors import SettingsError
     from fpm_inr.heights import check_heights, default_heights, parse_heights
@@ -163,15 +164,26 @@ def _heights(z_text: str | None, solution: Solution) -> NDArray[np.float64]:
     return z_um
 
 
-def _judge(data: Path | None, crop: tuple[int, int, int, int] | None, solution: Solution) -> Judge:
+def _judge(
+    data: Path | None, crop: tuple[int, int, int, int] | None, solution: Solution | Mosaic
+) -> Judge:
     """What scores slices: their sharpness, or how well they explain the frames."""
+    from fpm_inr.errors import SettingsError
     from fpm_inr.focus import score_slices
 
     if data is None:
         return score_slices
     from fpm_inr.focus.residual import score_against_frames
     from fpm_inr.io import load
+    from fpm_inr.solution import Solution
 
+    if not isinstance(solution, Solution):
+        raise SettingsError(
+            "residual judges one solution against its frames, and a mosaic has a part for every "
+            "tile",
+            "leave --data out",
+            field="method",
+        )
     acquisition = load(
         data,
         crop=crop,

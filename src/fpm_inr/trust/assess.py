@@ -19,6 +19,7 @@ from fpm_inr.trust.explained import explain
 from fpm_inr.trust.model_error import ModelError, model_error
 from fpm_inr.trust.noise_map import NoiseMap, noise_map
 from fpm_inr.trust.resolution import ResolutionMap, resolution_map
+from fpm_inr.trust.responses import check_one_led_a_frame
 from fpm_inr.trust.transfer import Transfer, transfer
 
 FloatArray = NDArray[np.float64]
@@ -144,8 +145,10 @@ def assess(
     SettingsError
         A height is not finite or lies outside the solved range.
     DataError
-        The solution was not made from this acquisition, or does not say how it was made.
+        The solution was not made from this acquisition, or does not say how it was made; or frames
+        are of several LEDs.
     """
+    check_one_led_a_frame(acquisition)
     heights = _heights(solution, z_um)
     first, second = noise_draw(acquisition, solution, seed=seed, device=device, listen=listen)
     found = explain(acquisition, solution, heights.tolist())
@@ -156,7 +159,7 @@ def assess(
         image = solution.render(at).field_z_y_x[0]
         draw = change(second.render(at).field_z_y_x[0], first.render(at).field_z_y_x[0])
         leds = transfer(
-            acquisition.select(solution.leds_used),
+            acquisition.select(solution.frames_used(acquisition)),
             solution.upsampling,
             instrument=solution.instrument.select(_tensor(solution.leds_used)),
             z_um=at,

@@ -13,6 +13,7 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.edges import trust
+from fpm_inr.errors import DataError
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
 from fpm_inr.sampling import depth_of_field_um, fourier_sample_na
 from fpm_inr.solution import Solution
@@ -56,6 +57,21 @@ class Answer:
     height_y_x: FloatArray
 
 
+def check_one_led_a_frame(acquisition: Acquisition) -> None:
+    """Refuse frames of several LEDs.
+
+    Raises
+    ------
+    DataError
+    """
+    if acquisition.illumination.lighting is not None:
+        raise DataError(
+            "are of several LEDs, which no frame tells apart",
+            "judge the instrument by an acquisition of one LED a frame",
+            field="frames",
+        )
+
+
 def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterator[Answer]:
     """Give what every LED's frame tells of changes, one after the other, at a height.
 
@@ -66,7 +82,13 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     solution : Solution
     z_um : float
         Where the specimen lies.
+
+    Raises
+    ------
+    DataError
+        Frames are of several LEDs.
     """
+    check_one_led_a_frame(acquisition)
     _, _, measured = solution.forward(acquisition)
     leds = solution.leds_used
     seen = acquisition.select(leds)

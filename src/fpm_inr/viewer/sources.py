@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
 
 FIELD_FILE = "field.safetensors"
-RUN_FILE = "run.json"
+RUN_FILE, MANIFEST_FILE = "run.json", "manifest.json"
+# of a mosaic: what a page shows of it at once
+MOSAIC_PX, MOSAIC_HEIGHTS = 768, 15
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ def field_source(path: str | Path) -> Source:
     DataError
         There is no field, or the file is not one.
     """
-    field = field_file(Path(path))
+    path = Path(path)
+    if (path / MANIFEST_FILE).is_file():
+        return mosaic_source(path)
+    field = field_file(path)
     kind = read_header(field).get("kind")
     name = field.resolve().parent.name if field.name == FIELD_FILE else field.stem
     return Source(name, field if kind in OWN else _as_planes(field))
@@ -78,6 +83,31 @@ def _as_planes(path: Path) -> bytes:
         "record": solution.record,
     }
     return planes_bytes(image, stack.z_um, header)
+
+
+def mosaic_source(folder: Path) -> Source:
+    """A mosaic, made small enough for a page: planes of a level of its pyramid.
+
+    Raises
+    ------
+    DataError
+        It is damaged, or not done.
+    """
+    from fpm_inr.mosaic.mosaic import load_mosaic
+
+    mosaic = load_mosaic(folder)
+    level = 0
+    while max(mosaic.level_shape_y_x(level)) > MOSAIC_PX:
+        level += 1
+    low, high = mosaic.z_range_um
+    z_um = np.linspace(low, high, MOSAIC_HEIGHTS if low < high else 1)
+    if mosaic.planes_um is not None:
+        z_um = mosaic.planes_um
+    stack = mosaic.render(z_um, level=level)
+    parts = np.stack([stack.field_z_y_x.real, stack.field_z_y_x.imag], axis=-1)
+    optics = {**asdict(mosaic.optics), "pixel_um": stack.pixel_um}
+    header = {"optics": optics, "upsampling": 1, "amplitude_scale": mosaic.amplitude_scale}
+    return Source(folder.resolve().name, planes_bytes(parts, stack.z_um, header))
 
 
 def field_file(path: Path) -> Path:
@@ -140,7 +170,7 @@ def frame_bytes(acquisition: Acquisition, upsampling: int) -> bytes:
     The first pixel of a result has its centre where the frame's first pixel has it. The page places
     images by their corners, and the frame's, with its larger pixels, lies further out.
     """
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     corner_um = acquisition.optics.pixel_um * (1 / upsampling - 1) / 2
     return planes_bytes(
         acquisition.amplitude_led_y_x[centre][None, :, :, None],
