@@ -32,6 +32,7 @@ LEAST_EXCESS = 1.0
 LEAST_PUPIL_SHARE, LEAST_PUPIL_RAD = 0.25, 0.1
 # How far the excess of a place must stand above the median place's.
 PLACE_STANDS_OUT = 4.0
+ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 LEAST_CLIPPED = 0.002  # share of a frame's pixels
 NAMES = {
     5: "astigmatism",
@@ -136,17 +137,14 @@ class ModelError:
 
     def _thick(self) -> str:
         where = self.thick_y_x
-        y, x = np.argwhere(where).mean(axis=0) / np.array(where.shape)
-        place = (
-            f"{('upper', 'middle', 'lower')[int(3 * y)]} {('left', 'centre', 'right')[int(3 * x)]}"
-        )
+        place = _worst_ninth(np.where(where, np.nan_to_num(self.excess_y_x), 0))
         height = float(np.median(self.height_y_x_um[where]))
         away = f" Its parallax is that of structure {abs(height):.2g} um away or more." * bool(
             height
         )
         return (
             f"One thin image does not explain {where.mean():.0%} of the frame, in the "
-            f"{'centre' if place == 'middle centre' else place}: what is left there is "
+            f"{place}: what is left there is "
             f"{np.median(self.excess_y_x[where]) / max(self.excess, 0.1):.0f} times that elsewhere."
             f"{away} The specimen is thick there or lies at another height; solve a range of z."
         )
@@ -263,6 +261,18 @@ class _Sums:
         height = np.zeros_like(error)
         height[told] = of_slope[told] / slope[told]
         return excess, height
+
+
+def _worst_ninth(image_y_x: FloatArray) -> str:
+    """Which ninth of an image holds most."""
+    sums = np.array(
+        [
+            [part.sum() for part in np.array_split(rows, 3, axis=1)]
+            for rows in np.array_split(image_y_x, 3, axis=0)
+        ]
+    )
+    y, x = divmod(int(sums.argmax()), 3)
+    return "centre" if y == x == 1 else f"{ROWS[y]} {COLUMNS[x]}"
 
 
 def _fitted(rates: FloatArray, missed: FloatArray) -> tuple[FloatArray, float]:
