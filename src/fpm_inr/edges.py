@@ -42,11 +42,14 @@ def trust(shape_y_x: tuple[int, int], edge_px: int) -> Tensor:
 def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) -> Tensor:
     """Which LEDs [led] have a free brightness: those within `rim_width` (of the NA) of its edge.
 
-    None, where no bright-field frame would be left to hold the scale of the object.
+    None, where no bright-field frame would be left to hold the scale of the object. Nor those of a
+    known size, whose share of light is known.
     """
     na_led = instrument.na_led_xy.detach().norm(dim=1)
     na = instrument.na_of(model.optics)
     is_rim = (na_led - na).abs() <= rim_width * na
+    if model.beams is not None:
+        is_rim &= ~model.beams.is_wide.to(is_rim.device)
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)
 

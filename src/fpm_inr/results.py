@@ -116,7 +116,7 @@ def _write_preview(path: Path, acquisition: Acquisition, solution: Solution) -> 
     """Some heights beside the frame of the LED that is nearest to the axis."""
     from fpm_inr.figures import preview_figure, save_figure
 
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(_spread(solution, PREVIEW_HEIGHTS)),

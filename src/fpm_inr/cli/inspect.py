@@ -65,7 +65,9 @@ def command(
     _check_na(acquisition, summary)
     if orientation:
         _check_orientation(acquisition, summary)
-    found = _look_over(acquisition, summary) if orientation else []
+    # mistakes show in frames of one LED, each in its place
+    one_by_one = acquisition.illumination.lighting is None
+    found = _look_over(acquisition, summary) if orientation and one_by_one else []
     pictures = []
     if output is not None:
         from matplotlib.figure import Figure
@@ -101,8 +103,14 @@ def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> Non
     """Add what a quick solve of every orientation tells."""
     from rich.console import Console
 
-    from fpm_inr.calibration.orientation import PAIRS, check_orientation
+    from fpm_inr.calibration.orientation import LEAST_LEDS, PAIRS, check_orientation
 
+    if len(acquisition.illumination.alone()[0]) < LEAST_LEDS:
+        summary["warnings"].append(
+            f"Fewer than {LEAST_LEDS} frames are of one LED: the orientation of the LED map is not "
+            "tried."
+        )
+        return
     with Console(stderr=True).status("Trying the orientations of the LED map"):
         check = check_orientation(acquisition)
     summary["orientation"] = {

@@ -62,11 +62,12 @@ class Inr(Engine):
 def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:
     return make_plan(
         recipe.order_for(problem.is_flat),
-        na_led=problem.illumination.na_led,
+        na_led=problem.illumination.na_frame,
         na_objective=problem.optics.na,
         z_range_um=problem.z_range_um,
         seed=problem.seed,
         steps=problem.options.get("steps"),
         planes=planes,
+        looks=max(1, round(float(problem.illumination.leds_in_frame.mean()))),
         left_out_led=problem.left_out_led,
     )

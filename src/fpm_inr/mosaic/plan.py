@@ -143,6 +143,16 @@ class Plan(Part):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _source_part(source: Source) -> SourcePart:
+    return SourcePart(
+        data=str(source.data),
+        wavelength_um=source.wavelength_um,
+        color=source.color,
+        medium_index=source.medium_index,
+        led_distance_mm=source.led_distance_mm,
+    )
+
+
 def make_plan(
     source: Source,
     apart: Path,
@@ -202,13 +212,7 @@ def make_plan(
         )
     steepest = max(float(view.illumination.na_led.max()) for view in views)
     return Plan(
-        source=SourcePart(
-            data=str(source.data),
-            wavelength_um=source.wavelength_um,
-            color=source.color,
-            medium_index=source.medium_index,
-            led_distance_mm=source.led_distance_mm,
-        ),
+        source=_source_part(source),
         data_sha256=source.digest(apart),
         calibration=None if calibration is None else calibration.name,
         calibration_sha256="" if calibration is None else file_digest(calibration),

@@ -177,7 +177,7 @@ def _images(acquisition: Acquisition, solution: Solution) -> Section:
     planes = solution.planes_um
     if planes is not None:
         heights = np.unique(planes[np.abs(heights[:, None] - planes).argmin(axis=1)])
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     figure = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(heights),

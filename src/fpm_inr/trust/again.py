@@ -74,7 +74,7 @@ def solve_again(
     """
     if len(like.instrument.gain_led) != acquisition.led_count:
         raise DataError(
-            f"has {acquisition.led_count} frames, and the solution was made from "
+            f"has {acquisition.led_count} LEDs, and the solution was made from "
             f"{len(like.instrument.gain_led)}",
             "give the data that the solution was made from",
             field="acquisition",
@@ -106,14 +106,15 @@ def solve_halves(
     DataError
         As `solve_again`.
     """
-    used = like.leds_used
-    order = used[np.argsort(acquisition.illumination.na_led[used], kind="stable")]
+    light, used = acquisition.illumination, like.frames_used(acquisition)
+    order = used[np.argsort(light.na_frame[used], kind="stable")]
     halves = []
     for start in range(2):
-        leds = np.sort(order[start::2])
-        instrument = like.instrument.select(torch.from_numpy(leds))
+        frames = np.sort(order[start::2])
+        leds = light.leds_of(frames)
+        instrument = like.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
         part = replace(like, instrument=instrument, record={**like.record, "leds_left_out": []})
-        halves.append(solve_again(acquisition.select(leds), part, device=device, listen=listen))
+        halves.append(solve_again(acquisition.select(frames), part, device=device, listen=listen))
     return halves[0], halves[1]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.edges import trust
+from fpm_inr.errors import DataError
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
@@ -65,7 +66,18 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     solution : Solution
     z_um : float
         Where the specimen lies.
+
+    Raises
+    ------
+    DataError
+        Frames are of several LEDs.
     """
+    if acquisition.illumination.lighting is not None:
+        raise DataError(
+            "are of several LEDs, which no frame tells apart",
+            "judge the instrument by an acquisition of one LED a frame",
+            field="frames",
+        )
     _, _, measured = solution.forward(acquisition)
     leds = solution.leds_used
     seen = acquisition.select(leds)

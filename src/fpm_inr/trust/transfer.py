@@ -167,19 +167,20 @@ def _sums(
     place = np.full(height * width, -1)
     aperture = model.aperture(instrument)
     z = torch.tensor([z_um], dtype=torch.float32)
-    for led in torch.arange(model.led_count).split(1):
-        seen = aperture.select(led).at(z)[0, 0].to(torch.complex128).numpy()
-        inside = seen != 0
-        index, seen = model.field_index(led)[0].numpy()[inside], seen[inside]
-        own[index] += np.abs(seen) ** 2
-        place[index] = np.arange(len(index))
-        if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
-            direct = seen[place[0]]
-            of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
-            has = of_mirror >= 0
-            turn = (direct.conj() / np.abs(direct)) ** 2
-            cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
-        place[index] = -1
+    for frame in torch.arange(model.frame_count).split(1):
+        beams = aperture.select(frame).at(z)[0].to(torch.complex128).numpy()
+        for seen_k, index_k in zip(beams, model.field_index(frame).numpy(), strict=True):
+            inside = seen_k != 0
+            index, seen = index_k[inside], seen_k[inside]
+            own[index] += np.abs(seen) ** 2
+            place[index] = np.arange(len(index))
+            if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
+                direct = seen[place[0]]
+                of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
+                has = of_mirror >= 0
+                turn = (direct.conj() / np.abs(direct)) ** 2
+                cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
+            place[index] = -1
     return own.reshape(height, width), cross.reshape(height, width)
 
 
