@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpm_inr import __version__
-from fpm_inr.display import Contrast, robust_contrast
+from fpm_inr.display import robust_contrast
 from fpm_inr.errors import OutputError, SettingsError
 from fpm_inr.heights import check_heights, default_heights, pick_planes, uniform_step_um
-from fpm_inr.io.rendering import CHANNELS, Channel, Part
+from fpm_inr.io.multiscale import AXES, display_of, multiscale_of
+from fpm_inr.io.rendering import CHANNELS, Part
 from fpm_inr.solution import ImageStack
 
-AXES = ("c", "z", "y", "x")
 CHUNK = 512
 SHARD = 4 * CHUNK  # pixels a side
 HEIGHTS_AT_ONCE = 4  # of a shard's column: 128 MB of complex numbers
@@ -269,12 +269,13 @@ def _finish(writer: ShardedWriter, path: Path) -> None:
         np.hypot(overview[0, z], overview[1, z]) if is_complex else np.abs(overview[0, z])
         for z in shown
     )
+    name = path.name.removesuffix(".ome.zarr")
     group.attrs.update(
         {
             "ome": {
                 "version": "0.5",
-                "multiscales": [_multiscale(path, writer)],
-                "omero": {"channels": [_display(one, contrast) for one in channels]},
+                "multiscales": [multiscale_of(name, writer.z_um, source.pixel_um, source.levels)],
+                "omero": {"channels": [display_of(one, contrast) for one in channels]},
             },
             "fpm_inr": {
                 "version": __version__,
@@ -287,32 +288,3 @@ def _finish(writer: ShardedWriter, path: Path) -> None:
     if path.exists():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     folder.replace(path)
-
-
-def _multiscale(path: Path, writer: ShardedWriter) -> dict[str, Any]:
-    pixel, z_um = writer.source.pixel_um, writer.z_um
-    datasets = []
-    for level in range(writer.source.levels):
-        size = 2**level * pixel
-        shift = (size - pixel) / 2  # centre of the first coarse pixel
-        scale = {"type": "scale", "scale": [1.0, uniform_step_um(z_um) or 1.0, size, size]}
-        moved = {"type": "translation", "translation": [0.0, float(z_um[0]), shift, shift]}
-        datasets.append({"path": str(level), "coordinateTransformations": [scale, moved]})
-    space = [{"name": name, "type": "space", "unit": "micrometer"} for name in AXES[1:]]
-    return {
-        "name": path.name.removesuffix(".ome.zarr"),
-        "axes": [{"name": "c", "type": "channel"}, *space],
-        "datasets": datasets,
-        "type": "low-pass",
-    }
-
-
-def _display(channel: Channel, contrast: Contrast) -> dict[str, Any]:
-    if channel.name == "phase":
-        low, high = -np.pi, np.pi
-    elif channel.name == "amplitude":
-        low, high = contrast.black, contrast.white
-    else:
-        low, high = -contrast.white, contrast.white
-    window = {"min": min(low, 0.0), "max": high, "start": low, "end": high}
-    return {"label": channel.name, "color": "FFFFFF", "active": True, "window": window}
