@@ -1,0 +1,115 @@
+"""Several wavelengths of one specimen, solved one by one and joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.colour.chromatic import given, registered
+from fpm_inr.colour.offset import Offset
+from fpm_inr.colour.white import balanced
+from fpm_inr.errors import DataError
+from fpm_inr.sampling import default_upsampling
+from fpm_inr.solution import Solution
+from fpm_inr.solution_set import SolutionSet
+
+REFERENCE_UM = 0.545  # the eye sees best, and lenses are corrected, near here
+
+
+def common_upsampling(acquisitions: Mapping[str, Acquisition]) -> int:
+    """Upsampling with which all wavelengths come out on one grid: what the shortest takes.
+
+    Raises
+    ------
+    DataError
+        Frames differ in size or pixel.
+    """
+    first_name, first = next(iter(acquisitions.items()))
+    for name, one in acquisitions.items():
+        if one.shape_y_x != first.shape_y_x:
+            raise DataError(
+                f"has frames of {one.shape_y_x} and {first_name} of {first.shape_y_x} pixels",
+                "give frames of one camera, cropped alike",
+                field=name,
+            )
+        if abs(one.optics.pixel_um / first.optics.pixel_um - 1) > 1e-6:
+            raise DataError(
+                f"has a pixel of {one.optics.pixel_um:g} um and {first_name} of "
+                f"{first.optics.pixel_um:g} um",
+                "give frames of one camera and objective; a change of magnification with "
+                "wavelength is found from the pictures",
+                field=name,
+            )
+    return max(default_upsampling(one.optics, one.illumination) for one in acquisitions.values())
+
+
+def reference_of(solutions: Mapping[str, Solution]) -> str:
+    """The wavelength nearest to green, whose grid and heights are those of all."""
+    return min(solutions, key=lambda n: abs(solutions[n].optics.wavelength_um - REFERENCE_UM))
+
+
+def joined(
+    solutions: Mapping[str, Solution],
+    *,
+    offsets: dict[str, Offset] | None = None,
+    white_window: tuple[int, int, int, int] | None = None,
+) -> SolutionSet:
+    """Lay wavelengths over each other and balance white.
+
+    Parameters
+    ----------
+    solutions : mapping of str to Solution
+    offsets : dict of str to Offset, optional
+        Against the wavelength nearest to green. Default: found.
+    white_window : (y, x, height, width), optional
+        Clear background, in pixels of the result. Default: found.
+
+    Raises
+    ------
+    DataError
+        They make no colour, or the window leaves the picture.
+    SettingsError
+        Offsets name an unknown wavelength.
+    """
+    one = SolutionSet(solutions, reference_of(solutions))
+    one = registered(one) if offsets is None else given(one, offsets)
+    return balanced(one, white_window)
+
+
+def reconstruct_colours(
+    acquisitions: Mapping[str, Acquisition],
+    *,
+    offsets: dict[str, Offset] | None = None,
+    white_window: tuple[int, int, int, int] | None = None,
+    on_channel: Callable[[str], Mapping[str, Any]] = lambda name: {},
+    **options: Any,
+) -> SolutionSet:
+    """Solve acquisitions of one specimen at several wavelengths for one picture in colour.
+
+    Parameters
+    ----------
+    acquisitions : mapping of str to Acquisition
+        By name; frames of one size.
+    offsets, white_window
+        As for `joined`.
+    on_channel : callable
+        Told each name before it is solved; gives options of its own (`listen`, `checkpoint`).
+    options
+        Of `fpm_inr.reconstruct`, the same for all.
+
+    Raises
+    ------
+    DataError, SettingsError, DivergedError, OutputError
+        As `fpm_inr.reconstruct` and `joined`.
+    """
+    from fpm_inr.reconstruction import reconstruct
+
+    upsampling = common_upsampling(acquisitions)
+    if options.get("upsample") is None:
+        options = {**options, "upsample": upsampling}
+    solutions = {
+        name: reconstruct(acquisition, **{**options, **on_channel(name)})
+        for name, acquisition in acquisitions.items()
+    }
+    return joined(solutions, offsets=offsets, white_window=white_window)
