@@ -30,8 +30,8 @@ import fpm_inr as fpm
 from fpm_inr.acquisition import Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.orientation import Orientation, check_orientation
-from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.instrument import parse_free
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Camera, Errors, Rig, Setup, Specimen, preset, simulate
 from fpm_inr.simulate.rig import grid_leds

@@ -31,14 +31,14 @@ import torch
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.allocator import keep_freed_memory
-from fpm_inr.calibration.joint import joint_start
 from fpm_inr.engines import spline
 from fpm_inr.engines.plan import make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.simulate import preset
+from fpm_inr.solve.progress import StepReport
+from fpm_inr.solve.start import joint_start
 
 Z_RANGE_UM = (-12.0, 12.0)
 JOINT = ("gains", "gains,pupil", "gains,pupil,pose", "gains,pupil,pose,shifts,background")

@@ -11,9 +11,9 @@ import torch
 
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.errors import DataError, FpmInrError, SettingsError
 from fpm_inr.reconstruction import data_residual, reconstruct
+from fpm_inr.solve.progress import StepReport
 from tests.tiny import tiny_acquisition
 
 

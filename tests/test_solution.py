@@ -221,7 +221,7 @@ def nested(depth: int) -> Any:
         ("pixel", {"z_range_um": [0, float("inf")]}, "z_range_um.1: is damaged"),
         ("pixel", {"optics": {"na": 0.2}}, "damaged field file"),
         ("pixel", {"optics": {"na": 0.2, "wavelength_um": "red"}}, "wavelength_um: is damaged"),
-        ("pixel", {"kind": "cloud"}, "kind: is damaged"),
+        ("pixel", {"kind": "cloud"}, "kind: is 'cloud'; install the package"),
         ("pixel", {"record": nested(100)}, "nested more than 32 deep"),
         ("pixel", {"record": []}, "record: is damaged"),
     ],

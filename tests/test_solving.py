@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from fpm_inr.cli import main
+from fpm_inr.engines.conventional import plane_heights_um
 from fpm_inr.engines.recipe import ConventionalRecipe, Recipe, load_conventional_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import nominal_instrument
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import load_solution
-from fpm_inr.solve.engine import plane_heights_um
 from tests.tiny import tiny_acquisition
 
 NEURAL = Recipe.model_validate({"order": {"kind": "epochs"}})
@@ -132,7 +132,9 @@ def test_the_pupil_belongs_to_one_height() -> None:
 def test_options_of_another_engine_are_refused(
     engine: Any, settings: dict[str, Any], field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fpm_inr.solve.engine.STACK_COPIES", 10**6)  # as if memory were short
+    monkeypatch.setattr(
+        "fpm_inr.engines.conventional.STACK_COPIES", 10**6
+    )  # as if memory were short
     with pytest.raises(SettingsError) as refused:
         reconstruct(tiny_acquisition(), engine=engine, **settings)
     assert refused.value.field == field

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fpm_inr.errors import DataError
-from fpm_inr.heights import MOST
+from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.fields.sizes import OWN
 
 FORMAT = "fpm-inr field 1"
 KEY = "fpm-inr"  # of the metadata that hold it
+FIELD_PREFIX = "field."  # of the names of a field's tensors
 MOST_PIXELS = 2**30
 MOST_CHARACTERS = 2**24
 MOST_DEPTH = 32
@@ -25,40 +26,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SplineSizes(_Part):
-    """See `fpm_inr.fields.spline.SplineField`."""
-
-    planes: int = Field(ge=1, le=2048)
-
-
-class PixelSizes(_Part):
-    """See `fpm_inr.fields.pixel.PixelField`."""
-
-    planes: int = Field(ge=1, le=MOST)
-
-
-class NeuralSizes(_Part):
-    """See `fpm_inr.fields.neural.NeuralField`."""
-
-    channels: int = Field(32, ge=1, le=1024)
-    hidden: int = Field(32, ge=1, le=1024)
-    plane_divisor: int = Field(2, ge=1, le=64)
-    z_nodes: int = Field(5, ge=1, le=4096)
-    layer_norm: bool = False
-    shared_features: bool = True
-    unit_start: bool = True
-    plane_start: float = Field(2e-4, ge=0)
-
-
-SIZES: dict[str, type[_Part]] = {"spline": SplineSizes, "neural": NeuralSizes, "pixel": PixelSizes}
-
-
 class FieldHeader(_Part):
     """What a field file says of itself; docs/outputs.md explains it to a person.
 
     Parameters
     ----------
-    kind : {"spline", "neural", "pixel"}
+    kind : str
+        "spline", "neural", "pixel", or one that another package has (`fpm_inr.fields`).
     shape_y_x : (int, int)
         Of a rendered image.
     z_range_um : (float, float)
@@ -71,13 +45,15 @@ class FieldHeader(_Part):
         Camera amplitude, sqrt(counts), of a field of 1.
     record : dict
         How it was made.
+    leds_left_out : tuple of int
+        LEDs that were not used.
     """
 
     # a page's field has keys of its own, and what newer versions add does no harm
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
     format: Literal["fpm-inr field 1"] = "fpm-inr field 1"
-    kind: Literal["spline", "neural", "pixel"]
+    kind: str = Field(max_length=64)
     shape_y_x: tuple[Side, Side]
     z_range_um: tuple[float, float]
     field: dict[str, Any] = Field(default_factory=dict)
@@ -85,6 +61,17 @@ class FieldHeader(_Part):
     upsampling: int = Field(ge=1, le=64)
     amplitude_scale: float = Field(gt=0)
     record: dict[str, Any] = Field(default_factory=dict)
+    leds_left_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_old(cls, content: Any) -> Any:
+        """Older files have the LEDs that were left out in their record."""
+        record = content.get("record") if isinstance(content, dict) else None
+        if isinstance(record, dict) and "leds_left_out" in record:
+            rest = {key: value for key, value in record.items() if key != "leds_left_out"}
+            return {"leds_left_out": record["leds_left_out"], **content, "record": rest}
+        return content
 
     @model_validator(mode="after")
     def _consistent(self) -> FieldHeader:
@@ -102,12 +89,22 @@ class FieldHeader(_Part):
         ------
         ValidationError
             One is out of range.
+        SettingsError
+            No installed package has this kind of field.
         """
-        return SIZES[self.kind].model_validate(self.field).model_dump()
+        return _sizes_of(self.kind).model_validate(self.field).model_dump()
 
     def text(self) -> str:
         """As it is stored."""
         return json.dumps(self.model_dump(mode="json"))
+
+
+def _sizes_of(kind: str) -> type[BaseModel]:
+    if kind in OWN:
+        return OWN[kind]
+    from fpm_inr.fields.base import FIELDS
+
+    return FIELDS.get(kind).sizes
 
 
 def parse_header(text: str | None, source: object) -> dict[str, Any]:
@@ -150,6 +147,13 @@ def check_header(content: dict[str, Any], source: object) -> FieldHeader:
         header = FieldHeader.model_validate(content)
         _ = header.sizes
         return header
+    except SettingsError as error:
+        raise DataError(
+            error.problem,
+            "install the package that has this kind of field",
+            field="kind",
+            source=source,
+        ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.engines.progress import Listener, ignore
-from fpm_inr.engines.recipe import (
-    ConventionalRecipe,
-    Recipe,
-    load_conventional_recipe,
-    load_recipe,
-)
+from fpm_inr.device import pick_device
 from fpm_inr.errors import SettingsError
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
-from fpm_inr.solve.problem import (
-    Problem,
-    check_options,
-    check_recipe,
-    check_z_range,
-    pick_device,
-)
+from fpm_inr.solve.engine import check_options, engine_named
+from fpm_inr.solve.progress import Listener, ignore
+from fpm_inr.solve.recipe_file import DEFAULT
+from fpm_inr.solve.request import Request, check_recipe, check_z_range
 
 if TYPE_CHECKING:
-    from fpm_inr.calibration.parameters import Free
+    from pydantic import BaseModel
+
     from fpm_inr.forward import Instrument
+    from fpm_inr.instrument import Free
 
 __all__ = ["check_options", "check_z_range", "data_residual", "pick_device", "reconstruct"]
 
@@ -39,8 +32,8 @@ def reconstruct(
     *,
     z_range_um: Sequence[float] = (0.0, 0.0),
     upsample: int | None = None,
-    engine: Literal["inr", "conventional"] = "inr",
-    recipe: str | Path | Recipe | ConventionalRecipe = "default",
+    engine: str = "inr",
+    recipe: str | Path | BaseModel = DEFAULT,
     steps: int | None = None,
     passes: int | None = None,
     planes: int | None = None,
@@ -68,18 +61,20 @@ def reconstruct(
     upsample : int, optional
         Sampling of the result over that of the frames. Default: the smallest that holds the
         synthetic aperture, at least 2.
-    engine : {"inr", "conventional"}
-        One field over the whole range (a spline of complex planes; with the recipes neural and
-        paper a neural field), or a stack of planes solved one by one.
-    recipe : str, Path, Recipe or ConventionalRecipe
-        A recipe's name, a YAML file, or a recipe of the engine.
+    engine : str
+        "inr": one field over the whole range (a spline of complex planes; with the recipes neural
+        and paper a neural field); "conventional": a stack of planes solved one by one; or the name
+        of an engine that another package has (`fpm_inr.solve.engine`).
+    recipe : str, Path or model
+        A recipe's name, a YAML file, or the settings of the engine
+        (`fpm_inr.engines.recipe.Recipe`, `ConventionalRecipe`).
     steps : int, optional
         inr: number of steps instead of the recipe's.
     passes : int, optional
         conventional: most passes over the LEDs instead of the recipe's.
     planes, z_step_um : int or float, optional
         conventional: number of planes, or their largest distance; see
-        `fpm_inr.solve.engine.plane_heights_um`.
+        `fpm_inr.engines.conventional.plane_heights_um`.
     device : str
         "auto" (a GPU where there is one), "cpu" or "cuda".
     seed : int
@@ -104,7 +99,7 @@ def reconstruct(
         beyond four Fourier samples, or finds an instrument that explains the frames no better, it
         is made again without, and ``record["calibration_refused"]`` says why; else
         ``record["calibration_residual"]`` has the residuals of two short solves, with the
-        instrument as it began and as found. ``record["leds_left_out"]`` names LEDs that a
+        instrument as it began and as found. `Solution.leds_left_out` names LEDs that a
         calibration has moved to just outside the pupil, which are not used; where they came there
         during the solve, it is made again with the instrument that was found.
 
@@ -123,17 +118,10 @@ def reconstruct(
     OutputError
         The checkpoint cannot be written.
     """
-    check_options(
-        engine,
-        {
-            "steps": steps,
-            "calibrate": calibrate,
-            "passes": passes,
-            "planes": planes,
-            "z_step_um": z_step_um,
-        },
-    )
-    check_recipe(engine, recipe)
+    options = {"steps": steps, "passes": passes, "planes": planes, "z_step_um": z_step_um}
+    check_options(engine, {**options, "calibrate": calibrate})
+    solver = engine_named(engine)
+    check_recipe(solver, recipe)
     z_range = check_z_range(z_range_um)
     for name, count in (("steps", steps), ("passes", passes)):
         if count is not None and count < 1:
@@ -147,45 +135,29 @@ def reconstruct(
     )
     on = pick_device(device)
 
-    from fpm_inr.calibration.joint import given_instrument
-    from fpm_inr.calibration.parameters import Free, parse_free
+    from fpm_inr.instrument import Free, parse_free
     from fpm_inr.solve import judged
-    from fpm_inr.solve.engine import plane_heights_um
+    from fpm_inr.solve.start import given_instrument
 
-    used: Recipe | ConventionalRecipe
-    heights = None
-    if engine == "inr":
-        assert not isinstance(recipe, ConventionalRecipe)
-        used = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-        calibrate = used.calibrate if calibrate is None else calibrate
-    else:
-        assert not isinstance(recipe, Recipe)
-        used = (
-            recipe if isinstance(recipe, ConventionalRecipe) else load_conventional_recipe(recipe)
-        )
-        used = used if passes is None else used.model_copy(update={"passes": passes})
-        heights = plane_heights_um(
-            z_range,
-            acquisition.optics,
-            acquisition.illumination,
-            planes=planes,
-            z_step_um=z_step_um,
-        )
-    problem = Problem(
+    settings = solver.recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    settings, resolved = solver.resolve(acquisition, z_range, settings, options, seed)
+    if calibrate is None:
+        calibrate = getattr(settings, "calibrate", None)
+    request = Request(
         acquisition,
         z_range,
         upsample,
-        used,
+        solver,
+        settings,
         recipe if isinstance(recipe, str) else "custom",
         on,
         seed,
         Free() if calibrate is None else parse_free(calibrate),
-        steps,
-        heights,
+        resolved,
         given_instrument(acquisition, calibration),
     )
     return judged.solve(
-        problem,
+        request,
         listen=listen,
         listen_placing=listen_calibration,
         checkpoint=None if checkpoint is None else Path(checkpoint),

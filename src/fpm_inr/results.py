@@ -23,7 +23,6 @@ FOUND = (
     "calibration_residual",
     "calibration_refused",
     "calibration_of_a_plane",
-    "leds_left_out",
 )
 
 
@@ -89,6 +88,7 @@ def write_results(
         "settings": {"data": str(data), **settings, "resolved": record["settings"]},
         "version": record["version"],
         **{name: record[name] for name in FOUND if name in record},
+        **({"leds_left_out": list(solution.leds_left_out)} if solution.leds_left_out else {}),
     }
     with replacing(folder / "run.json") as beside:
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")

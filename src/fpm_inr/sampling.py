@@ -33,6 +33,11 @@ def resolution_um(optics: Optics, illumination: Illumination) -> float:
     return optics.wavelength_um / synthetic_na(optics, illumination)
 
 
+def fourier_sample_na(optics: Optics, shape_y_x: tuple[int, int]) -> float:
+    """A Fourier sample of frames [y, x], in NA; of sides that differ, the geometric mean."""
+    return optics.wavelength_um / (optics.pixel_um * math.sqrt(math.prod(shape_y_x)))
+
+
 def depth_of_field_um(optics: Optics) -> float:
     """Depth over which a raw frame stays sharp: index * wavelength / NA^2."""
     return optics.medium_index * optics.wavelength_um / optics.na**2

@@ -23,13 +23,13 @@ class ReconstructSettings(BaseModel):
     z_range_um: tuple[float, float] | Literal["auto"] = (0.0, 0.0)
     orient: Literal["stated", "auto"] = "stated"
     upsample: int | None = None
-    engine: Literal["inr", "conventional"] = "inr"
+    engine: str = "inr"
     recipe: str = "default"
     steps: int | None = None
     passes: int | None = None
     planes: int | None = None
     z_step_um: float | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
     seed: int = 0
     calibration: Path | None = None
     calibrate: str | dict[str, Any] | None = None
@@ -68,7 +68,7 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
             source=(config or "") if from_file else "",
         ) from error
     if settings.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+        from fpm_inr.instrument import parse_free
 
         try:
             parse_free(settings.calibrate)

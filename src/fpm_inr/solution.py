@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from fpm_inr.fields.neural import NeuralField
-    from fpm_inr.fields.pixel import PixelField
-    from fpm_inr.fields.spline import SplineField
+    from fpm_inr.fields.base import Field
     from fpm_inr.forward import Aperture, ForwardModel, Instrument
 
 
@@ -114,7 +112,7 @@ class Solution:
 
     Parameters
     ----------
-    field : SplineField, NeuralField or PixelField
+    field : Field
     optics : Optics
         Of the acquisition: `pixel_um` is the frames' pixel.
     instrument : Instrument
@@ -126,21 +124,24 @@ class Solution:
         How it was made (engine, recipe, settings, seconds, version): plain JSON values.
     history : list of dict
         One row per step; not stored in the field file.
+    leds_left_out : tuple of int
+        LEDs that were not used, as they straddle the edge of the pupil.
     """
 
-    field: SplineField | NeuralField | PixelField
+    field: Field
     optics: Optics
     instrument: Instrument
     upsampling: int
     amplitude_scale: float
     record: dict[str, Any] = field(default_factory=dict)
     history: Sequence[dict[str, float]] = ()
+    leds_left_out: tuple[int, ...] = ()
 
     @property
     def leds_used(self) -> NDArray[np.intp]:
         """Indices of the LEDs that were used: of the instrument's, all that were not left out."""
         every = np.arange(len(self.instrument.gain_led))
-        return np.setdiff1d(every, self.record.get("leds_left_out", []))
+        return np.setdiff1d(every, self.leds_left_out)
 
     def forward(
         self, acquisition: Acquisition, device: torch.device | str = "cpu"
@@ -174,11 +175,7 @@ class Solution:
     @property
     def planes_um(self) -> NDArray[np.float64] | None:
         """Heights of a conventional solution's planes; None where any height can be rendered."""
-        from fpm_inr.fields.pixel import PixelField
-
-        if not isinstance(self.field, PixelField):
-            return None
-        return np.asarray(self.field.state_dict()["z_um"].cpu(), dtype=np.float64)
+        return self.field.planes_um
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
@@ -258,12 +255,9 @@ class Solution:
     def _slice(self, z_um: float) -> ImageStack:
         import torch
 
-        from fpm_inr.fields.pixel import PixelField
-
         with torch.no_grad():
             image = self.field(z_um).detach().cpu().numpy()
-        if isinstance(self.field, PixelField):
-            z_um = self.field.nearest_um(z_um)
+        z_um = self.field.height_of(z_um)
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
 
 

@@ -10,8 +10,8 @@ import torch
 
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Optics
-from fpm_inr.calibration.pupil_map import pupil_images
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument.pupil_images import pupil_images
 from fpm_inr.optics import zernike
 
 

@@ -13,17 +13,17 @@ import torch
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
-from fpm_inr.calibration.joint import JointStart, joint_start, straddling
-from fpm_inr.calibration.parameters import Calibration, Free, parse_free
-from fpm_inr.calibration.pose import posed
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration, Free, parse_free
+from fpm_inr.instrument.pose import posed
 from fpm_inr.optics import zernike
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import Solution, load_solution
 from fpm_inr.solve import judged
+from fpm_inr.solve.progress import StepReport
+from fpm_inr.solve.start import JointStart, joint_start, straddling
 from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
@@ -112,23 +112,23 @@ def test_gauges_are_pinned() -> None:
     for height_is_free, defocus_is_pupil in ((True, False), (False, True)):
         calibration = make(parse_free("pupil,gains"), height_is_free=height_is_free)
         with torch.no_grad():
-            calibration.zernike_step.fill_(1.0)
-            calibration.log_gain_led += torch.arange(25) / 10 + 3
+            calibration.learned["pupil"].step.fill_(1.0)
+            calibration.learned["gains"].log_gain_led += torch.arange(25) / 10 + 3
         found = calibration.instrument()
         assert not found.zernike_rad[:3].any()
         assert bool(found.zernike_rad[3]) == defocus_is_pupil
         assert found.zernike_rad[4:].all()
         bright = found.na_led_xy.norm(dim=1) < OPTICS.na
         assert float(found.gain_led[bright].log().mean().detach()) == pytest.approx(0, abs=1e-5)
-    assert not make(parse_free("pupil,defocus")).zernike_mask[3]
+    assert not make(parse_free("pupil,defocus")).learned["pupil"].mask[3]
 
 
 def test_a_pupil_map_holds_neither_gauges_nor_modes() -> None:
     calibration = make(parse_free("pupil,pupil_map"))
     torch.manual_seed(0)
     with torch.no_grad():
-        calibration.pupil_map.values.normal_(0, 0.3)
-    amplitude, phase = calibration.pupil_map.nodes().detach().flatten(1)
+        calibration.learned["pupil_map"].values.normal_(0, 0.3)
+    amplitude, phase = calibration.learned["pupil_map"].nodes().detach().flatten(1)
     axis = torch.linspace(-1, 1, 17)
     y, x = (one.flatten() for one in torch.meshgrid(axis, axis, indexing="ij"))
     inside = (y**2 + x**2 <= 1).float()
@@ -225,7 +225,7 @@ def test_only_what_is_learned_now_has_a_gradient() -> None:
         found = calibration.instrument()
         assert found.zernike_rad.requires_grad == pupil
         assert found.na_led_xy.requires_grad == pose
-        assert not calibration.shift_led_xy.requires_grad
+        assert not calibration.learned["shifts"].shift_led_xy.requires_grad
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_an_led_that_was_moved_to_just_outside_the_pupil_has_no_say(
     solutions = [reconstruct(one, **keys) for one in (data, replace(data, frames_led_y_x=frames))]
     first, second = (one.render(0.0).field_z_y_x for one in solutions)
     np.testing.assert_array_equal(first, second)
-    assert solutions[0].record["leds_left_out"] == [corner]
+    assert solutions[0].leds_left_out == (corner,)
     assert solutions[0].leds_used.tolist() == list(range(1, 25))
     residuals = [
         data_residual(one, solution, [0.0])[0]
@@ -371,7 +371,7 @@ def test_leds_that_come_to_straddle_the_edge_in_a_joint_solve_leave_no_trace() -
     pose = {"init": [0.0] * 6, "learning_rate": 0.1}
     solved = reconstruct(stated, steps=60, calibrate={"gains": True, "pose": pose})
     assert "calibration_refused" not in solved.record
-    assert solved.record["leds_left_out"] == corners.tolist()
+    assert solved.leds_left_out == tuple(corners.tolist())
     assert solved.record["settings"]["calibrate"]["pose"]["learning_rate"] == 0.1
     plain = reconstruct(stated, steps=60, calibrate="gains")
 

@@ -13,9 +13,9 @@ import torch
 from fpm_inr import Acquisition, load_solution, reconstruct
 from fpm_inr.calibration.brightfield import check_na, na_from_circles
 from fpm_inr.calibration.calibrate import calibrate
-from fpm_inr.calibration.parameters import Calibration, parse_free
 from fpm_inr.errors import DataError
 from fpm_inr.forward import compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration, parse_free
 from tests.calibration.test_recovery import OPTICS, SIDE, frames, grid
 from tests.tiny import tiny_acquisition
 

@@ -20,10 +20,10 @@ from fpm_inr.calibration.orientation import (
     oriented,
 )
 from fpm_inr.calibration.parallax import pupil_from_parallax
-from fpm_inr.calibration.pose import posed
 from fpm_inr.calibration.solve import PlaneFit, fit_plane
 from fpm_inr.errors import DataError, DivergedError, SettingsError
 from fpm_inr.forward import Instrument, compile_forward
+from fpm_inr.instrument.pose import posed
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)
 SIDE = 48

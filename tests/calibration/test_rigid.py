@@ -16,11 +16,11 @@ from fpm_inr import reconstruct
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import write_calibration
-from fpm_inr.calibration.pose import posed
 from fpm_inr.calibration.rigid import fit_rigid
 from fpm_inr.calibration.solve import PlaneFit
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import LedGeometry, flat_array, raster_steps
+from fpm_inr.instrument.pose import posed
 from tests.calibration.test_recovery import SAMPLE_NA, frames, grid
 
 OPTICS = Optics(wavelength_um=0.63, na=0.1, pixel_um=1.6)

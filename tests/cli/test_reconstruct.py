@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from fpm_inr.cli import main
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.solution import load_solution
+from fpm_inr.solve.progress import StepReport
 from tests.tiny import tiny_acquisition
 
 # The contract of run.json (docs/outputs.md)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration
+from fpm_inr.solve import drive
+from fpm_inr.solve.engine import Solve
+from fpm_inr.solve.problem import Problem
+from fpm_inr.solve.progress import Listener, StepReport, ignore
 
 OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
 
@@ -42,3 +49,27 @@ def experiment(
         model.aperture(instrument),
     )[0]
     return model, instrument, truth, measured, acquisition
+
+
+def problem_of(
+    model: ForwardModel,
+    instrument: Instrument,
+    measured: Tensor,
+    z_range_um: tuple[float, float],
+    settings: Any = None,
+    *,
+    learned: Calibration | None = None,
+    **options: Any,
+) -> Problem:
+    """These frames as an engine is given them."""
+    illumination = Illumination(instrument.na_led_xy.double().numpy())
+    return Problem(
+        model, instrument, measured, illumination, z_range_um, settings, options, learned=learned
+    )
+
+
+def driven(solve: Solve, problem: Problem, listen: Listener = ignore) -> list[StepReport]:
+    """Take all steps; return the history."""
+    log = drive.Log()
+    drive.run(solve, log, problem.peak, listen=listen)
+    return log.history

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.checkpoint import fingerprint
 from fpm_inr.errors import DataError
+from fpm_inr.instrument import parse_free
 from fpm_inr.reconstruction import data_residual, reconstruct
 from tests.tiny import tiny_acquisition
 

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.engines import conventional
-from fpm_inr.engines.progress import StepReport
+from fpm_inr.engines.conventional import ConventionalSolve
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 from fpm_inr.simulate import Specimen, preset, simulate
+from fpm_inr.solve.progress import StepReport
+from tests.engines.known_object import driven, problem_of
 
 OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
 torch.set_num_threads(1)
@@ -59,21 +61,42 @@ def relative_error(found: Tensor, truth: Tensor) -> float:
     return float(torch.linalg.norm(factor * found - truth) / torch.linalg.norm(truth))
 
 
+class Solved:
+    """A finished solve, and its history."""
+
+    def __init__(self, solve: ConventionalSolve, history: list[StepReport]) -> None:
+        self.solve, self.history = solve, history
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.solve, name)
+
+
+def begun(
+    model: ForwardModel,
+    instrument: Instrument,
+    measured: Tensor,
+    z_um: list[float],
+    **settings: Any,
+) -> ConventionalSolve:
+    recipe = ConventionalRecipe(**settings)
+    problem = problem_of(model, instrument, measured, (z_um[0], z_um[-1]), recipe)
+    return ConventionalSolve(problem, torch.tensor(z_um, dtype=torch.float64))
+
+
 def run(
     model: ForwardModel,
     instrument: Instrument,
     measured: Tensor,
     z_um: list[float],
     **settings: Any,
-) -> conventional.ConventionalState:
-    recipe = ConventionalRecipe(**settings)
-    state = conventional.start(model, torch.tensor(z_um, dtype=torch.float64), recipe)
-    conventional.solve(state, model, instrument, measured, recipe)
-    return state
+) -> Solved:
+    solve = begun(model, instrument, measured, z_um, **settings)
+    return Solved(solve, driven(solve, solve.problem))
 
 
-def image(state: conventional.ConventionalState, plane: int = 0) -> Tensor:
-    return state.image_z_y_x(torch.tensor([plane]))[0]
+def image(state: Solved, plane: int = 0) -> Tensor:
+    found: Tensor = state.image_z_y_x(torch.tensor([plane]))[0]
+    return found
 
 
 @pytest.mark.parametrize("na_step", [0.1, 0.2])
@@ -113,10 +136,9 @@ def test_a_simulated_specimen_is_recovered() -> None:
 
 def test_the_true_object_is_a_fixed_point() -> None:
     model, instrument, truth, measured = experiment(4.0)
-    recipe = ConventionalRecipe(passes=1, step=1.0, momentum=0.5)
-    state = conventional.start(model, torch.tensor([4.0]), recipe)
-    state.spectrum_z_y_x = model.spectrum(truth)[None]
-    conventional.solve(state, model, instrument, measured, recipe)
+    solve = begun(model, instrument, measured, [4.0], passes=1, step=1.0, momentum=0.5)
+    solve.spectrum_z_y_x = model.spectrum(truth)[None]
+    state = Solved(solve, driven(solve, solve.problem))
     assert (image(state) - truth).abs().max() < 1e-4
     assert state.history[0].loss < 1e-9
     np.testing.assert_allclose(state.gain_z_led.numpy(), 1, atol=1e-4)
@@ -133,11 +155,11 @@ def test_one_led_with_an_open_pupil_gets_its_energy_and_its_frame() -> None:
         instrument = nominal_instrument(acquisition).to("cpu")
         truth = smooth_object(model.field_shape_y_x, seed=1)
         measured = measure(model, instrument, truth, 1.0)
-        recipe = ConventionalRecipe(passes=200, step=1.0, least_gain=0, least_step=0)
-        state = conventional.start(model, torch.tensor([1.0]), recipe)
+        forever = {"passes": 200, "step": 1.0, "least_gain": 0, "least_step": 0}
+        solve = begun(model, instrument, measured, [1.0], **forever)
         if na_x:  # light must come from somewhere
-            state.spectrum_z_y_x = model.spectrum(smooth_object(truth.shape, seed=2))[None] * first
-        conventional.solve(state, model, instrument, measured, recipe)
+            solve.spectrum_z_y_x = model.spectrum(smooth_object(truth.shape, seed=2))[None] * first
+        state = Solved(solve, driven(solve, solve.problem))
         predicted = measure(model, instrument, image(state), 1.0)
         assert (predicted**2).sum() == pytest.approx(float((measured**2).sum()), rel=0.05)
         losses = [row.loss for row in state.history]
@@ -180,10 +202,9 @@ def test_batches_span_the_range_and_give_what_one_batch_gives(
 def test_resumed_equals_unbroken(monkeypatch: pytest.MonkeyPatch, momentum: float) -> None:
     model, instrument, _, measured = experiment(3.0)
     monkeypatch.setattr(conventional, "CPU_PLANES", 2)
-    heights = torch.tensor([-3.0, 0.0, 3.0])
-    recipe = ConventionalRecipe(passes=4, least_step=0, momentum=momentum)
-    whole = conventional.start(model, heights, recipe)
-    conventional.solve(whole, model, instrument, measured, recipe)
+    how: Any = (model, instrument, measured, [-3.0, 0.0, 3.0])
+    settings: Any = {"passes": 4, "least_step": 0, "momentum": momentum}
+    whole = run(*how, **settings)
     assert [row.step for row in whole.history] == list(range(1, 9))
     for stop in (2, 4, 6):
 
@@ -191,16 +212,16 @@ def test_resumed_equals_unbroken(monkeypatch: pytest.MonkeyPatch, momentum: floa
             if report.step == stop:
                 raise KeyboardInterrupt
 
-        state = conventional.start(model, heights, recipe)
+        state = begun(*how, **settings)
         with pytest.raises(KeyboardInterrupt):
-            conventional.solve(state, model, instrument, measured, recipe, listen=interrupt)
+            driven(state, state.problem, interrupt)
         assert state.solved().tolist() == ([0, 2] if stop <= 4 else [0, 1, 2])
-        again = conventional.start(model, heights, recipe)
+        again = begun(*how, **settings)
+        again.step = state.step
         again.load({name: value.clone() for name, value in state.tensors().items()})
-        again.step, again.history = state.step, state.history
-        conventional.solve(again, model, instrument, measured, recipe)
+        losses = [row.loss for row in driven(again, again.problem)]
         assert torch.equal(again.spectrum_z_y_x, whole.spectrum_z_y_x)
-        assert [row.loss for row in again.history] == [row.loss for row in whole.history]
+        assert losses == [row.loss for row in whole.history][stop:]
 
 
 def test_the_step_shrinks_and_ends_the_solve() -> None:
@@ -221,7 +242,7 @@ def test_pupil_is_recovered() -> None:
     blind = run(model, instrument, measured, [0.0], **known)
     state = run(model, instrument, measured, [0.0], pupil_step=1.0, **known)
     assert state.history[-1].loss < 0.1 * blind.history[-1].loss
-    used = state.instrument(instrument)
+    used = state.instrument()
     predicted = measure(model, used, image(state), 0.0)
     assert ((predicted - measured) ** 2).sum() / (measured**2).sum() < 2 * state.history[-1].loss
 
@@ -245,7 +266,7 @@ def test_brightness_of_leds_at_the_edge_of_the_pupil_is_free() -> None:
     bright = float(truth.abs().mean())
     assert float(image(free).abs().mean()) == pytest.approx(bright, rel=0.02)
     assert float(image(taken).abs().mean()) > 1.2 * bright
-    np.testing.assert_allclose(free.instrument(instrument).gain_led, factor, rtol=0.05)
+    np.testing.assert_allclose(free.instrument().gain_led, factor, rtol=0.05)
 
 
 def test_brightness_counts_where_nothing_else_sets_the_scale() -> None:

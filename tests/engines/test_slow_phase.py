@@ -7,15 +7,27 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.calibration.parameters import Calibration, parse_free
-from fpm_inr.engines import spline
+from fpm_inr.engines import spline_frames
+from fpm_inr.engines.plan import make_plan
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.engines.spline import SplineSolve, asked_step
+from fpm_inr.engines.spline_visit import Lesson, wrong
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+from fpm_inr.instrument import Calibration, parse_free
 from fpm_inr.reconstruction import reconstruct
+from fpm_inr.solve.problem import Problem
+from tests.engines.known_object import problem_of
 
 OPTICS = Optics(wavelength_um=0.6, na=0.25, pixel_um=0.5)
 SIDE = 40
 ORDER = PassOrder(passes_per_plane=1, step=2.0, floor=0.01, edge_px=0, rim_width=0.0)
+
+
+def begun(problem: Problem) -> SplineSolve:
+    plan = make_plan(
+        ORDER, na_led=problem.illumination.na_led, na_objective=OPTICS.na, z_range_um=(0, 0), seed=0
+    )
+    return SplineSolve(problem, plan, ORDER, 1)
 
 
 def microscope() -> tuple[ForwardModel, Instrument, Acquisition]:
@@ -50,19 +62,19 @@ def test_one_step_reaches_weak_slow_phase_which_a_step_for_each_frequency_does_n
     model, instrument, _ = microscope()
     wanted = phase(0.005)
     measured = frames_of(model, instrument, torch.exp(1j * wanted))
-    state = spline.start(model, (0.0, 0.0), 1)
-    frames = spline._Frames(state, model, instrument, measured, ORDER, 1)
+    solve = begun(problem_of(model, instrument, measured, (0.0, 0.0)))
+    field, frames = solve.spline, solve.frames
     group = frames.group(np.arange(model.led_count), 0)
-    wrong = spline._wrong(state, frames, group, 0.0, 0.0)
-    before = state.field.samples(0.0).detach()
+    found = wrong(field, frames, group, 0.0, Lesson(frames, group, 0), solve.rim_gain_led)
+    before = field.samples(0.0).detach()
 
     def after(step_k: torch.Tensor) -> float:
-        spectrum = state.field.place(before - ORDER.step * step_k)
+        spectrum = field.place(before - ORDER.step * step_k)
         return error_rad(torch.fft.ifft2(spectrum, norm="forward"), wanted)
 
     size = float(wanted.std())
-    assert after(spline._step(frames, group, wrong)) < 0.2 * size
-    assert after(wrong.gradient_k * group.share_k) > 0.5 * size
+    assert after(asked_step(frames, group, found)) < 0.2 * size
+    assert after(found.gradient_k * group.share_k) > 0.5 * size
 
 
 @pytest.mark.parametrize("size_rad", [0.3, 1.2])
@@ -89,13 +101,12 @@ def test_all_heights_of_a_stack_share_one_phase() -> None:
 def test_a_quarter_of_the_leds_teaches_at_a_visit_whatever_the_batches(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spline, "SAMPLES_AT_ONCE", at_once)
+    monkeypatch.setattr(spline_frames, "SAMPLES_AT_ONCE", at_once)
     model, instrument, acquisition = microscope()
     measured = frames_of(model, instrument, torch.ones(2 * SIDE, 2 * SIDE, dtype=torch.complex64))
     free = parse_free("pupil")
     calibration = Calibration(instrument, free, OPTICS, acquisition.shape_y_x, height_is_free=False)
-    state = spline.start(model, (0.0, 0.0), 1, calibration)
-    frames = spline._Frames(state, model, instrument, measured, ORDER, 1)
+    frames = begun(problem_of(model, instrument, measured, (0.0, 0.0), learned=calibration)).frames
     group = frames.group(np.arange(model.led_count), 0)
     taught = [
         sorted(led for batch in group.teaches(visit) for led in batch.leds.tolist())

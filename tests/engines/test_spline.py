@@ -7,14 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.parameters import Calibration, parse_free
-from fpm_inr.engines import spline
-from fpm_inr.engines.frames import at_the_rim, trust
+from fpm_inr.edges import at_the_rim, trust
+from fpm_inr.engines import spline_frames
 from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.engines.recipe import PassOrder
+from fpm_inr.engines.spline import SplineSolve
+from fpm_inr.engines.spline_visit import Lesson, wrong
+from fpm_inr.fields.spline import signed_frequencies
 from fpm_inr.forward import Instrument
-from tests.engines.known_object import OPTICS, experiment
+from fpm_inr.instrument import Calibration, parse_free
+from fpm_inr.solve.problem import Problem
+from fpm_inr.solve.progress import StepReport
+from tests.engines.known_object import OPTICS, driven, experiment, problem_of
 
 SHAPE, NA_REACH = (32, 27), 0.18
 ORDER = PassOrder(passes_per_plane=12, step=2.0, floor=0.2, edge_px=0)
@@ -31,6 +35,12 @@ def planned(z_range_um: tuple[float, float], steps: int) -> Plan:
     )
 
 
+def begun(
+    problem: Problem, steps: int = 1, planes: int = 1, order: PassOrder = ORDER
+) -> SplineSolve:
+    return SplineSolve(problem, planned(problem.z_range_um, steps), order, planes)
+
+
 def relative_error(found: Tensor, truth: Tensor) -> float:
     factor = torch.vdot(found.flatten(), truth.flatten()) / found.abs().square().sum()
     return float(torch.linalg.norm(factor * found - truth) / torch.linalg.norm(truth))
@@ -41,7 +51,7 @@ def relative_error(found: Tensor, truth: Tensor) -> float:
 def test_gradient_by_hand_is_that_of_the_loss(
     with_background: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spline, "SAMPLES_AT_ONCE", at_once)
+    monkeypatch.setattr(spline_frames, "SAMPLES_AT_ONCE", at_once)
     model, instrument, truth, measured, _ = experiment(3.0, SHAPE, NA_REACH)
     if with_background:
         instrument = Instrument(
@@ -51,21 +61,22 @@ def test_gradient_by_hand_is_that_of_the_loss(
             background_led=torch.full((25,), 0.02),
         )
     order = PassOrder(passes_per_plane=1, step=1.0, floor=0.2, edge_px=3, rim_width=0.3)
-    state = spline.start(model, (0.0, 6.0), 5)
-    place = spline.signed_frequencies(torch.arange(truth.numel()), model.field_shape_y_x)
-    flat = state.field.flat_index()
-    assert torch.equal(place[:, flat].int(), state.field.sample_yx)
+    problem = problem_of(model, instrument, measured, (0.0, 6.0))
+    solve = begun(problem, planes=5, order=order)
+    field, frames = solve.spline, solve.frames
+    place = signed_frequencies(torch.arange(truth.numel()), model.field_shape_y_x)
+    flat = field.flat_index()
+    assert torch.equal(place[:, flat].int(), field.sample_yx)
     with torch.no_grad():
-        state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
-    frames = spline._Frames(state, model, instrument, measured, order, 1)
+        field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
     group = frames.group(np.arange(25), 0)
     assert any(batch.rim_count for batch in group.batches)
-    found = spline._wrong(state, frames, group, 3.0, 0.0)
+    found = wrong(field, frames, group, 3.0, Lesson(frames, group, 0), solve.rim_gain_led)
 
-    samples = state.field.samples(3.0).detach().requires_grad_()
+    samples = field.samples(3.0).detach().requires_grad_()
     aperture = model.aperture(instrument)
     predicted = model.amplitude(
-        state.field.place(samples)[None], torch.tensor([3.0]), torch.arange(25), aperture
+        field.place(samples)[None], torch.tensor([3.0]), torch.arange(25), aperture
     )[0]
     rim = at_the_rim(model, instrument, 0.3)
     product = (measured * predicted.detach()).sum(dim=(1, 2))
@@ -83,7 +94,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
 def test_gradient_of_the_instrument_is_that_of_the_loss(
     learned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spline, "TAUGHT_ONE_IN", 1)
+    monkeypatch.setattr(spline_frames, "TAUGHT_ONE_IN", 1)
     model, instrument, truth, measured, acquisition = experiment(3.0, SHAPE, NA_REACH)
     free = parse_free(learned)
     calibration = Calibration(instrument, free, OPTICS, acquisition.shape_y_x, height_is_free=False)
@@ -92,14 +103,15 @@ def test_gradient_of_the_instrument_is_that_of_the_loss(
         for value in calibration.parameters():
             value += 0.05 * torch.rand(value.shape, generator=generator)
     order = PassOrder(passes_per_plane=1, step=1.0, floor=0.2, edge_px=3, rim_width=0.0)
-    state = spline.start(model, (0.0, 6.0), 5, calibration, groups=ORDER.groups)
+    problem = problem_of(model, instrument, measured, (0.0, 6.0), learned=calibration)
+    solve = begun(problem, planes=5, order=order)
+    field, frames = solve.spline, solve.frames
     with torch.no_grad():
-        flat = state.field.flat_index()
-        state.field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
-    frames = spline._Frames(state, model, instrument, measured, order, order.groups)
+        flat = field.flat_index()
+        field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
     # gains, which the visit moves, are those of before it
     light = model.amplitude(
-        state.field.spectrum_y_x(3.0)[None].detach(),
+        field.spectrum_y_x(3.0)[None].detach(),
         torch.tensor([3.0]),
         torch.arange(25),
         model.aperture(calibration.instrument()),
@@ -110,7 +122,9 @@ def test_gradient_of_the_instrument_is_that_of_the_loss(
         total = loss + loss.detach() * calibration.penalty()
     names = [name for name, _ in calibration.named_parameters()]
     wanted = torch.autograd.grad(total, list(calibration.parameters()))
-    spline._wrong(state, frames, frames.group(np.arange(25), 0), 3.0, 0.5)
+    group = frames.group(np.arange(25), 0)
+    lesson = Lesson(frames, group, 0, calibration, 0.5, solve.seen_group_led)
+    wrong(field, frames, group, 3.0, lesson, solve.rim_gain_led)
     for name, gradient in zip(names, wanted, strict=True):
         found = calibration.get_parameter(name).grad
         torch.testing.assert_close(found, gradient, rtol=2e-3, atol=2e-6, msg=name)
@@ -118,20 +132,21 @@ def test_gradient_of_the_instrument_is_that_of_the_loss(
 
 def test_known_object_is_recovered() -> None:
     model, instrument, truth, measured, _ = experiment(6.0, SHAPE, NA_REACH)
-    plan = planned((6.0, 6.0), 200)
-    state = spline.start(model, (6.0, 6.0), 1)
-    spline.solve(state, model, instrument, measured, plan, ORDER)
+    problem = problem_of(model, instrument, measured, (6.0, 6.0))
+    solve = begun(problem, 200)
+    history = driven(solve, problem)
     with torch.no_grad():
-        assert relative_error(state.field(6.0), truth) < 0.01
-    assert state.history[-1].psnr_db > state.history[0].psnr_db + 20
+        assert relative_error(solve.field()(6.0), truth) < 0.01
+    assert history[-1].psnr_db > history[0].psnr_db + 20
 
 
 def test_a_thin_object_in_a_stack_is_recovered_at_its_height_only() -> None:
     model, instrument, truth, measured, _ = experiment(6.0, SHAPE, NA_REACH)
-    state = spline.start(model, (-14.0, 14.0), 9)
-    spline.solve(state, model, instrument, measured, planned((-14.0, 14.0), 120), ORDER)
+    problem = problem_of(model, instrument, measured, (-14.0, 14.0))
+    solve = begun(problem, 120, planes=9)
+    driven(solve, problem)
     with torch.no_grad():
-        errors = [relative_error(state.field(z), truth) for z in (-14.0, -6.0, 6.0, 14.0)]
+        errors = [relative_error(solve.field()(z), truth) for z in (-14.0, -6.0, 6.0, 14.0)]
     assert errors[2] < 0.05
     assert errors[2] == min(errors)
 
@@ -142,11 +157,12 @@ def test_brightness_of_an_led_at_the_rim_is_found() -> None:
     rim = at_the_rim(model, instrument, 0.05)
     assert rim.sum() == 4
     measured[rim] *= 0.7
-    state = spline.start(model, (0.0, 0.0), 1)
-    spline.solve(state, model, instrument, measured, planned((0.0, 0.0), 80), order)
+    problem = problem_of(model, instrument, measured, (0.0, 0.0))
+    solve = begun(problem, 80, order=order)
+    driven(solve, problem)
     with torch.no_grad():
-        assert relative_error(state.field(0.0), truth) < 0.02
-    gains = spline.instrument_as_used(state, instrument).gain_led
+        assert relative_error(solve.field()(0.0), truth) < 0.02
+    gains = solve.instrument().gain_led
     torch.testing.assert_close(gains[rim], torch.full((4,), 0.7), rtol=0.02, atol=0)
     assert torch.equal(gains[~rim], torch.ones(21))
 
@@ -154,33 +170,31 @@ def test_brightness_of_an_led_at_the_rim_is_found() -> None:
 @pytest.mark.parametrize("learned", [None, "gains,pupil,pose", "gains,na"])
 def test_resumed_run_equals_unbroken_one(learned: str | None) -> None:
     model, instrument, _, measured, acquisition = experiment(0.0, SHAPE, NA_REACH)
-    z_range, plan = (-5.0, 5.0), planned((-5.0, 5.0), 20)
 
-    def begun() -> spline.SplineState:
+    def problem() -> Problem:
         calibration = None
         if learned is not None:
             calibration = Calibration(
                 instrument, parse_free(learned), OPTICS, acquisition.shape_y_x, height_is_free=True
             )
-        return spline.start(model, z_range, 5, calibration, groups=ORDER.groups)
+        return problem_of(model, instrument, measured, (-5.0, 5.0), learned=calibration)
 
-    whole = begun()
-    spline.solve(whole, model, instrument, measured, plan, ORDER)
+    whole = begun(problem(), 20, planes=5)
+    losses = [row.loss for row in driven(whole, whole.problem)]
 
     def stop(report: StepReport) -> None:
         if report.step == 9:
             raise KeyboardInterrupt
 
-    first = begun()
+    first = begun(problem(), 20, planes=5)
     with pytest.raises(KeyboardInterrupt):
-        spline.solve(first, model, instrument, measured, plan, ORDER, listen=stop)
-    second = begun()
+        driven(first, first.problem, stop)
+    second = begun(problem(), 20, planes=5)
+    second.step = first.step
     second.load({name: value.clone() for name, value in first.tensors().items()})
-    second.step, second.history = first.step, list(first.history)
-    spline.solve(second, model, instrument, measured, plan, ORDER)
+    assert [row.loss for row in driven(second, second.problem)] == losses[9:]
     for name, value in whole.tensors().items():
         torch.testing.assert_close(second.tensors()[name], value, rtol=0, atol=0)
-    assert [r.loss for r in second.history] == [r.loss for r in whole.history]
 
 
 def test_gains_are_learned_along() -> None:
@@ -190,36 +204,11 @@ def test_gains_are_learned_along() -> None:
     calibration = Calibration(
         instrument, parse_free("gains"), OPTICS, acquisition.shape_y_x, height_is_free=False
     )
-    state = spline.start(model, (0.0, 0.0), 1, calibration)
-    plan = planned((0.0, 0.0), 150)
-    spline.solve(state, model, instrument, measured * gains[:, None, None], plan, ORDER)
-    found = spline.instrument_as_used(state, instrument).gain_led
-    ratio = found / gains
+    lit = measured * gains[:, None, None]
+    problem = problem_of(model, instrument, lit, (0.0, 0.0), learned=calibration)
+    solve = begun(problem, 150)
+    driven(solve, problem)
+    ratio = solve.instrument().gain_led / gains
     assert float((ratio / ratio.mean() - 1).abs().max()) < 0.01
     with torch.no_grad():
-        assert relative_error(state.field(0.0), truth) < 0.02
-
-
-def test_a_diverging_solve_says_so() -> None:
-    model, instrument, _, measured, _ = experiment(0.0, SHAPE, NA_REACH)
-    state = spline.start(model, (0.0, 0.0), 1)
-    with pytest.raises(FloatingPointError, match="step 1"):
-        spline.solve(
-            state, model, instrument, measured * float("nan"), planned((0.0, 0.0), 3), ORDER
-        )
-
-
-def test_checkpoints_are_offered_while_it_runs() -> None:
-    model, instrument, _, measured, _ = experiment(0.0, SHAPE, NA_REACH)
-    seen: list[int] = []
-    spline.solve(
-        spline.start(model, (0.0, 0.0), 1),
-        model,
-        instrument,
-        measured,
-        planned((0.0, 0.0), 4),
-        ORDER,
-        checkpoint=lambda state: seen.append(state.step),
-        checkpoint_seconds=0.0,
-    )
-    assert seen == [1, 2, 3, 4]
+        assert relative_error(solve.field()(0.0), truth) < 0.02

@@ -103,7 +103,7 @@ def test_pixel_field_gives_the_nearest_plane() -> None:
     torch.testing.assert_close(field(0.9).detach(), images[1])
     torch.testing.assert_close(field(-1.7).detach(), images[0])
     torch.testing.assert_close(field(1.7).detach(), images[2])
-    assert field.nearest_um(1.1) == 2.0
+    assert field.height_of(1.1) == 2.0
     assert field.z_range_um == (-2.0, 2.0)
     assert field.shape_y_x == (4, 5)
 

@@ -88,7 +88,7 @@ def test_leds_that_may_move_need_room_to() -> None:
 
 
 def test_a_plane_whose_leds_leave_the_grid_has_diverged() -> None:
-    from fpm_inr.calibration.parameters import parse_free
+    from fpm_inr.instrument import parse_free
 
     free = parse_free({"shifts": {"learning_rate": 100.0, "start": 0}})
     with pytest.raises(DivergedError, match="an LED left the grid"):

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination
-from fpm_inr.calibration import joint
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
 from fpm_inr.solve import drive
+from fpm_inr.solve import start as solve_start
 from tests.tiny import tiny_acquisition
 
 
@@ -71,7 +71,7 @@ def content(solution: Solution) -> dict[str, Any]:
         "loss": [row["loss"] for row in solution.history],
         "upsampling": solution.upsampling,
         **{name: solution.record.get(name) for name in kept},
-        "leds_left_out": list(solution.record.get("leds_left_out", [])),
+        "leds_left_out": list(solution.leds_left_out),
         "settings": solution.record["settings"],
         "status": solution.record["status"],
     }
@@ -80,7 +80,7 @@ def content(solution: Solution) -> dict[str, Any]:
 def main(name: str, checkpoint: str, kill_at: str, out: str) -> None:
     """Solve and save the image; or be killed, before the checkpoint of this number."""
     torch.set_num_threads(1)
-    joint.find_calibration = quick_calibration  # type: ignore[assignment]
+    solve_start.find_calibration = quick_calibration  # type: ignore[assignment]
     drive.CHECKPOINT_SECONDS = 0.0
     written = iter(range(1, 10**6))
     write = drive.write_checkpoint

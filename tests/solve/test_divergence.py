@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from fpm_inr.cli import main
-from fpm_inr.engines.progress import psnr_db
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import DivergedError, FpmInrError
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.reconstruction import reconstruct
+from fpm_inr.solve.progress import psnr_db
 from tests.tiny import tiny_acquisition
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from fpm_inr.calibration import joint
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.errors import DataError, OutputError
 from fpm_inr.forward import nominal_instrument
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solve import drive, judged
+from fpm_inr.solve import start as solve_start
+from fpm_inr.solve.progress import StepReport
 from tests.solve.journeys import JOURNEYS, content, quick_calibration, run
 from tests.tiny import tiny_acquisition
 
@@ -37,7 +37,7 @@ STAGES = {
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plane is calibrated in few steps: what it finds is not looked at here."""
-    monkeypatch.setattr(joint, "find_calibration", quick_calibration)
+    monkeypatch.setattr(solve_start, "find_calibration", quick_calibration)
 
 
 class Killed(BaseException):

@@ -84,7 +84,7 @@ class BenchmarkSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        from fpm_inr.engines.recipe import load_conventional_recipe, load_recipe
+        from fpm_inr.solve.engine import engine_named
 
         def refuse(field: str, value: object, mend: str) -> None:
             raise SettingsError(f"is {value}", mend, field=field)
@@ -100,8 +100,7 @@ class BenchmarkSettings:
         if not self.recipes:
             refuse("recipe", "empty", "name at least one")
         for method in self.methods:
-            load = load_recipe if method.engine == "inr" else load_conventional_recipe
-            load(method.recipe)
+            engine_named(method.engine).recipe(method.recipe)
         if not 3 <= self.slices <= 10_000:
             refuse("slices", self.slices, "give 3 to 10000")
         if self.repeats < 1:

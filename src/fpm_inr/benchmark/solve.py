@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.errors import FpmInrError
+from fpm_inr.solve.progress import StepReport
 
 REPORT_SECONDS = 0.2
 INTERRUPTED = 130

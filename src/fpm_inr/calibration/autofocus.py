@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import PlaneFit, fit_plane
 from fpm_inr.errors import DataError
+from fpm_inr.instrument import parse_free
 from fpm_inr.sampling import depth_of_field_um
 
 FloatArray = NDArray[np.float64]

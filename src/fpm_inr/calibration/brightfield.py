@@ -18,9 +18,9 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.optimize import minimize
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.pose import POSE, posed
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument, nominal_instrument
+from fpm_inr.instrument.pose import POSE, posed
 
 FloatArray = NDArray[np.float64]
 

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.file import CalibrationFile
-from fpm_inr.calibration.parameters import MOST_NA_CHANGE, Free, parse_free
-from fpm_inr.calibration.pupil_map import sampled
 from fpm_inr.calibration.rigid import ArrayMove, fit_rigid
 from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
+from fpm_inr.instrument import Free, parse_free
+from fpm_inr.instrument.na import na_objection
+from fpm_inr.instrument.pupil_map import sampled
+from fpm_inr.sampling import fourier_sample_na
 
 DEFAULT_FREE = "gains,pupil,pose"
 # LEDs that move further than this against the array, in units of the objective's NA, are not
@@ -28,7 +30,6 @@ MOST_MOVE = 0.5
 # they move the array is tried too, and taken where its residual is lower by this factor
 MANY_AT_RIM = 0.25
 CLEAR_FACTOR = 0.9
-BELIEVED_NA = 0.999 * MOST_NA_CHANGE  # a change of the NA that has not run to its bound
 # nodes along a side of the free pupil map in the file
 MAP_NODES = 33
 
@@ -83,7 +84,7 @@ class CalibrationResult:
             residual_after=self.after.residual,
             na=acquisition.optics.na,
             wavelength_um=acquisition.optics.wavelength_um,
-            free=self.free.model_dump(mode="json", exclude_none=True),
+            free=self.free.plain(),
             nominal_na_led_xy=self.nominal.na_led_xy.tolist(),
             na_led_xy=used.na_led_xy.tolist(),
             gain_led=used.gain_led.tolist(),
@@ -206,9 +207,8 @@ def calibrate(
 
 
 def _many_at_rim(acquisition: Acquisition) -> bool:
-    height, width = acquisition.shape_y_x
     optics, na_led = acquisition.optics, acquisition.illumination.na_led
-    sample_na = optics.wavelength_um / (optics.pixel_um * np.sqrt(height * width))
+    sample_na = fourier_sample_na(optics, acquisition.shape_y_x)
     at_rim = np.abs(na_led - optics.na) < RIM_SAMPLES * sample_na
     return bool(at_rim.sum() > MANY_AT_RIM * acquisition.is_bright_field.sum())
 
@@ -241,9 +241,5 @@ def _objection(
             f"explains the frames hardly better ({before.residual:.4f} before, "
             f"{after.residual:.4f} after); raise --max-move where the array may stand so far off"
         )
-    if found.na is not None and abs(float(found.na) / acquisition.optics.na - 1) > BELIEVED_NA:
-        return (
-            f"the objective's NA ran to {float(found.na):.3g}, the bound of what is believed; "
-            "correct optics.na and calibrate again"
-        )
-    return ""
+    why = na_objection(found, acquisition.optics)
+    return f"{why} and calibrate again" if why else ""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.calibrate import CalibrationResult
-from fpm_inr.calibration.pupil_map import pupil_images
 from fpm_inr.display import PHASE_COLOURS
+from fpm_inr.instrument.pupil_images import pupil_images
 
 # arrows are drawn so that the longest is about as long as the LEDs are apart
 SIDE = 129

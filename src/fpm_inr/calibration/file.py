@@ -11,10 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.pupil_map import frame_grid, spread
 from fpm_inr.calibration.rigid import ArrayMove
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument.pupil_map import frame_grid, spread
 from fpm_inr.io.replacing import replacing
 
 FORMAT = "fpm-inr calibration 1"

@@ -14,11 +14,11 @@ import numpy as np
 
 from fpm_inr.acquisition import Acquisition, Illumination, offset_from_axis_um
 from fpm_inr.calibration.autofocus import focus_curve
-from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.scale import ScaleCheck, check_scale
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.illumination import FloatArray, arrange
+from fpm_inr.instrument import parse_free
 
 CROP_PX = 64
 STEPS = 40

@@ -16,7 +16,7 @@ from torch import Tensor
 from fpm_inr import transforms
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.autofocus import bright_field, focus_curve
-from fpm_inr.calibration.parameters import FIRST_MODE
+from fpm_inr.instrument.pupil import FIRST_MODE
 from fpm_inr.optics import defocus_rate_rad_per_um, zernike
 
 # blur of the frames from stage to stage, as a share of the objective's cutoff that is kept

@@ -6,7 +6,6 @@ the moves when the best pose is taken out tells whether single LEDs went astray.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from scipy.optimize import least_squares
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.pose import POSE, posed
 from fpm_inr.illumination import LedGeometry
+from fpm_inr.instrument.pose import POSE, posed
+from fpm_inr.sampling import fourier_sample_na
 
 FloatArray = NDArray[np.float64]
 
@@ -83,10 +83,7 @@ def fit_rigid(acquisition: Acquisition, na_led_xy: FloatArray) -> RigidFit:
         Directions as found.
     """
     stated = torch.tensor(acquisition.illumination.na_led_xy)
-    optics = acquisition.optics
-    sample_na = optics.wavelength_um / (
-        optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
-    )
+    sample_na = fourier_sample_na(acquisition.optics, acquisition.shape_y_x)
 
     def rest(pose: FloatArray) -> FloatArray:
         moved = posed(stated, torch.from_numpy(pose), sample_na).numpy()

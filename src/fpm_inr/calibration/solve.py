@@ -17,8 +17,7 @@ from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
-from fpm_inr.calibration.parameters import Calibration, Free
-from fpm_inr.engines.frames import trust
+from fpm_inr.edges import trust
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
     EDGE_SAMPLES,
@@ -28,6 +27,7 @@ from fpm_inr.forward import (
     nominal_instrument,
     residual_by_led,
 )
+from fpm_inr.instrument import Calibration, Free
 from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 

@@ -10,10 +10,10 @@ import torch
 from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.calibration.brightfield import fit_brightfield, na_from_circles
 from fpm_inr.calibration.parallax import pupil_from_parallax
-from fpm_inr.calibration.parameters import Free, parse_free
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError, DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
+from fpm_inr.instrument import Free, parse_free
 
 STEPS = 30
 # of the stated NA, where no circles tell another

@@ -87,8 +87,8 @@ def command(
     from fpm_inr.calibration.calibrate import calibrate
     from fpm_inr.calibration.figures import calibration_figure
     from fpm_inr.calibration.file import write_calibration
-    from fpm_inr.calibration.parameters import parse_free
     from fpm_inr.figures import save_figure
+    from fpm_inr.instrument import parse_free
     from fpm_inr.reconstruction import pick_device
 
     chosen = parse_free(free, field="free")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fpm_inr.acquisition import Acquisition
-    from fpm_inr.engines.progress import StepReport
+    from fpm_inr.solve.progress import StepReport
 
 
 CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there
@@ -84,8 +84,9 @@ def _z_range_of(
 )
 @click.option(
     "--engine",
-    type=click.Choice(["inr", "conventional"]),
-    help="inr: one field for all z; conventional: planes solved one by one.  [default: inr]",
+    metavar="NAME",
+    help="inr: one field for all z; conventional: planes solved one by one; or one that an "
+    "installed package adds.  [default: inr]",
 )
 @click.option(
     "--recipe",
@@ -223,8 +224,8 @@ def command(
         click.echo(output / name)
     for warning in run["warnings"]:
         console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
-    if "leds_left_out" in solution.record:
-        numbers = ", ".join(map(str, solution.record["leds_left_out"]))
+    if solution.leds_left_out:
+        numbers = ", ".join(map(str, solution.leds_left_out))
         console.print(
             f"Left out, as they straddle the edge of the pupil: LEDs {numbers} (counted from 0)."
         )

@@ -12,35 +12,103 @@ only share the FFT calls.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr import transforms
-from fpm_inr.believed import Believed
-from fpm_inr.engines.progress import Listener, StepReport, ignore, psnr_db
-from fpm_inr.engines.recipe import ConventionalRecipe
+from fpm_inr.engines.recipe import CONVENTIONAL_FOLDER, ConventionalRecipe
 from fpm_inr.engines.visits import Visits
-from fpm_inr.errors import DivergedError
+from fpm_inr.errors import SettingsError
+from fpm_inr.fields.pixel import PixelField
 from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.heights import MOST
+from fpm_inr.sampling import synthetic_na
+from fpm_inr.solve.engine import Engine, Fit, Solve
+from fpm_inr.solve.problem import Problem
+
+if TYPE_CHECKING:
+    from fpm_inr.acquisition import Acquisition, Illumination, Optics
 
 # More planes in one batch outgrow the caches of a CPU without making it faster.
 CPU_PLANES = 8
 CPU_BYTES = 1 << 30
 GPU_MEMORY_SHARE = 0.5
+# Of a stack: its spectra, their images, and the field that is handed on.
+STACK_COPIES = 3
 
 
-@dataclass(eq=False)
-class ConventionalState:
-    """Everything a solve needs to go on. Planes are solved in batches, one after the other.
+class Conventional(Engine):
+    """A stack of planes, solved one by one."""
+
+    name: ClassVar[str] = "conventional"
+    settings: ClassVar[type[ConventionalRecipe]] = ConventionalRecipe
+    recipes: ClassVar[Path | None] = CONVENTIONAL_FOLDER
+    options: ClassVar[frozenset[str]] = frozenset({"passes", "planes", "z_step_um"})
+
+    def resolve(
+        self,
+        acquisition: Acquisition,
+        z_range_um: tuple[float, float],
+        settings: ConventionalRecipe,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> tuple[ConventionalRecipe, dict[str, Any]]:
+        """Passes and the heights of the planes; see `Engine.resolve`.
+
+        Raises
+        ------
+        SettingsError
+            Heights that contradict each other, or a pupil that is recovered from several planes.
+        """
+        if options.get("passes") is not None:
+            settings = settings.model_copy(update={"passes": options["passes"]})
+        z_um = plane_heights_um(
+            z_range_um,
+            acquisition.optics,
+            acquisition.illumination,
+            planes=options.get("planes"),
+            z_step_um=options.get("z_step_um"),
+        )
+        if settings.pupil_step > 0 and len(z_um) > 1:
+            raise SettingsError(
+                "recovers the pupil, whose defocus cannot be told from a height, for a range of z",
+                "choose one height, or give the stack a calibration.json",
+                field="recipe",
+            )
+        return settings, {"z_um": z_um.tolist()}
+
+    def start(self, problem: Problem) -> Solve:
+        """Begin with a clear object at every height.
+
+        Raises
+        ------
+        SettingsError
+            Too little memory for the stack.
+        """
+        z_um = torch.tensor(problem.options["z_um"], dtype=torch.float64)
+        _check_memory(problem.model, len(z_um))
+        return ConventionalSolve(problem, z_um)
+
+
+class ConventionalSolve(Solve):
+    """Planes under way. They are solved in batches, one after the other; a step is a pass of one.
 
     Parameters
     ----------
+    problem : Problem
     z_um : Tensor [z]
         Heights of all planes.
+
+    Attributes
+    ----------
     spectrum_z_y_x : Tensor [z, y, x], complex
         Their spectra so far.
     gain_z_led : Tensor [z, led]
@@ -48,8 +116,6 @@ class ConventionalState:
     pupil_y_x : Tensor [y, x], complex, optional
         Recovered factor of the pupil; None where it is not to be recovered.
     planes_at_once : int
-    step : int
-        Passes taken, over all batches.
     batch, passes : int
         The batch under way, and the passes it has had.
     share_z, error_z : Tensor [plane of the batch]
@@ -58,23 +124,84 @@ class ConventionalState:
         Momentum.
     """
 
-    z_um: Tensor
-    spectrum_z_y_x: Tensor
-    gain_z_led: Tensor
-    pupil_y_x: Tensor | None
-    planes_at_once: int
-    step: int = 0
-    batch: int = 0
-    passes: int = 0
-    share_z: Tensor = field(default_factory=lambda: torch.zeros(0))
-    error_z: Tensor = field(default_factory=lambda: torch.zeros(0))
-    velocity_z_k: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.complex64))
-    seconds: float = 0.0
-    history: list[StepReport] = field(default_factory=list)
+    def __init__(self, problem: Problem, z_um: Tensor) -> None:
+        self.problem, self.z_um = problem, z_um
+        self.recipe: ConventionalRecipe = problem.settings
+        model, planes = problem.model, len(z_um)
+        # a clear object is the same at any defocus
+        self.spectrum_z_y_x = torch.zeros(planes, *model.field_shape_y_x, dtype=torch.complex64)
+        self.spectrum_z_y_x[:, 0, 0] = 1
+        self.gain_z_led = torch.ones(planes, model.led_count)
+        recovers = self.recipe.pupil_step > 0
+        self.pupil_y_x = torch.ones(model.shape_y_x, dtype=torch.complex64) if recovers else None
+        self.planes_at_once = planes_at_once(model, planes)
+        self.batch = self.passes = 0
+        self.share_z = self.error_z = torch.zeros(0)
+        self.velocity_z_k = torch.zeros(0, dtype=torch.complex64)
+        self._visits: Visits | None = None
+        self._sight: tuple[int, list[Tensor]] | None = None
 
     @property
     def batches(self) -> int:
+        """How many batches the planes come in."""
         return math.ceil(len(self.z_um) / self.planes_at_once)
+
+    @property
+    def total(self) -> int:
+        """Passes of all batches, if those to come take as many as they may."""
+        left = self.recipe.passes * (self.batches - self.batch)
+        return self.step + left - self.passes
+
+    @torch.no_grad()
+    def advance(self) -> Fit:
+        """One pass of the batch under way."""
+        recipe, device = self.recipe, self.problem.model.device
+        planes = self.planes(self.batch)
+        # what an interruption or a checkpoint finds is on the CPU, after a whole pass
+        spectrum = self.spectrum_z_y_x[planes].flatten(1).to(device)
+        pupil = None if self.pupil_y_x is None else self.pupil_y_x.to(device)
+        if self.passes == 0:
+            self._begin_batch(spectrum)
+        before = spectrum.clone() if recipe.momentum > 0 else None
+        error, gain = self.visits.one_pass(
+            spectrum, self.share_z.to(device), self._sight_of(planes), pupil
+        )
+        error = error.cpu()
+        # no such thing as progress from a pass that has not been measured yet
+        stalls = error > self.error_z * (1 - recipe.least_gain)
+        if before is not None:
+            velocity = recipe.momentum * self.velocity_z_k.to(device) + (spectrum - before)
+            velocity[stalls.to(device)] = 0
+            spectrum += recipe.momentum * velocity
+            self.velocity_z_k = velocity.cpu()
+        self.share_z = torch.where(stalls, self.share_z * recipe.step_drop, self.share_z)
+        self.error_z = error
+        self.passes += 1
+        shape = self.problem.model.field_shape_y_x
+        self.spectrum_z_y_x[planes] = spectrum.cpu().unflatten(1, shape)
+        self.gain_z_led[planes] = gain.cpu()
+        self.pupil_y_x = None if pupil is None else pupil.cpu()
+        if self.passes == recipe.passes or bool((self.share_z < recipe.least_step).all()):
+            self.batch, self.passes = self.batch + 1, 0
+        missed = float(error.mean())
+        visits = self.visits
+        mse = missed * visits.power / visits.amplitude.numel()
+        return Fit(missed, mse, float(self.z_um[planes].mean()))
+
+    @property
+    def visits(self) -> Visits:
+        """What does not change from pass to pass."""
+        if self._visits is None:
+            problem = self.problem
+            self._visits = Visits(
+                problem.model,
+                problem.instrument,
+                problem.amplitude_led_y_x,
+                self.recipe,
+                problem.used_led.tolist(),
+                problem.pixels,
+            )
+        return self._visits
 
     def planes(self, batch: int) -> Tensor:
         """Indices of a batch's planes: spread over the range, so that any batch spans it."""
@@ -89,8 +216,14 @@ class ConventionalState:
         """Complex images of these planes."""
         return transforms.image(self.spectrum_z_y_x[planes])
 
-    def instrument(self, nominal: Instrument) -> Instrument:
-        """Return the instrument as it was used: with the mean gains, and the pupil where found."""
+    def field(self) -> PixelField:
+        """The planes that have been worked on."""
+        solved = self.solved()
+        return PixelField(self.image_z_y_x(solved), self.z_um[solved]).requires_grad_(False)
+
+    def instrument(self) -> Instrument:
+        """As given, with the mean gains, and the pupil where it was recovered."""
+        nominal = self.problem.instrument.to("cpu")
         gain = self.gain_z_led[self.solved()].double().log().mean(dim=0).exp()
         gain = nominal.gain_led * gain.to(nominal.gain_led)
         pupil = nominal.pupil_y_x
@@ -99,7 +232,7 @@ class ConventionalState:
         return replace(nominal, gain_led=gain, pupil_y_x=pupil)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors of the state by name, for a checkpoint."""
+        """See `Solve.tensors`."""
         named = {
             "spectrum": torch.view_as_real(self.spectrum_z_y_x),
             "gain": self.gain_z_led,
@@ -113,7 +246,7 @@ class ConventionalState:
         return named
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Set the tensors of the state from a checkpoint."""
+        """See `Solve.load`."""
         self.spectrum_z_y_x = torch.view_as_complex(tensors["spectrum"])
         self.gain_z_led = tensors["gain"]
         self.share_z, self.error_z = tensors["share"], tensors["error"]
@@ -122,14 +255,18 @@ class ConventionalState:
         if "pupil" in tensors:
             self.pupil_y_x = torch.view_as_complex(tensors["pupil"])
 
+    def _begin_batch(self, spectrum: Tensor) -> None:
+        planes, recipe = len(spectrum), self.recipe
+        self.share_z = torch.full((planes,), recipe.step)
+        self.error_z = torch.full((planes,), math.inf)
+        shape = spectrum.shape if recipe.momentum > 0 else (0,)
+        self.velocity_z_k = torch.zeros(shape, dtype=spectrum.dtype)
 
-def start(model: ForwardModel, z_um: Tensor, recipe: ConventionalRecipe) -> ConventionalState:
-    """Begin with a clear object at every height: it is the same at any defocus."""
-    spectrum = torch.zeros(len(z_um), *model.field_shape_y_x, dtype=torch.complex64)
-    spectrum[:, 0, 0] = 1
-    pupil = torch.ones(model.shape_y_x, dtype=torch.complex64) if recipe.pupil_step > 0 else None
-    gain = torch.ones(len(z_um), model.led_count)
-    return ConventionalState(z_um, spectrum, gain, pupil, planes_at_once(model, len(z_um)))
+    def _sight_of(self, planes: Tensor) -> list[Tensor]:
+        """What every LED meets in the pupil at the heights of the batch under way."""
+        if self._sight is None or self._sight[0] != self.batch:
+            self._sight = self.batch, self.visits.sight(self.z_um[planes])
+        return self._sight[1]
 
 
 def planes_at_once(model: ForwardModel, planes: int) -> int:
@@ -143,106 +280,67 @@ def planes_at_once(model: ForwardModel, planes: int) -> int:
     return max(1, min(planes, most, room // per_plane))
 
 
-@torch.no_grad()
-def solve(
-    state: ConventionalState,
-    model: ForwardModel,
-    instrument: Instrument,
-    amplitude_led_y_x: Tensor,
-    recipe: ConventionalRecipe,
-    leds: Sequence[int] | None = None,
+def plane_heights_um(
+    z_range_um: tuple[float, float],
+    optics: Optics,
+    illumination: Illumination,
     *,
-    pixels: Believed | None = None,
-    listen: Listener = ignore,
-    checkpoint: Callable[[ConventionalState], None] | None = None,
-    checkpoint_seconds: float = 60.0,
-) -> None:
-    """Take the remaining passes, in place. A step of the history is one pass of one batch.
+    planes: int | None = None,
+    z_step_um: float | None = None,
+) -> NDArray[np.float64]:
+    """Heights [z] of a conventional stack: even, both ends of the range included.
 
     Parameters
     ----------
-    state : ConventionalState
-    model : ForwardModel
-    instrument : Instrument
-    amplitude_led_y_x : Tensor [led, y, x]
-        Measured amplitudes, bright-field mean 1.
-    recipe : ConventionalRecipe
-    leds : sequence of int, optional
-        Those that are visited. Default: all.
-    pixels : Believed, optional
-        Which pixels are believed. Default: all.
-    listen : Listener
-        Called after every pass; see `inr.solve`.
-    checkpoint : callable, optional
-        Called with the state every `checkpoint_seconds`.
+    z_range_um : (float, float)
+    optics : Optics
+    illumination : Illumination
+    planes : int, optional
+        Their number.
+    z_step_um : float, optional
+        Their largest distance. Default: half of the depth of field of the solved image,
+        index * wavelength / (NA of objective + largest NA of the LEDs)^2 / 2.
+
+    Raises
+    ------
+    SettingsError
+        Both are given, one is out of range, or they contradict the range.
     """
-    visits = Visits(model, instrument, amplitude_led_y_x, recipe, leds, pixels)
-    began = time.perf_counter() - state.seconds
-    saved = time.perf_counter()
-    while state.batch < state.batches:
-        planes = state.planes(state.batch)
-        z_um = state.z_um[planes]
-        spectrum = state.spectrum_z_y_x[planes].flatten(1).to(model.device)
-        pupil = None if state.pupil_y_x is None else state.pupil_y_x.to(model.device)
-        if state.passes == 0:
-            state.share_z = torch.full((len(planes),), recipe.step)
-            state.error_z = torch.full((len(planes),), math.inf)
-            shape = spectrum.shape if recipe.momentum > 0 else (0,)
-            state.velocity_z_k = torch.zeros(shape, dtype=spectrum.dtype)
-        velocity = state.velocity_z_k.to(model.device)
-        sight = visits.sight(z_um)
-        finished = False
-        while not finished:
-            before = spectrum.clone() if recipe.momentum > 0 else None
-            share = state.share_z.to(model.device)
-            error, gain = visits.one_pass(spectrum, share, sight, pupil)
-            error = error.cpu()
-            # no such thing as progress from a pass that has not been measured yet
-            stalls = error > state.error_z * (1 - recipe.least_gain)
-            if before is not None:
-                velocity = recipe.momentum * velocity + (spectrum - before)
-                velocity[stalls.to(model.device)] = 0
-                spectrum += recipe.momentum * velocity
-            state.share_z = torch.where(stalls, state.share_z * recipe.step_drop, state.share_z)
-            state.error_z = error
-            state.passes += 1
-            state.step += 1
-            state.seconds = time.perf_counter() - began
-            finished = state.passes == recipe.passes or bool(
-                (state.share_z < recipe.least_step).all()
+    low, high = z_range_um
+    if planes is not None and z_step_um is not None:
+        raise SettingsError(
+            "is given together with the z step", "give only one of them", field="planes"
+        )
+    if planes is not None:
+        if planes < 1 or (planes > 1) != (high > low):
+            raise SettingsError(
+                f"is {planes} for the z range {low:g} to {high:g} um",
+                "give at least 2 for a range, and 1 for a single height",
+                field="planes",
             )
-            report = _report(state, recipe, visits, float(z_um.mean()), finished)
-            state.history.append(report)
-            if not math.isfinite(report.loss):
-                raise DivergedError(f"the error is not finite in pass {state.passes}")
-            # what an interruption or a checkpoint finds
-            state.spectrum_z_y_x[planes] = spectrum.cpu().unflatten(1, model.field_shape_y_x)
-            state.gain_z_led[planes] = gain.cpu()
-            state.velocity_z_k = velocity.cpu()
-            state.pupil_y_x = None if pupil is None else pupil.cpu()
-            if finished:
-                state.batch, state.passes = state.batch + 1, 0
-            listen(report)
-            if checkpoint is not None and time.perf_counter() - saved > checkpoint_seconds:
-                checkpoint(state)
-                saved = time.perf_counter()
+        return _even(low, high, planes)
+    if z_step_um is None:
+        steepest = synthetic_na(optics, illumination)
+        z_step_um = optics.medium_index * optics.wavelength_um / steepest**2 / 2
+    if not (math.isfinite(z_step_um) and z_step_um > 0):
+        raise SettingsError(f"is {z_step_um:g} um", "give a positive number", field="z step")
+    # a step that is hardly above 0 gives more planes than there are whole numbers
+    return _even(low, high, math.ceil(min((high - low) / z_step_um, MOST) - 1e-6) + 1)
 
 
-def _report(
-    state: ConventionalState,
-    recipe: ConventionalRecipe,
-    visits: Visits,
-    z_um: float,
-    finished: bool,
-) -> StepReport:
-    error = float(state.error_z.mean())
-    left = 0 if finished else recipe.passes - state.passes
-    mse = error * visits.power / visits.amplitude.numel()
-    return StepReport(
-        state.step,
-        state.step + left + recipe.passes * (state.batches - state.batch - 1),
-        error,
-        psnr_db(visits.peak, mse),
-        z_um,
-        state.seconds,
-    )
+def _even(low: float, high: float, planes: int) -> NDArray[np.float64]:
+    if planes > MOST:
+        raise SettingsError(f"are over {MOST}", "choose fewer planes", field="planes")
+    return np.linspace(low, high, planes)
+
+
+def _check_memory(model: ForwardModel, planes: int) -> None:
+    needed = 8 * STACK_COPIES * planes * math.prod(model.field_shape_y_x)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise SettingsError(
+            f"are {planes}, which take about {needed / 2**30:.1f} GiB, "
+            f"and {free / 2**30:.1f} GiB are free",
+            "choose fewer planes or a smaller crop",
+            field="planes",
+        )

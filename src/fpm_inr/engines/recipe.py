@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
-from fpm_inr.io.yaml_text import read_yaml
+from fpm_inr.solve.recipe_file import make_settings, read_recipe
+from fpm_inr.solve.recipe_file import recipe_names as names_in
 
 FEWEST_NODES, MOST_NODES = 5, 64  # of a z line that follows the depth of field; the paper has 5
 MOST_PLANES = 1024
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
+CONVENTIONAL_FOLDER = RECIPE_FOLDER / "conventional"
 
 
 class _Settings(BaseModel):
@@ -83,7 +85,7 @@ class SweepOrder(_Settings):
     )
 
 
-# What `engines.frames` makes of measured frames.
+# What `fpm_inr.edges` makes of measured frames.
 RimWidth = Annotated[
     float,
     Field(
@@ -186,16 +188,9 @@ class ConventionalRecipe(_Settings):
     edge_px: EdgePx = 4
 
 
-AnyRecipe = TypeVar("AnyRecipe", Recipe, ConventionalRecipe)
-
-
 def recipe_names(kind: type[Recipe] | type[ConventionalRecipe] = Recipe) -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in _folder(kind).glob("*.yaml"))
-
-
-def _folder(kind: type[Recipe] | type[ConventionalRecipe]) -> Path:
-    return RECIPE_FOLDER / "conventional" if kind is ConventionalRecipe else RECIPE_FOLDER
+    return names_in(CONVENTIONAL_FOLDER if kind is ConventionalRecipe else RECIPE_FOLDER)
 
 
 def load_recipe(name: str | Path) -> Recipe:
@@ -206,7 +201,7 @@ def load_recipe(name: str | Path) -> Recipe:
     SettingsError
         There is no such recipe, or the file holds unknown keys or values out of range.
     """
-    return _load(name, Recipe)
+    return checked(read_recipe(name, Recipe, RECIPE_FOLDER), name)
 
 
 def load_conventional_recipe(name: str | Path) -> ConventionalRecipe:
@@ -217,48 +212,24 @@ def load_conventional_recipe(name: str | Path) -> ConventionalRecipe:
     SettingsError
         There is no such recipe, or the file holds unknown keys or values out of range.
     """
-    return _load(name, ConventionalRecipe)
-
-
-def _load(name: str | Path, kind: type[AnyRecipe]) -> AnyRecipe:
-    path = _folder(kind) / f"{name}.yaml"
-    if str(name) not in recipe_names(kind):
-        path = Path(name)
-        if not path.is_file():
-            raise SettingsError(
-                f"there is no recipe {str(name)!r}",
-                f"give one of {', '.join(recipe_names(kind))} or a YAML file",
-                field="recipe",
-            )
-    return _make(read_yaml(path, SettingsError), kind, path)
+    return read_recipe(name, ConventionalRecipe, CONVENTIONAL_FOLDER)
 
 
 def make_recipe(content: Any, source: object = "") -> Recipe:
     """Check a recipe given as plain data."""
-    return _make(content, Recipe, source)
+    return checked(make_settings(content, Recipe, source), source)
 
 
-def _make(content: Any, kind: type[AnyRecipe], source: object) -> AnyRecipe:
-    try:
-        recipe = kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "union_tag_not_found":
-            section = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(
-                "is missing",
-                "say which kind of field and order it is; see docs/recipes.md",
-                field=f"{section}.kind",
-                source=source,
-            ) from error
-        raise SettingsError(
-            first["msg"][:1].lower() + first["msg"][1:],
-            "correct it or leave it out",
-            field=".".join(str(part) for part in first["loc"]) or "recipe",
-            source=source,
-        ) from error
-    if isinstance(recipe, Recipe) and recipe.calibrate is not None:
-        from fpm_inr.calibration.parameters import parse_free
+def checked(recipe: Recipe, source: object) -> Recipe:
+    """The same recipe, once what it learns of the instrument can be used.
+
+    Raises
+    ------
+    SettingsError
+        It cannot.
+    """
+    if recipe.calibrate is not None:
+        from fpm_inr.instrument import parse_free
 
         try:
             parse_free(recipe.calibrate)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.believed import Believed
-from fpm_inr.engines.frames import at_the_rim, trust
+from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.forward import ForwardModel, Instrument
 

@@ -11,14 +11,17 @@ with bilinear upsampling, so that layer runs on the plane's own, smaller grid.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fpm_inr.fields.base import Field
+from fpm_inr.fields.sizes import NeuralSizes, Sizes
 
-class NeuralField(nn.Module):
+
+class NeuralField(Field):
     """A complex image as a continuous function of z.
 
     Parameters
@@ -45,6 +48,9 @@ class NeuralField(nn.Module):
     plane_start : float
         Standard deviation of the plane's random start.
     """
+
+    kind: ClassVar[str] = "neural"
+    sizes: ClassVar[type[Sizes]] = NeuralSizes
 
     def __init__(
         self,
@@ -147,6 +153,27 @@ class NeuralField(nn.Module):
         """Complex image [y, x] at a height in um."""
         amplitude, phase = self.parts(z_um, divisor)
         return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
+
+    def to_tensors(self, precision: str) -> dict[str, Tensor]:
+        """All parameters; the plane, which is most of them, in 16 bits unless in full precision."""
+        tensors = super().to_tensors(precision)
+        if precision != "full":
+            tensors["plane"] = tensors["plane"].to(torch.float16)
+        return tensors
+
+    @classmethod
+    def from_tensors(
+        cls,
+        shape_y_x: tuple[int, int],
+        z_range_um: tuple[float, float],
+        settings: dict[str, Any],
+        tensors: dict[str, Tensor],
+    ) -> Self:
+        """The field of `to_tensors`; see `Field.from_tensors`."""
+        with torch.device("meta"):  # its memory is that of the file's tensors, if they fit
+            field = cls(shape_y_x, z_range_um, **settings)
+        field.load_state_dict({n: value.float() for n, value in tensors.items()}, assign=True)
+        return field
 
     def _activate(self, hidden: Tensor) -> Tensor:
         if self.layer_norm:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fpm_inr.fields.base import Field
+from fpm_inr.fields.sizes import PixelSizes, Sizes
 
-class PixelField(nn.Module):
+
+class PixelField(Field):
     """Complex images at fixed heights.
 
     A thin-sample model says nothing about what lies between two solved planes, so a height between
@@ -21,20 +26,15 @@ class PixelField(nn.Module):
         Heights, ascending.
     """
 
+    kind: ClassVar[str] = "pixel"
+    sizes: ClassVar[type[Sizes]] = PixelSizes
+
     def __init__(self, image_z_y_x: Tensor, z_um: Tensor) -> None:
         super().__init__()
         self.image = nn.Parameter(torch.view_as_real(image_z_y_x).clone())
         self.register_buffer("z_um", z_um.to(torch.float64))
-
-    @property
-    def shape_y_x(self) -> tuple[int, int]:
-        """Pixels (y, x) of an image."""
-        return self.image.shape[1], self.image.shape[2]
-
-    @property
-    def z_range_um(self) -> tuple[float, float]:
-        """Heights of the lowest and the highest image, in um."""
-        return float(self._z[0]), float(self._z[-1])
+        self.shape_y_x = (image_z_y_x.shape[1], image_z_y_x.shape[2])
+        self.z_range_um = (float(z_um[0]), float(z_um[-1]))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -47,10 +47,30 @@ class PixelField(nn.Module):
         assert isinstance(z_um, Tensor)
         return z_um
 
-    def nearest_um(self, z_um: float) -> float:
+    @property
+    def planes_um(self) -> NDArray[np.float64]:
+        """Heights of its images."""
+        return np.asarray(self._z.cpu(), dtype=np.float64)
+
+    def height_of(self, z_um: float) -> float:
         """Height of the plane that is rendered for a wanted height."""
         return float(self._z[(self._z - z_um).abs().argmin()])
 
     def forward(self, z_um: float) -> Tensor:
         """Complex image [y, x] of the plane nearest to a height in um."""
         return torch.view_as_complex(self.image[(self._z - z_um).abs().argmin()])
+
+    @classmethod
+    def from_tensors(
+        cls,
+        shape_y_x: tuple[int, int],
+        z_range_um: tuple[float, float],
+        settings: dict[str, Any],
+        tensors: dict[str, Tensor],
+    ) -> Self:
+        """The field of `to_tensors`; see `Field.from_tensors`."""
+        image, z_um = tensors["image"].float(), tensors["z_um"].double()
+        ascending = z_um.shape == image.shape[:1] and bool((z_um.diff() > 0).all())
+        if image.shape[1:3] != shape_y_x or not ascending:
+            raise ValueError(f"images of shape {tuple(image.shape)} at {tuple(z_um.shape)} heights")
+        return cls(torch.view_as_complex(image), z_um)

@@ -10,17 +10,21 @@ into the pupil: nothing else could be measured. Rendering is exact and band-limi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fpm_inr import transforms
+from fpm_inr.fields.base import Field
+from fpm_inr.fields.packing import from_runs, pack, to_halves, to_runs, unpack
+from fpm_inr.fields.sizes import Sizes, SplineSizes
 
 LEAST_PLANES = 4  # of a cubic spline
 
 
-class SplineField(nn.Module):
+class SplineField(Field):
     """A complex image as a smooth function of z, without networks.
 
     Parameters
@@ -40,6 +44,9 @@ class SplineField(nn.Module):
     ValueError
         A number of planes that does not suit the range, or frequencies beyond the image's.
     """
+
+    kind: ClassVar[str] = "spline"
+    sizes: ClassVar[type[Sizes]] = SplineSizes
 
     def __init__(
         self,
@@ -114,6 +121,44 @@ class SplineField(nn.Module):
     def forward(self, z_um: float) -> Tensor:
         """Complex image [y, x] at a height in um."""
         return transforms.image(self.spectrum_y_x(z_um))
+
+    def to_tensors(self, precision: str) -> dict[str, Tensor]:
+        """The spectrum by `fpm_inr.fields.packing`, its frequencies as runs."""
+        spectrum = self.spectrum.detach().cpu().numpy()
+        sample_yx = self.state_dict()["sample_yx"].cpu().numpy()
+        if precision == "compact":
+            arrays = pack(spectrum, sample_yx)
+        elif precision == "half":
+            halves, scale = to_halves(spectrum)
+            arrays = {"spectrum": halves, "spectrum_scale": scale}
+        else:
+            arrays = {"spectrum": spectrum, "spectrum_scale": np.ones(len(spectrum), np.float32)}
+        arrays["sample_runs"] = to_runs(sample_yx)
+        return {n: torch.from_numpy(np.ascontiguousarray(v)) for n, v in arrays.items()}
+
+    @classmethod
+    def from_tensors(
+        cls,
+        shape_y_x: tuple[int, int],
+        z_range_um: tuple[float, float],
+        settings: dict[str, Any],
+        tensors: dict[str, Tensor],
+    ) -> Self:
+        """The field of `to_tensors`; see `Field.from_tensors`."""
+        if len(tensors["spectrum"]) != settings["planes"]:
+            raise ValueError(f"{len(tensors['spectrum'])} planes of {settings['planes']}")
+        runs, samples = tensors["sample_runs"].numpy(), tensors["spectrum"].shape[1]
+        sample_yx = torch.from_numpy(from_runs(runs, samples))
+        field = cls(shape_y_x, z_range_um, sample_yx, **settings)
+        field.load_state_dict({"sample_yx": sample_yx, "spectrum": _spectrum(tensors)})
+        return field
+
+
+def _spectrum(tensors: dict[str, Tensor]) -> Tensor:
+    """Spectrum [plane, sample, 2] of stored tensors."""
+    if tensors["spectrum"].dtype == torch.int8:
+        return torch.from_numpy(unpack({name: value.numpy() for name, value in tensors.items()}))
+    return tensors["spectrum"].float() * tensors["spectrum_scale"][:, None, None]
 
 
 def signed_frequencies(flat_index: Tensor, shape_y_x: tuple[int, int]) -> Tensor:

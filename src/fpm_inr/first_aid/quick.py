@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.parameters import parse_free
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.errors import DataError
+from fpm_inr.instrument import parse_free
 
 CROP_PX, STEPS = 64, 40
 

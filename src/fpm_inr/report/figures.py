@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter, median_filter
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.pupil_map import pupil_images
 from fpm_inr.forward import Instrument
+from fpm_inr.instrument.pupil_images import pupil_images
 
 PUPIL_SIDE = 129
 MEDIAN_WINDOWS = 12

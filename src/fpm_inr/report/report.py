@@ -138,7 +138,7 @@ def _solved(solution: Solution, run: Mapping[str, Any]) -> Section:
 
 
 def _fit(acquisition: Acquisition, solution: Solution, explanation: Explanation) -> Section:
-    left_out = solution.record.get("leds_left_out", [])
+    left_out = solution.leds_left_out
     residual_z, best_um = explanation.residual_z, explanation.best_um
     residual_led, worst = explanation.residual_led, int(explanation.residual_led.argmax())
     leds = Picture(

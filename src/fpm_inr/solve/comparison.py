@@ -11,13 +11,16 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.joint import JointStart, straddling
-from fpm_inr.calibration.parameters import Free
-from fpm_inr.engines.progress import Listener
-from fpm_inr.engines.recipe import load_recipe
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DivergedError
 from fpm_inr.forward import Instrument
-from fpm_inr.solve.problem import Problem
+from fpm_inr.instrument import Free
+from fpm_inr.solve import drive
+from fpm_inr.solve.engine import engine_named
+from fpm_inr.solve.progress import Listener
+from fpm_inr.solve.recipe_file import DEFAULT
+from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import JointStart
 
 # a short solve makes so many times fewer passes than the default recipe: enough to tell a better
 # instrument from a worse one
@@ -25,14 +28,14 @@ SHORTER = 5
 
 
 def alike(
-    problem: Problem, instruments: tuple[Instrument, ...]
+    request: Request, instruments: tuple[Instrument, ...]
 ) -> Callable[[Instrument], tuple[Acquisition, JointStart]]:
     """What makes solves with these instruments comparable: the LEDs that all of them describe."""
-    straddles = [straddling(problem.acquisition, one) for one in instruments]
+    straddles = [straddling(request.acquisition, one) for one in instruments]
     kept = np.flatnonzero(~np.any(straddles, axis=0))
-    frames = problem.acquisition.select(kept)
+    frames = request.acquisition.select(kept)
     # a background is in units of the bright-field mean
-    unit = (problem.acquisition.amplitude_scale / frames.amplitude_scale) ** 2
+    unit = (request.acquisition.amplitude_scale / frames.amplitude_scale) ** 2
 
     def begun(instrument: Instrument) -> tuple[Acquisition, JointStart]:
         chosen = instrument.select(torch.from_numpy(kept))
@@ -45,27 +48,26 @@ def alike(
 
 
 def short_solve_residual(
-    frames: Acquisition, start: JointStart, problem: Problem, upsampling: int, listen: Listener
+    frames: Acquisition, start: JointStart, request: Request, upsampling: int, listen: Listener
 ) -> float:
     """How far a short solve from this start, of the default recipe, ends from the frames.
 
     Infinite where it diverges.
     """
-    whole = load_recipe("default")
+    engine = engine_named("inr")
+    whole = engine.recipe(DEFAULT)
     orders: dict[str, Any] = {}
     for name in ("order", "order_2d"):
         order = getattr(whole, name)
         passes = max(1, order.passes_per_plane // SHORTER)
         orders[name] = order.model_copy(update={"passes_per_plane": passes})
     recipe = whole.model_copy(update=orders)
-    short = replace(problem, acquisition=frames, recipe=recipe, steps=None)
-    task = short.task(start, upsampling)
-    amplitude = torch.from_numpy(frames.amplitude_led_y_x / frames.amplitude_scale)
+    short = replace(request, acquisition=frames, engine=engine, recipe=recipe, options={})
+    problem, log = short.problem(start, upsampling), drive.Log()
     try:
-        task.solve(amplitude.to(problem.device), listen, lambda _: None, math.inf)
+        drive.run(engine.start(problem), log, problem.peak, listen=listen)
     except DivergedError:
         return math.inf
-    low, high = problem.z_range_um
-    last_pass = task.state.history[-(orders["order"].groups if low < high else 1) :]
-    power = float(amplitude.double().square().mean())
+    last_pass = log.history[-(1 if problem.is_flat else orders["order"].groups) :]
+    power = float(problem.amplitude_led_y_x.double().square().mean())
     return 2 * float(np.mean([row.loss for row in last_pass])) / power

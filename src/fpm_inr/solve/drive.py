@@ -1,21 +1,110 @@
-"""How a solve is stopped between its steps, and where its state is kept meanwhile."""
+"""The loop, once for every engine: steps, history, interruption, checkpoints, time."""
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from fpm_inr.checkpoint import read_checkpoint, write_checkpoint
+from fpm_inr.errors import DivergedError
+from fpm_inr.solve.progress import Listener, StepReport, ignore, psnr_db
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fpm_inr.solve.engine import Fit, Solve
+
 CHECKPOINT_SECONDS = 60.0
+# On a graphics card a loss is fetched together with those of the next steps: a fetch waits for it.
+FETCHED_TOGETHER = 16
+
+
+@dataclass(eq=False)
+class Log:
+    """What is told of a solve: one row a step, and the seconds it took, interruptions left out."""
+
+    seconds: float = 0.0
+    history: list[StepReport] = field(default_factory=list)
+
+
+def run(
+    solve: Solve,
+    log: Log,
+    peak: float,
+    *,
+    listen: Listener = ignore,
+    keep: Callable[[], None] | None = None,
+) -> None:
+    """Take the remaining steps of a solve.
+
+    Parameters
+    ----------
+    solve : Solve
+    log : Log
+        Of the steps taken so far; goes on.
+    peak : float
+        Brightest amplitude of all frames.
+    listen : Listener
+        Called after every step. KeyboardInterrupt, raised there or by the user, leaves the solve
+        after a whole step.
+    keep : callable, optional
+        Called after a step, when one is due (`CHECKPOINT_SECONDS`).
+
+    Raises
+    ------
+    DivergedError
+        A loss is not finite.
+    """
+    began = time.perf_counter() - log.seconds
+    kept = time.perf_counter()
+    waiting: list[tuple[int, int, Fit]] = []
+    while solve.step < solve.total:
+        fit = solve.advance()
+        solve.step += 1
+        waiting.append((solve.step, solve.total, fit))
+        is_due = keep is not None and time.perf_counter() - kept > CHECKPOINT_SECONDS
+        # where a loss lies on a graphics card, the next step begins before it is known
+        may_wait = len(waiting) < FETCHED_TOGETHER and solve.step < solve.total
+        if _is_far(fit) and may_wait and not is_due:
+            continue
+        log.seconds = time.perf_counter() - began
+        told, waiting = waiting, []
+        reports = _reports(told, peak, log.seconds)
+        log.history += reports
+        for report in reports:
+            if not math.isfinite(report.loss):
+                raise DivergedError(f"the loss is not finite at step {report.step}")
+            listen(report)
+        if is_due and keep is not None:
+            keep()
+            kept = time.perf_counter()
+
+
+def _is_far(fit: Fit) -> bool:
+    return not isinstance(fit.loss, float) and fit.loss.device.type != "cpu"
+
+
+def _reports(steps: list[tuple[int, int, Fit]], peak: float, seconds: float) -> list[StepReport]:
+    """Rows of the history; what lies on a graphics card is fetched at once."""
+    fits = [fit for _, _, fit in steps]
+    far = [(fit.loss, fit.mse) for fit in fits if _is_far(fit)]
+    if len(far) == len(fits):
+        pairs = torch.stack([torch.stack([*map(torch.as_tensor, pair)]) for pair in far]).tolist()
+    else:
+        pairs = [(float(fit.loss), float(fit.mse)) for fit in fits]
+    return [
+        StepReport(step, total, loss, psnr_db(peak, mse), fit.z_um, seconds)
+        for (step, total, fit), (loss, mse) in zip(steps, pairs, strict=True)
+    ]
 
 
 class StoppedAtOnceError(KeyboardInterrupt):

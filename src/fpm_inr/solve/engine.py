@@ -1,261 +1,173 @@
-"""What each engine needs to start, and what it leaves: the two sides of a solve."""
+"""What an engine is: a name, its settings, and a solve that takes one step after the other.
+
+An engine is one file. The loop, progress, interruption and checkpoints are `fpm_inr.solve.drive`'s;
+what is made of an acquisition and of a calibration, `fpm_inr.solve.request`'s. docs/extending.md
+adds one, and so does examples/extending/engine.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import psutil
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from pydantic import BaseModel
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.believed import Believed, believed
-from fpm_inr.calibration.joint import JointStart
-from fpm_inr.engines import conventional, inr, spline
-from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.progress import Listener
-from fpm_inr.engines.recipe import (
-    ConventionalRecipe,
-    PassOrder,
-    Recipe,
-)
 from fpm_inr.errors import SettingsError
-from fpm_inr.fields.neural import NeuralField
-from fpm_inr.fields.pixel import PixelField
-from fpm_inr.fields.spline import SplineField
-from fpm_inr.heights import MOST
-from fpm_inr.sampling import synthetic_na
+from fpm_inr.registry import Registry
+from fpm_inr.solve.recipe_file import read_recipe
 
 if TYPE_CHECKING:
-    from fpm_inr.calibration.parameters import Calibration
-    from fpm_inr.forward import ForwardModel, Instrument
+    from torch import Tensor
 
-# Of a stack: its spectra, their images, and the field that is handed on.
-STACK_COPIES = 3
+    from fpm_inr.acquisition import Acquisition
+    from fpm_inr.fields.base import Field
+    from fpm_inr.forward import Instrument
+    from fpm_inr.solve.problem import Problem
+
+# Options of a reconstruction that mean something to some engines only.
+OPTIONS = ("steps", "passes", "planes", "z_step_um", "seed", "calibrate")
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """A solve that is ready to run.
+@dataclass(frozen=True)
+class Fit:
+    """How far a step's frames were from their prediction, as the step met them.
 
     Parameters
     ----------
-    state : InrState, SplineState or ConventionalState
-        Its `tensors`, `load`, `step`, `seconds` and `history` make the checkpoint.
-    solve : callable
-        Takes the remaining steps: (amplitude, listener, checkpoint, seconds between checkpoints).
-    field, instrument : callable
-        What has been solved so far.
+    loss : Tensor (scalar) or float
+    mse : Tensor (scalar) or float
+        Mean squared error of amplitudes.
+    z_um : float
+        Height of the step.
     """
 
-    state: inr.InrState | spline.SplineState | conventional.ConventionalState
-    solve: Callable[[Tensor, Listener, Callable[[Any], None], float], None]
-    field: Callable[[], SplineField | NeuralField | PixelField]
-    instrument: Callable[[], Instrument]
+    loss: Tensor | float
+    mse: Tensor | float
+    z_um: float
 
 
-def _solving(
-    engine_solve: Callable[..., None],
-    state: Any,
-    model: ForwardModel,
-    instrument: Instrument,
-    pixels: Believed | None,
-    *how: Any,
-) -> Callable[[Tensor, Listener, Callable[[Any], None], float], None]:
-    """A `Task.solve`: an engine's, with all but the frames and the listeners given."""
+class Solve(ABC):
+    """A solve under way: everything that it needs to go on.
 
-    def solve(
-        amplitude: Tensor, listen: Listener, keep: Callable[[Any], None], seconds: float
-    ) -> None:
-        engine_solve(
-            state,
-            model,
-            instrument,
-            amplitude,
-            *how,
-            pixels=pixels,
-            listen=listen,
-            checkpoint=keep,
-            checkpoint_seconds=seconds,
-        )
+    `step`, the number of steps taken, is counted by `fpm_inr.solve.drive`.
+    """
 
-    return solve
+    step: int = 0
 
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """Number of all steps, as far as it is known by now; the last one is `step == total`."""
 
-def inr_task(
-    acquisition: Acquisition,
-    begin: JointStart,
-    model: ForwardModel,
-    recipe: Recipe,
-    *,
-    z_range_um: tuple[float, float],
-    steps: int | None,
-    seed: int,
-) -> Task:
-    """Prepare the engine inr, with the field of the recipe, on the model's device."""
-    is_flat = z_range_um[0] == z_range_um[1]
-    torch.manual_seed(seed)
-    optics, illumination = acquisition.optics, acquisition.illumination
-    sizes = recipe.field_settings(z_range_um, optics, synthetic_na(optics, illumination))
-    order = recipe.order_for(is_flat)
-    plan = make_plan(
-        order,
-        na_led=illumination.na_led,
-        na_objective=optics.na,
-        z_range_um=z_range_um,
-        seed=seed,
-        steps=steps,
-        planes=sizes.get("planes", 1),
-        left_out_led=begin.left_out_led,
-    )
-    learned = None if begin.calibration is None else begin.calibration.to(model.device)
-    instrument = begin.instrument.to(model.device)
-    pixels = believed(acquisition, model.device)
-    if isinstance(order, PassOrder):
-        return _spline_task(model, instrument, pixels, learned, plan, order, z_range_um, sizes)
-    field = NeuralField(model.field_shape_y_x, z_range_um, **sizes)
-    state = inr.start(field.to(model.device), plan, learned)
+    @abstractmethod
+    def advance(self) -> Fit:
+        """Take step number `self.step`, counted from 0."""
 
-    solve = _solving(inr.solve, state, model, instrument, pixels, plan)
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of the state by name, for a checkpoint."""
 
-    return Task(
-        state,
-        solve,
-        lambda: state.field.cpu().requires_grad_(False),
-        lambda: instrument if learned is None else learned.instrument(),
-    )
+    @abstractmethod
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Set the state from the tensors of a checkpoint; `step` is set already."""
+
+    @abstractmethod
+    def field(self) -> Field:
+        """What has been solved so far, on the CPU."""
+
+    @abstractmethod
+    def instrument(self) -> Instrument:
+        """The instrument as it was used so far."""
 
 
-def _spline_task(
-    model: ForwardModel,
-    instrument: Instrument,
-    pixels: Believed | None,
-    learned: Calibration | None,
-    plan: Plan,
-    order: PassOrder,
-    z_range_um: tuple[float, float],
-    sizes: dict[str, Any],
-) -> Task:
-    state = spline.start(model, z_range_um, sizes["planes"], learned, groups=order.groups)
+class Engine(ABC):
+    """How a problem is solved.
 
-    solve = _solving(spline.solve, state, model, instrument, pixels, plan, order)
+    Attributes
+    ----------
+    name : str
+    settings : type of pydantic model
+        What a recipe of it may say; all of it has defaults, unless a recipe `default` comes along.
+    recipes : Path, optional
+        Folder of the recipes (YAML) that come along.
+    options : set of str
+        Those of `OPTIONS` that mean something to it.
+    """
 
-    return Task(
-        state,
-        solve,
-        lambda: state.field.cpu().requires_grad_(False),
-        lambda: spline.instrument_as_used(state, instrument),
-    )
+    name: ClassVar[str]
+    settings: ClassVar[type[BaseModel]]
+    recipes: ClassVar[Path | None] = None
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def recipe(self, name: str | Path) -> Any:
+        """The settings of a recipe: one that comes along, or a YAML file.
+
+        Raises
+        ------
+        SettingsError
+            There is no such recipe, or it holds unknown keys or values out of range.
+        """
+        return read_recipe(name, self.settings, self.recipes)
+
+    def resolve(
+        self,
+        acquisition: Acquisition,
+        z_range_um: tuple[float, float],
+        settings: Any,
+        options: Mapping[str, Any],
+        seed: int,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Settings and all else that decides the solve (plain JSON values), from the options given.
+
+        Raises
+        ------
+        SettingsError
+            An option cannot be used.
+        """
+        return settings, {}
+
+    @abstractmethod
+    def start(self, problem: Problem) -> Solve:
+        """Begin."""
 
 
-def conventional_task(
-    acquisition: Acquisition,
-    begin: JointStart,
-    model: ForwardModel,
-    recipe: ConventionalRecipe,
-    *,
-    z_um: NDArray[np.float64],
-) -> Task:
-    """Prepare the conventional engine on the model's device.
+ENGINES: Registry[type[Engine]] = Registry(
+    "fpm_inr.engines",
+    "engine",
+    {
+        "inr": "fpm_inr.engines.inr:Inr",
+        "conventional": "fpm_inr.engines.conventional:Conventional",
+    },
+)
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of this name.
 
     Raises
     ------
     SettingsError
-        Recovering the pupil of more than one plane, or too little memory for the stack.
+        There is none, or the package that has it cannot be loaded.
     """
-    if recipe.pupil_step > 0 and len(z_um) > 1:
-        raise SettingsError(
-            "recovers the pupil, whose defocus cannot be told from a height, for a range of z",
-            "choose one height, or give the stack a calibration.json",
-            field="recipe",
-        )
-    _check_memory(model, len(z_um))
-    state = conventional.start(model, torch.from_numpy(z_um), recipe)
-    instrument = begin.instrument.to(model.device)
-
-    used = np.flatnonzero(~begin.left_out_led).tolist()
-
-    pixels = believed(acquisition, model.device)
-    solve = _solving(conventional.solve, state, model, instrument, pixels, recipe, used)
-
-    def field() -> PixelField:
-        solved = state.solved()
-        return PixelField(state.image_z_y_x(solved), state.z_um[solved]).requires_grad_(False)
-
-    return Task(
-        state,
-        solve,
-        field,
-        lambda: state.instrument(begin.instrument),
-    )
+    return ENGINES.get(name)()
 
 
-def plane_heights_um(
-    z_range_um: tuple[float, float],
-    optics: Optics,
-    illumination: Illumination,
-    *,
-    planes: int | None = None,
-    z_step_um: float | None = None,
-) -> NDArray[np.float64]:
-    """Heights [z] of a conventional stack: even, both ends of the range included.
-
-    Parameters
-    ----------
-    z_range_um : (float, float)
-    optics : Optics
-    illumination : Illumination
-    planes : int, optional
-        Their number.
-    z_step_um : float, optional
-        Their largest distance. Default: half of the depth of field of the solved image,
-        index * wavelength / (NA of objective + largest NA of the LEDs)^2 / 2.
+def check_options(engine: str, given: Mapping[str, Any]) -> None:
+    """Refuse an unknown engine, and options (not None) that mean nothing to this one.
 
     Raises
     ------
     SettingsError
-        Both are given, one is out of range, or they contradict the range.
     """
-    low, high = z_range_um
-    if planes is not None and z_step_um is not None:
-        raise SettingsError(
-            "is given together with the z step", "give only one of them", field="planes"
-        )
-    if planes is not None:
-        if planes < 1 or (planes > 1) != (high > low):
+    takes = engine_named(engine).options
+    for name in OPTIONS:
+        if given.get(name) is not None and name not in takes:
+            others = [n for n in ENGINES.own if name in ENGINES.get(n).options and n != engine]
             raise SettingsError(
-                f"is {planes} for the z range {low:g} to {high:g} um",
-                "give at least 2 for a range, and 1 for a single height",
-                field="planes",
+                f"means nothing to the engine {engine}",
+                f"leave it out, or choose --engine {' or '.join(others)}",
+                field=name,
             )
-        return _even(low, high, planes)
-    if z_step_um is None:
-        steepest = synthetic_na(optics, illumination)
-        z_step_um = optics.medium_index * optics.wavelength_um / steepest**2 / 2
-    if not (math.isfinite(z_step_um) and z_step_um > 0):
-        raise SettingsError(f"is {z_step_um:g} um", "give a positive number", field="z step")
-    # a step that is hardly above 0 gives more planes than there are whole numbers
-    return _even(low, high, math.ceil(min((high - low) / z_step_um, MOST) - 1e-6) + 1)
-
-
-def _even(low: float, high: float, planes: int) -> NDArray[np.float64]:
-    if planes > MOST:
-        raise SettingsError(f"are over {MOST}", "choose fewer planes", field="planes")
-    return np.linspace(low, high, planes)
-
-
-def _check_memory(model: ForwardModel, planes: int) -> None:
-    needed = 8 * STACK_COPIES * planes * math.prod(model.field_shape_y_x)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise SettingsError(
-            f"are {planes}, which take about {needed / 2**30:.1f} GiB, "
-            f"and {free / 2**30:.1f} GiB are free",
-            "choose fewer planes or a smaller crop",
-            field="planes",
-        )

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from fpm_inr.calibration.joint import JointStart, as_used, start_at
-from fpm_inr.calibration.parameters import Free
-from fpm_inr.engines.progress import StepReport
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
-from fpm_inr.solve.problem import Problem
+from fpm_inr.instrument import Free
+from fpm_inr.solve.drive import Log
+from fpm_inr.solve.progress import StepReport
+from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import JointStart, as_used, start_at
 
 if TYPE_CHECKING:
-    from fpm_inr.solve.engine import Task
+    from fpm_inr.solve.engine import Solve
+    from fpm_inr.solve.problem import Problem
 
 Stage = Literal["placing", "solving", "judging", "again", "done"]
 
@@ -31,8 +33,12 @@ class Journey:
         What is under way.
     start : JointStart, optional
         Of the solve under way; None while placing.
-    task : Task, optional
+    problem : Problem, optional
+        What its engine was given.
+    solve : Solve, optional
         That solve.
+    log : Log
+        What is told of it.
     upsampling : int
     residuals : list of float
         Of short solves, with the instrument as stated and as found.
@@ -46,7 +52,9 @@ class Journey:
 
     stage: Stage = "placing"
     start: JointStart | None = None
-    task: Task | None = None
+    problem: Problem | None = None
+    solve: Solve | None = None
+    log: Log = field(default_factory=Log)
     upsampling: int = 0
     residuals: list[float] = field(default_factory=list)
     refused: str = ""
@@ -57,24 +65,25 @@ class Journey:
     def is_again(self) -> bool:
         return self.first_record is not None
 
-    def begin(self, problem: Problem, start: JointStart, stage: Stage) -> None:
+    def begin(self, request: Request, start: JointStart, stage: Stage) -> None:
         """Go on with a solve from this start."""
         self.start, self.stage = start, stage
-        self.upsampling = self.upsampling or problem.upsampling_from(start)
-        self.task = problem.task(start, self.upsampling)
+        self.upsampling = self.upsampling or request.upsampling_from(start)
+        self.problem = request.problem(start, self.upsampling)
+        self.solve, self.log = request.engine.start(self.problem), Log()
 
     def found(self) -> Instrument:
         """The instrument that the solve under way has come to, in double precision."""
-        assert self.task is not None
-        return self.task.instrument().to("cpu", torch.float64)
+        assert self.solve is not None
+        return self.solve.instrument().to("cpu", torch.float64)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name, for a checkpoint. A solve without steps has none of its own."""
         named: dict[str, Tensor] = {}
         if self.start is not None:
             named |= {f"start.{name}": v for name, v in _tensors(self.start.instrument).items()}
-        if self.task is not None and self.task.state.step:
-            named |= {f"solve.{name}": v for name, v in self.task.state.tensors().items()}
+        if self.solve is not None and self.solve.step:
+            named |= {f"solve.{name}": v for name, v in self.solve.tensors().items()}
         return named
 
     def header(self) -> dict[str, Any]:
@@ -83,25 +92,27 @@ class Journey:
         header = {name: getattr(self, name) for name in plain}
         if self.start is not None:
             header["start_record"] = self.start.record
-        if self.task is not None and self.task.state.step:
-            state = self.task.state
-            history = [asdict(row) for row in state.history]
-            header["solve"] = {"step": state.step, "seconds": state.seconds, "history": history}
+        if self.solve is not None and self.solve.step:
+            header["solve"] = {
+                "step": self.solve.step,
+                "seconds": self.log.seconds,
+                "history": [asdict(row) for row in self.log.history],
+            }
         return header
 
 
 def restored(
-    problem: Problem, tensors: dict[str, Tensor], header: dict[str, Any], source: object
+    request: Request, tensors: dict[str, Tensor], header: dict[str, Any], source: object
 ) -> Journey:
     """The journey of `Journey.tensors` and `Journey.header`.
 
     Raises
     ------
     DataError
-        Something is missing, or does not fit the problem.
+        Something is missing, or does not fit the request.
     """
     try:
-        return _restored(problem, tensors, header)
+        return _restored(request, tensors, header)
     except DataError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -112,7 +123,7 @@ def restored(
         ) from error
 
 
-def _restored(problem: Problem, tensors: dict[str, Tensor], header: dict[str, Any]) -> Journey:
+def _restored(request: Request, tensors: dict[str, Tensor], header: dict[str, Any]) -> Journey:
     if header["stage"] not in get_args(Stage):
         raise ValueError(f"stage {header['stage']!r}")
     journey = Journey(
@@ -126,17 +137,17 @@ def _restored(problem: Problem, tensors: dict[str, Tensor], header: dict[str, An
     if journey.stage == "placing":
         return journey
     instrument = _instrument(_named(tensors, "start."))
-    free = Free() if journey.is_again else as_used(problem.free, problem.given)
+    free = Free() if journey.is_again else as_used(request.free, request.given)
     start = start_at(
-        problem.acquisition, instrument, free, problem.z_range_um, header["start_record"]
+        request.acquisition, instrument, free, request.z_range_um, header["start_record"]
     )
-    journey.begin(problem, start, journey.stage)
-    assert journey.task is not None
+    journey.begin(request, start, journey.stage)
+    assert journey.solve is not None
     if "solve" in header:
-        state, solve = journey.task.state, header["solve"]
-        state.load(_named(tensors, "solve."))
-        state.step, state.seconds = int(solve["step"]), float(solve["seconds"])
-        state.history = [StepReport(**row) for row in solve["history"]]
+        told = header["solve"]
+        journey.solve.step = int(told["step"])
+        journey.solve.load(_named(tensors, "solve."))
+        journey.log = Log(float(told["seconds"]), [StepReport(**row) for row in told["history"]])
     return journey
 
 

@@ -13,25 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
 from fpm_inr import __version__
-from fpm_inr.calibration.joint import placed_start, start_at, straddling
-from fpm_inr.calibration.parameters import Free
 from fpm_inr.checkpoint import fingerprint
-from fpm_inr.engines.progress import Listener, StepReport
+from fpm_inr.device import describe_device
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DivergedError
+from fpm_inr.instrument import Free
 from fpm_inr.solution import Solution
 from fpm_inr.solve import drive
 from fpm_inr.solve.comparison import alike, short_solve_residual
 from fpm_inr.solve.journey import Journey, restored
-from fpm_inr.solve.problem import Problem, describe_device
+from fpm_inr.solve.progress import Listener, StepReport
+from fpm_inr.solve.request import Request
+from fpm_inr.solve.start import placed_start, start_at
 
 
 def solve(
-    problem: Problem,
+    request: Request,
     *,
     listen: Listener,
     listen_placing: Callable[[int, int, float], None] | None = None,
@@ -39,31 +41,31 @@ def solve(
     resume: bool = False,
     keep_checkpoint: bool = False,
 ) -> Solution:
-    """Take a problem from where it is to its solution; see `fpm_inr.reconstruction.reconstruct`.
+    """Take a request from where it is to its solution; see `fpm_inr.reconstruction.reconstruct`.
 
     Raises
     ------
     DivergedError
         The solve does not stay finite, and nothing that it learns can be left out.
     """
-    keeper = drive.Keeper(checkpoint, fingerprint(problem.acquisition, problem.settings))
-    journey = restored(problem, *keeper.read(), checkpoint) if resume else Journey()
+    keeper = drive.Keeper(checkpoint, fingerprint(request.acquisition, request.settings))
+    journey = restored(request, *keeper.read(), checkpoint) if resume else Journey()
 
-    def keep(_: object = None) -> None:
+    def keep() -> None:
         keeper.write(journey.tensors(), journey.header())
 
     if journey.stage == "placing":
         keep()
         start = placed_start(
-            problem.acquisition,
-            problem.given,
-            problem.free,
-            problem.z_range_um,
-            seed=problem.seed,
-            device=problem.device,
+            request.acquisition,
+            request.given,
+            request.free,
+            request.z_range_um,
+            seed=request.seed,
+            device=request.device,
             listen=listen_placing,
         )
-        journey.begin(problem, start, "solving")
+        journey.begin(request, start, "solving")
         keep()
     status = "done"
     with drive.stop_between_steps() as between:
@@ -75,9 +77,9 @@ def solve(
         try:
             while journey.stage != "done":
                 if journey.stage == "judging":
-                    _judge(problem, journey, keeper, keep, lambda _: between())
+                    _judge(request, journey, keeper, keep, lambda _: between())
                 else:
-                    _run(problem, journey, told, keep)
+                    _run(request, journey, told, keep)
                 if keeper.is_due:
                     keep()
         except drive.StoppedAtOnceError:
@@ -87,19 +89,18 @@ def solve(
             keep()
     if status == "done" and not keep_checkpoint:
         keeper.remove()
-    return _solution(problem, journey, status)
+    return _solution(request, journey, status)
 
 
-def _run(problem: Problem, journey: Journey, listen: Listener, keep: Callable[[Any], None]) -> None:
+def _run(request: Request, journey: Journey, listen: Listener, keep: Callable[[], None]) -> None:
     """Take the remaining steps of the solve under way; say what comes next."""
-    start, task = journey.start, journey.task
+    start, solve, problem = journey.start, journey.solve, journey.problem
     assert start is not None
-    assert task is not None
-    acquisition = problem.acquisition
-    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
+    assert solve is not None
+    assert problem is not None
     try:
-        task.solve(amplitude.to(problem.device), listen, keep, drive.CHECKPOINT_SECONDS)
-        journey.refused = journey.refused or start.objection(task.instrument())
+        drive.run(solve, journey.log, problem.peak, listen=listen, keep=keep)
+        journey.refused = journey.refused or start.objection(solve.instrument())
     except DivergedError as error:
         if start.calibration is None:
             raise
@@ -107,13 +108,13 @@ def _run(problem: Problem, journey: Journey, listen: Listener, keep: Callable[[A
     if start.calibration is None:
         journey.stage = "done"
     elif journey.refused:
-        _begin_again(problem, journey)
+        _begin_again(request, journey)
     else:
         journey.stage = "judging"
 
 
 def _judge(
-    problem: Problem,
+    request: Request,
     journey: Journey,
     keeper: drive.Keeper,
     keep: Callable[[], None],
@@ -122,12 +123,12 @@ def _judge(
     """Compare the instrument as found with the one stated; say what comes next."""
     assert journey.start is not None
     found = journey.found()
-    candidates = (problem.stated, found)
-    started = alike(problem, candidates)
+    candidates = (request.stated, found)
+    started = alike(request, candidates)
     for instrument in candidates[len(journey.residuals) :]:
         frames, start = started(instrument)
         journey.residuals.append(
-            short_solve_residual(frames, start, problem, journey.upsampling, listen)
+            short_solve_residual(frames, start, request, journey.upsampling, listen)
         )
         if keeper.is_due:
             keep()
@@ -137,57 +138,57 @@ def _judge(
             "the residual of a short solve did not fall: "
             f"{before:.4f} as stated, {after:.4f} as found"
         )
-    crossed = straddling(problem.acquisition, found) & ~journey.start.left_out_led
+    crossed = straddling(request.acquisition, found) & ~journey.start.left_out_led
     if journey.refused or crossed.any():
-        _begin_again(problem, journey)
+        _begin_again(request, journey)
     else:
         journey.stage = "done"
 
 
-def _begin_again(problem: Problem, journey: Journey) -> None:
+def _begin_again(request: Request, journey: Journey) -> None:
     """Solve again, with the instrument as it was: a calibration must not spoil a result in silence.
 
     Or as found: LEDs that came to straddle the pupil's edge have left their traces.
     """
     assert journey.start is not None
-    assert journey.task is not None
-    instrument = problem.stated if journey.refused else journey.found()
+    instrument = request.stated if journey.refused else journey.found()
     journey.first_record = journey.start.record
-    journey.first_seconds = journey.task.state.seconds
-    start = start_at(problem.acquisition, instrument, Free(), problem.z_range_um)
-    journey.begin(problem, start, "again")
+    journey.first_seconds = journey.log.seconds
+    start = start_at(request.acquisition, instrument, Free(), request.z_range_um)
+    journey.begin(request, start, "again")
 
 
-def _solution(problem: Problem, journey: Journey, status: str) -> Solution:
+def _solution(request: Request, journey: Journey, status: str) -> Solution:
     assert journey.start is not None
-    assert journey.task is not None
-    state, of_start = journey.task.state, dict(journey.start.record)
-    settings = {**problem.settings, "upsampling": journey.upsampling}
+    assert journey.solve is not None
+    of_start = dict(journey.start.record)
+    settings = {**request.settings, "upsampling": journey.upsampling}
     if journey.refused:
         settings.pop("calibrate", None)
         of_start["calibration_refused"] = journey.refused
     elif journey.first_record is not None:
-        of_start = {**journey.first_record, "leds_left_out": of_start.get("leds_left_out", [])}
+        of_start = journey.first_record
     judged = len(journey.residuals) == 2 and not journey.refused
     return Solution(
-        journey.task.field(),
-        problem.acquisition.optics,
+        journey.solve.field(),
+        request.acquisition.optics,
         journey.found(),
         journey.upsampling,
-        problem.acquisition.amplitude_scale,
+        request.acquisition.amplitude_scale,
         {
             "status": status,
-            "engine": problem.engine,
-            "recipe": problem.recipe_name,
-            "device": describe_device(problem.device),
+            "engine": request.engine.name,
+            "recipe": request.recipe_name,
+            "device": describe_device(request.device),
             "threads": torch.get_num_threads(),
-            "solve_seconds": state.seconds + journey.first_seconds,
-            "steps": state.step,
+            "solve_seconds": journey.log.seconds + journey.first_seconds,
+            "steps": journey.solve.step,
             "settings": settings,
             "version": __version__,
             "torch": torch.__version__,
             **of_start,
             **({"calibration_residual": journey.residuals} if judged else {}),
         },
-        [asdict(row) for row in state.history],
+        [asdict(row) for row in journey.log.history],
+        tuple(np.flatnonzero(journey.start.left_out_led).tolist()),
     )

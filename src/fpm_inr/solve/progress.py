@@ -1,4 +1,4 @@
-"""What an engine tells while it works, and how it is stopped."""
+"""What a solve tells while it works, and how it is stopped."""
 
 from __future__ import annotations
 

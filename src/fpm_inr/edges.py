@@ -7,10 +7,19 @@ calibrated NA. docs/conventional.md shows what trusting either does.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.sampling import fourier_sample_na
+
+# how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
+# or share of the NA, whichever is more
+STRADDLING_SAMPLES = 2.0
+STRADDLING_SHARE = 0.06
 
 
 def trust(shape_y_x: tuple[int, int], edge_px: int) -> Tensor:
@@ -38,3 +47,21 @@ def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) ->
     is_rim = (na_led - na).abs() <= rim_width * na
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)
+
+
+def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
+    """Which LEDs [led] a calibration has moved to just outside the pupil.
+
+    Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
+    bright-field and a dark-field image, which no coherent model describes. What its frame says
+    beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
+    pupil would be left.
+    """
+    optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
+    sample_na = fourier_sample_na(optics, acquisition.shape_y_x)
+    outside_na = np.hypot(*found.T) - instrument.na_of(optics)
+    moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
+    edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)
+    # a move that single precision makes is none
+    straddles = (moved_na > 1e-3 * sample_na) & (outside_na > 0) & (outside_na < edge_na)
+    return np.asarray(straddles & bool((outside_na <= 0).any()))

@@ -22,7 +22,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.autofocus import autofocus
 from fpm_inr.calibration.calibrate import calibrate as find_calibration
 from fpm_inr.calibration.file import read_calibration
-from fpm_inr.calibration.parameters import Calibration, Free, parse_free
+from fpm_inr.edges import straddling
 from fpm_inr.errors import DataError, InputError
 from fpm_inr.forward import (
     EDGE_SAMPLES,
@@ -31,20 +31,14 @@ from fpm_inr.forward import (
     compile_forward,
     nominal_instrument,
 )
+from fpm_inr.instrument import Calibration, Free, parse_free
 
-# Settings of a pose (or NA) that goes on from a calibrated plane, where not given: larger steps
-# only stray (0.2 samples ends 1.4 samples off from the truth itself, 0.02 stays within 0.2)
-REFINED = {"learning_rate": 0.02, "start": 0.1, "stop": 0.6}
 # how far LEDs may move during a joint solve, in Fourier samples
 MARGIN_SAMPLES = 4.0
 # width of the pupil's edge meanwhile, in Fourier samples: a sharper one does not tell them the way
 MOVING_EDGE_SAMPLES = 0.5
 # a joint solve does not find more aberration than this, in waves RMS; it lost itself
 MOST_WAVES = 2.0
-# how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
-# or share of the NA, whichever is more
-STRADDLING_SAMPLES = 2.0
-STRADDLING_SHARE = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +91,8 @@ class JointStart:
         if self.calibration is None:
             return ""
         start = self.instrument
-        values = [found.na_led_xy, found.gain_led, found.zernike_rad]
-        values += [] if found.na is None else [found.na]
-        if not all(bool(value.isfinite().all()) for value in values):
+        values = [getattr(found, one.name) for one in fields(found)]
+        if not all(bool(value.isfinite().all()) for value in values if value is not None):
             return "the instrument is not finite"
         moved = (found.na_led_xy.detach().cpu() - start.na_led_xy.cpu()).norm(dim=1)
         samples = moved / self.calibration.sample_na
@@ -109,13 +102,11 @@ class JointStart:
                 f"Fourier samples, more than {MARGIN_SAMPLES:g}; run fpm-inr calibrate and begin "
                 "at its --calibration"
             )
+        why = self.calibration.objection(found)
+        if why:
+            return why
         grown = found.zernike_rad.detach().cpu().double()
         grown[: len(start.zernike_rad)] -= start.zernike_rad.cpu()
-        if found.na is not None and self.calibration.is_at_its_bound():
-            return (
-                f"the objective's NA ran to {float(found.na):.3g}, the bound of what is believed; "
-                "correct optics.na"
-            )
         waves = float(grown.norm()) / (2 * math.pi)
         if waves > MOST_WAVES:
             return f"the pupil's phase grew by {waves:.2g} waves RMS, more than {MOST_WAVES:g}"
@@ -198,7 +189,7 @@ def start_settings(given: Instrument | None, free: Free) -> dict[str, Any]:
         settings["calibration"] = _digest(given)
     if free.names:
         used = as_used(free, given)
-        settings["calibrate"] = used.model_dump(mode="json", exclude_none=True)
+        settings["calibrate"] = used.plain()
     return settings
 
 
@@ -215,7 +206,7 @@ def placed_start(
     """The start of `joint_start`, from an instrument that has been read."""
     instrument = nominal_instrument(acquisition) if given is None else given
     record: dict[str, Any] = {}
-    if given is None and _seeks_far(free):
+    if given is None and free.seeks_far:
         instrument, record = _from_a_plane(
             acquisition, free, z_range_um, seed=seed, device=device, listen=listen
         )
@@ -247,54 +238,12 @@ def start_at(
             height_is_free=z_range_um[0] < z_range_um[1],
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
-    told = dict(record or {})
-    if left_out.any():
-        told["leds_left_out"] = np.flatnonzero(left_out).tolist()
-    return JointStart(instrument, learned, free, told, left_out)
-
-
-def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
-    """Which LEDs [led] a calibration has moved to just outside the pupil.
-
-    Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
-    bright-field and a dark-field image, which no coherent model describes. What its frame says
-    beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
-    pupil would be left.
-    """
-    optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
-    side_um = optics.pixel_um * math.sqrt(math.prod(acquisition.shape_y_x))
-    sample_na = optics.wavelength_um / side_um
-    outside_na = np.hypot(*found.T) - instrument.na_of(optics)
-    moved_na = np.hypot(*(found - acquisition.illumination.na_led_xy).T)
-    edge_na = max(STRADDLING_SAMPLES * sample_na, STRADDLING_SHARE * optics.na)
-    # a move that single precision makes is none
-    straddles = (moved_na > 1e-3 * sample_na) & (outside_na > 0) & (outside_na < edge_na)
-    return np.asarray(straddles & bool((outside_na <= 0).any()))
-
-
-def _seeks_far(free: Free) -> bool:
-    """Whether LEDs are to move, or the pupil to widen, from values that nobody has given."""
-    pose_seeks = free.pose is not None and free.pose.learning_rate > 0
-    shifts_seek = free.shifts is not None and free.shifts.learning_rate > 0
-    is_placed = free.pose is not None and free.pose.init is not None
-    na_seeks = free.widens_pupil and free.na is not None and free.na.init is None
-    return ((pose_seeks or shifts_seek) and not is_placed) or na_seeks
+    return JointStart(instrument, learned, free, dict(record or {}), left_out)
 
 
 def as_used(free: Free, given: Instrument | None) -> Free:
     """Small steps, where LEDs begin near their places."""
-    return _refining(free) if given is not None or _seeks_far(free) else free
-
-
-def _refining(free: Free) -> Free:
-    """The same with the small steps of what is nearly right, where no others are given."""
-    refined: dict[str, Any] = {}
-    for name, learning in (("pose", free.pose), ("na", free.na)):
-        if learning is not None and learning.learning_rate > 0:
-            given = learning.model_fields_set
-            rest = {key: value for key, value in REFINED.items() if key not in given}
-            refined[name] = learning.model_copy(update=rest)
-    return free.model_copy(update=refined)
+    return free.refined() if given is not None or free.seeks_far else free
 
 
 def _from_a_plane(
@@ -315,7 +264,7 @@ def _from_a_plane(
         except DataError:  # too few bright-field frames to tell
             z_um = (low + high) / 2
     # the height of the plane, and its offset, are no part of the instrument
-    sought = free.model_copy(update={"defocus": None})
+    sought = free.at_a_height()
     found = find_calibration(
         acquisition,
         z_um=z_um,
