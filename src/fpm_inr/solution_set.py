@@ -17,6 +17,7 @@ from fpm_inr.errors import DataError
 from fpm_inr.heights import check_heights
 from fpm_inr.solution import ImageStack, Solution, load_solution
 
+ROUNDING_UM = 1e-6
 NAMES_NM = ((590.0, "red"), (495.0, "green"), (0.0, "blue"))
 
 
@@ -56,12 +57,8 @@ class LaidOver:
 
     def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
         """Render one height of the reference after the other."""
-        heights = np.atleast_1d(np.asarray(z_um, dtype=np.float64))
-        low, high = self.solution.z_range_um
-        for z in heights:
-            # a single image is all there is of a wavelength that was solved at one height
-            own = float(np.clip(z + self.offset.z_um, low, high)) if low == high else None
-            for stack in self.solution.slices(z + self.offset.z_um if own is None else own):
+        for z in np.atleast_1d(np.asarray(z_um, dtype=np.float64)):
+            for stack in self.solution.slices(z + self.offset.z_um):
                 laid = laid_over(
                     stack.field_z_y_x[0],
                     stack.pixel_um,
@@ -170,10 +167,9 @@ class SolutionSet:
     def z_range_um(self) -> tuple[float, float]:
         """Heights of the reference for which all are solved."""
         ranges = [self.channel(name).z_range_um for name in self.names]
-        own = self.solutions[self.reference].z_range_um
-        if all(low == high for low, high in ranges):
-            return own  # single images, taken as they are
-        return max(low for low, _ in ranges), min(high for _, high in ranges)
+        low, high = max(low for low, _ in ranges), min(high for _, high in ranges)
+        # rounding must not part single images that were solved each at its own focus
+        return (high, low) if 0 < low - high < ROUNDING_UM else (low, high)
 
     @property
     def cutoff_per_um(self) -> float:

@@ -1,14 +1,14 @@
 """Find how wavelengths lie against each other: focus, sideways shift, magnification.
 
-Two wavelengths see one specimen: its edges agree where both are in focus. The reference is taken at
-its own focus; every other is refocused and moved until its complex detail agrees best. Complex
-detail knows defocus by its phase, so the height is found far finer than a depth of field, and pure
-phase objects serve as well as stained ones.
+Focus comes from the frames: under oblique light a structure moves with its height, and one image at
+a free height is fitted to the frames of each wavelength. Sharpness would tell less, as a lens
+changes with the wavelength how phase turns into edges. Sideways, the complex detail of every
+wavelength at its own focus is laid over that of the reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from fpm_inr.acquisition import Acquisition
 from fpm_inr.colour.offset import Offset
 from fpm_inr.errors import SettingsError
 from fpm_inr.solution_set import LaidOver, SolutionSet
 
 FloatArray = NDArray[np.float64]
 
-# Detail below this share of the common cutoff says little of focus, and phase lies there.
+# Detail below this share of the common cutoff says little of place.
 LOW_CUT, HIGH_CUT = 0.12, 0.9
-COARSE_HEIGHTS = 25
-REFINEMENTS = 2
+FIT_STEPS = 120
+MOST_FITTED_PX = 192  # a side of the window whose height is found
 BLOCKS = 4  # a side, of which each votes on the magnification
 LEAST_AGREEMENT = 0.2
 # A magnification is believed where it moves the corners by more than this, and beyond its error.
@@ -33,56 +34,118 @@ LEAST_CORNER_PX = 0.1
 
 
 @dataclass(frozen=True)
-class Found:
-    """An offset, and how well it is known.
+class Place:
+    """Where a wavelength shows the reference's detail, sideways.
 
     Parameters
     ----------
-    offset : Offset
+    y_px, x_px : float
+        Further down and to the right, in pixels of the result.
+    magnification : float
+        Larger about the middle.
     agreement : float
         Correlation of the detail there, 0 to 1.
-    at_end : bool
-        The best height is an end of what was solved: the true one may lie beyond.
     """
 
-    offset: Offset
+    y_px: float
+    x_px: float
+    magnification: float
     agreement: float
-    at_end: bool
-
-    def says(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"agreement": self.agreement, "at_end": self.at_end}
 
 
-def registered(solutions: SolutionSet, z_um: float | None = None) -> SolutionSet:
+def heights_um(acquisitions: Mapping[str, Acquisition], device: str = "cpu") -> dict[str, float]:
+    """Height of the specimen as each wavelength sees it, from its frames.
+
+    One image at a free height is fitted to the frames (of a window with much detail, where they are
+    large), with free brightness of the LEDs.
+    """
+    from fpm_inr.calibration.solve import fit_plane
+    from fpm_inr.instrument import parse_free
+
+    window = _busiest(next(iter(acquisitions.values())))
+    found = {}
+    for name, acquisition in acquisitions.items():
+        fit = fit_plane(
+            acquisition.crop(*window),
+            0.0,
+            parse_free("gains,defocus"),
+            steps=FIT_STEPS,
+            device=device,
+        )
+        moved = fit.instrument.defocus_um
+        found[name] = fit.z_um + (0.0 if moved is None else float(moved))
+    return found
+
+
+def _busiest(acquisition: Acquisition) -> tuple[int, int, int, int]:
+    """Window of at most `MOST_FITTED_PX` a side where the most central frame has most detail."""
+    frame = acquisition.frames_led_y_x[int(acquisition.illumination.na_led.argmin())]
+    height, width = (min(side, MOST_FITTED_PX) for side in frame.shape)
+    even = [
+        sorted(
+            {round(at / 2) * 2 for at in np.linspace(0, side - cut, max(1, 2 * side // cut - 1))}
+        )
+        for side, cut in zip(frame.shape, (height, width), strict=True)
+    ]
+    places = [(y, x) for y in even[0] for x in even[1]]
+    spread = [float(frame[y : y + height, x : x + width].std()) for y, x in places]
+    y, x = places[int(np.argmax(spread))]
+    return int(y), int(x), height, width
+
+
+def registered(solutions: SolutionSet, height_um: Mapping[str, float] | None = None) -> SolutionSet:
     """The same with offsets that are found; how well is in ``record["offsets"]``.
 
     Parameters
     ----------
     solutions : SolutionSet
-    z_um : float, optional
-        Height at which the reference is in focus. Default: where its detail is sharpest.
+    height_um : mapping of str to float, optional
+        Height of the specimen at each wavelength, as `heights_um` finds it. Default: where each is
+        sharpest, which is less sure.
     """
     plain = solutions.with_(offsets={})
-    reference = plain.channel(plain.reference)
-    focus = focus_um(reference) if z_um is None else z_um
-    anchor = _detail(reference, focus, plain)
-    found = {
-        name: _find(plain, name, anchor, focus) for name in plain.names if name != plain.reference
-    }
+    if height_um is None:
+        height_um = {name: focus_um(plain.channel(name)) for name in plain.names}
+        source = "sharpness"
+    else:
+        source = "frames"
+    height = {name: _within(plain.solutions[name], height_um[name]) for name in plain.names}
+    reference = plain.reference
+    anchor = _detail(plain.channel(reference), height[reference], plain)
+    offsets: dict[str, Offset] = {}
+    told: dict[str, Any] = {}
+    for name in plain.names:
+        if name == reference:
+            continue
+        place = _place(anchor, _detail(plain.channel(name), height[name], plain))
+        offsets[name] = Offset(
+            float(height[name] - height[reference]),
+            float(place.y_px * plain.pixel_um),
+            float(place.x_px * plain.pixel_um),
+            float(place.magnification),
+        )
+        told[name] = {"agreement": float(place.agreement)}
+        if height[name] != height_um[name]:
+            told[name]["height_beyond_range_um"] = float(height_um[name])
     record = {
         **solutions.record,
-        "focus_um": focus,
-        "offsets": {name: one.says() for name, one in found.items()},
+        "focus_um": float(height[reference]),
+        "focus_from": source,
+        "offsets": told,
     }
-    return plain.with_(offsets={n: one.offset for n, one in found.items()}, record=record)
+    return plain.with_(offsets=offsets, record=record)
+
+
+def _within(solution: Any, z_um: float) -> float:
+    """The nearest height that was solved."""
+    if solution.planes_um is not None:
+        planes = solution.planes_um
+        return float(planes[np.abs(planes - z_um).argmin()])
+    return float(np.clip(z_um, *solution.z_range_um))
 
 
 def focus_um(channel: LaidOver) -> float:
-    """Height of a channel where most of it is sharp.
-
-    A specimen of amplitude has the strongest edges there.
-    """
+    """Height of a channel where most of it is sharpest."""
     from fpm_inr.focus import FocusSettings, score_slices
     from fpm_inr.focus.depth import peak_um
     from fpm_inr.heights import default_heights
@@ -118,39 +181,6 @@ def given(solutions: SolutionSet, offsets: dict[str, Offset]) -> SolutionSet:
             )
     record = {**solutions.record, "offsets": "given"}
     return solutions.with_(offsets=offsets, record=record)
-
-
-def _find(solutions: SolutionSet, name: str, anchor: NDArray[np.complex64], focus: float) -> Found:
-    channel = solutions.channel(name)
-    low, high = channel.solution.z_range_um
-    heights = channel.planes_um
-    if heights is None:
-        heights = np.linspace(low, high, COARSE_HEIGHTS if high > low else 1)
-    best_z, shift, agreement, at_end = focus, (0.0, 0.0), -1.0, False
-    for turn in range(REFINEMENTS + 1):
-        details = [_detail(channel, float(z), solutions) for z in heights]
-        peaks = [_peak(anchor, detail) for detail in details]
-        scores = np.array([one[2] for one in peaks])
-        top = int(scores.argmax())
-        best_z, shift, agreement = float(heights[top]), peaks[top][:2], float(scores[top])
-        at_end = turn == 0 and len(heights) > 2 and top in (0, len(heights) - 1)
-        if len(heights) < 3:
-            break
-        if not at_end and 0 < top < len(heights) - 1:
-            best_z = _parabola(heights[top - 1 : top + 2], scores[top - 1 : top + 2])
-        if channel.planes_um is not None:
-            break
-        step = float(heights[1] - heights[0])
-        heights = np.clip(np.linspace(best_z - step, best_z + step, 5), low, high)
-        heights = np.unique(heights)
-    y_px, x_px = shift
-    detail = _detail(channel, float(np.clip(best_z, low, high)), solutions)
-    y_px, x_px, agreement = _peak(anchor, detail)
-    magnification, y_px, x_px = _magnified(anchor, detail, (y_px, x_px))
-    pixel = solutions.pixel_um
-    single = high == low
-    offset = Offset(0.0 if single else best_z - focus, y_px * pixel, x_px * pixel, magnification)
-    return Found(offset, agreement, at_end)
 
 
 def _detail(channel: LaidOver, z_um: float, solutions: SolutionSet) -> NDArray[np.complex64]:
@@ -210,6 +240,13 @@ def _finely(cross: NDArray[np.complex64], y_px: float, x_px: float) -> tuple[flo
     return y_px, x_px, best
 
 
+def _place(anchor: NDArray[np.complex64], detail: NDArray[np.complex64]) -> Place:
+    """Shift of the whole, and the magnification that blocks of it agree on, if they do."""
+    y_px, x_px, agreement = _peak(anchor, detail)
+    magnification, y_px, x_px = _magnified(anchor, detail, (y_px, x_px))
+    return Place(y_px, x_px, magnification, agreement)
+
+
 def _magnified(
     anchor: NDArray[np.complex64], detail: NDArray[np.complex64], shift_y_x: tuple[float, float]
 ) -> tuple[float, float, float]:
@@ -253,11 +290,3 @@ def _blocks(shape_y_x: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
     for top, bottom in zip(edges[0], edges[0][1:], strict=False):
         for left, right in zip(edges[1], edges[1][1:], strict=False):
             yield slice(int(top), int(bottom)), slice(int(left), int(right))
-
-
-def _parabola(z_um: FloatArray, score: NDArray[np.floating]) -> float:
-    """Place of the highest score between three even heights."""
-    before, at, after = (float(one) for one in score)
-    bend = before - 2 * at + after
-    share = 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return float(z_um[1] + share * (z_um[1] - z_um[0]))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.colour.chromatic import given, registered
+from fpm_inr.colour.chromatic import given, heights_um, registered
 from fpm_inr.colour.offset import Offset
 from fpm_inr.colour.white import balanced
 from fpm_inr.errors import DataError
@@ -44,14 +44,15 @@ def common_upsampling(acquisitions: Mapping[str, Acquisition]) -> int:
     return max(default_upsampling(one.optics, one.illumination) for one in acquisitions.values())
 
 
-def reference_of(solutions: Mapping[str, Solution]) -> str:
+def reference_of(wavelength_um: Mapping[str, float]) -> str:
     """The wavelength nearest to green, whose grid and heights are those of all."""
-    return min(solutions, key=lambda n: abs(solutions[n].optics.wavelength_um - REFERENCE_UM))
+    return min(wavelength_um, key=lambda name: abs(wavelength_um[name] - REFERENCE_UM))
 
 
 def joined(
     solutions: Mapping[str, Solution],
     *,
+    height_um: Mapping[str, float] | None = None,
     offsets: dict[str, Offset] | None = None,
     white_window: tuple[int, int, int, int] | None = None,
 ) -> SolutionSet:
@@ -60,6 +61,9 @@ def joined(
     Parameters
     ----------
     solutions : mapping of str to Solution
+    height_um : mapping of str to float, optional
+        Height of the specimen at each wavelength (`fpm_inr.colour.chromatic.heights_um`). Default:
+        where each is sharpest, which is less sure.
     offsets : dict of str to Offset, optional
         Against the wavelength nearest to green. Default: found.
     white_window : (y, x, height, width), optional
@@ -72,29 +76,35 @@ def joined(
     SettingsError
         Offsets name an unknown wavelength.
     """
-    one = SolutionSet(solutions, reference_of(solutions))
-    one = registered(one) if offsets is None else given(one, offsets)
+    wavelengths = {name: one.optics.wavelength_um for name, one in solutions.items()}
+    one = SolutionSet(solutions, reference_of(wavelengths))
+    one = registered(one, height_um) if offsets is None else given(one, offsets)
     return balanced(one, white_window)
 
 
 def reconstruct_colours(
     acquisitions: Mapping[str, Acquisition],
     *,
+    z_range_um: Sequence[float] = (0.0, 0.0),
     offsets: dict[str, Offset] | None = None,
     white_window: tuple[int, int, int, int] | None = None,
-    on_channel: Callable[[str], Mapping[str, Any]] = lambda name: {},
+    solve: Callable[..., Solution] | None = None,
     **options: Any,
 ) -> SolutionSet:
     """Solve acquisitions of one specimen at several wavelengths for one picture in colour.
+
+    The focus of each wavelength is found first, so that each is solved over its own heights.
 
     Parameters
     ----------
     acquisitions : mapping of str to Acquisition
         By name; frames of one size.
+    z_range_um : (float, float)
+        Heights to solve, as the wavelength nearest to green sees them.
     offsets, white_window
         As for `joined`.
-    on_channel : callable
-        Told each name before it is solved; gives options of its own (`listen`, `checkpoint`).
+    solve : callable, optional
+        Called as ``solve(name, acquisition, **options)`` in place of `fpm_inr.reconstruct`.
     options
         Of `fpm_inr.reconstruct`, the same for all.
 
@@ -108,8 +118,20 @@ def reconstruct_colours(
     upsampling = common_upsampling(acquisitions)
     if options.get("upsample") is None:
         options = {**options, "upsample": upsampling}
-    solutions = {
-        name: reconstruct(acquisition, **{**options, **on_channel(name)})
-        for name, acquisition in acquisitions.items()
-    }
-    return joined(solutions, offsets=offsets, white_window=white_window)
+    wavelengths = {name: one.optics.wavelength_um for name, one in acquisitions.items()}
+    reference = reference_of(wavelengths)
+    heights = None
+    if offsets is None:
+        heights = heights_um(acquisitions)
+        higher = {name: height - heights[reference] for name, height in heights.items()}
+    else:
+        higher = {name: offsets.get(name, Offset()).z_um for name in acquisitions}
+
+    def solved(name: str, acquisition: Acquisition) -> Solution:
+        own = tuple(z + higher[name] for z in z_range_um)
+        if solve is not None:
+            return solve(name, acquisition, z_range_um=own, **options)
+        return reconstruct(acquisition, z_range_um=own, **options)
+
+    solutions = {name: solved(name, one) for name, one in acquisitions.items()}
+    return joined(solutions, height_um=heights, offsets=offsets, white_window=white_window)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -56,7 +58,7 @@ def balanced(
             raise error.at("", "white") from error
         y, x, height, width = window
         power = intensity[:, y : y + height, x : x + width].mean(axis=(1, 2), dtype=np.float64)
-        says = {"from": "window", "window_y_x_height_width": list(window)}
+        says: dict[str, Any] = {"from": "window", "window_y_x_height_width": list(window)}
     else:
         power, share = _clear(intensity)
         says = {"from": "background", "share": share}

@@ -35,6 +35,7 @@ def read(
     wavelength_um: float | None = None,
     medium_index: float | None = None,
     folder: Path | None = None,
+    described: Description | None = None,
 ) -> Acquisition:
     """Read what an ``acquisition.yaml`` describes (docs/acquisition-yaml.md explains its keys).
 
@@ -48,6 +49,8 @@ def read(
         Replace what is described.
     folder : Path, optional
         Where the files are that it names. Default: the description's own folder.
+    described : Description, optional
+        One channel of it, as `fpm_inr.io.channels` takes it out.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def read(
     SettingsError
         No wavelength is described or given.
     """
-    described = read_description(path)
+    described = read_description(path) if described is None else described
     folder = path.parent if folder is None else folder
     try:
         optics, notes = _optics(described, wavelength_um, medium_index)
