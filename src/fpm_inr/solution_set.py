@@ -44,6 +44,11 @@ class LaidOver:
         return self.solution.amplitude_scale
 
     @property
+    def record(self) -> dict[str, Any]:
+        """How it was made."""
+        return self.solution.record
+
+    @property
     def z_range_um(self) -> tuple[float, float]:
         """Heights of the reference for which this one is solved."""
         low, high = self.solution.z_range_um

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.viewer.fields import spline_solution
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.colour.offset import Offset
@@ -19,6 +18,7 @@ from fpm_inr.solution import Solution
 from fpm_inr.solution_set import SolutionSet, load_set
 from fpm_inr.viewer.export import export_page
 from fpm_inr.viewer.sources import gather
+from tests.viewer.fields import spline_solution
 
 WAVELENGTH_UM = {"red": 0.632, "green": 0.53, "blue": 0.47}
 OFFSETS = {"red": Offset(3.0), "blue": Offset(-2.0)}

@@ -19,10 +19,16 @@ FILES = (
     "focus_curve.png",
 )
 
+COLOUR_FILE = "all_in_focus_colour.png"
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from fpm_inr.focus import AllInFocus, Autofocus
     from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
+    from fpm_inr.solution_set import SolutionSet
 
 
 @click.command("focus")
@@ -92,7 +98,8 @@ def command(
 
     Writes all_in_focus.npy (complex; its pixel beside it in .json) and .png, depth_um.tif,
     depth.png, focus_curve.csv and .png. Slices are rendered one at a time, twice, so memory does
-    not grow with their number.
+    not grow with their number. Of a reconstruction in colour, the wavelength nearest to green is
+    judged, and all_in_focus_colour.png is written too.
     """
     from rich.console import Console
 
@@ -104,7 +111,7 @@ def command(
         score_slices,
     )
     from fpm_inr.heights import check_heights, default_heights, parse_heights
-    from fpm_inr.solution import load_solution
+    from fpm_inr.solution_set import LaidOver, SolutionSet, load_result
 
     if method is None:
         method = "edges" if data is None else "residual"
@@ -122,7 +129,16 @@ def command(
         background_clip,
     )
     _check_output(output, overwrite)
-    solution = load_solution(field)
+    loaded = load_result(field)
+    several = loaded if isinstance(loaded, SolutionSet) else None
+    if several is not None and data is not None:
+        raise SettingsError(
+            "is the frames of one wavelength, and FIELD holds several",
+            "leave it out, or give the folder of one",
+            field="--data",
+        )
+    # in colour, the reference says where all are sharp
+    solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
     z_um = solution.planes_um
     if z_text is not None:
         z_um = check_heights(parse_heights(z_text), solution.z_range_um)
@@ -137,6 +153,7 @@ def command(
     _check_point(point, solution.shape_y_x)
     judge: Judge = score_slices
     if data is not None:
+        assert not isinstance(solution, LaidOver)
         from fpm_inr.focus.residual import score_against_frames
         from fpm_inr.io import load
 
@@ -155,6 +172,8 @@ def command(
         )
     at_point = None if point is None else autofocus(result.depth.scores, *point)
     _write(output, result, at_point)
+    if several is not None:
+        _write_colour(output, several, z_um, result)
     _say(result, at_point)
     click.echo(f"Wrote {output}")
 
@@ -227,6 +246,20 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
         figures.all_in_focus_figure(result).savefig(picture)
         figures.depth_figure(result).savefig(depth_picture)
         figures.curve_figure(scores, at_point).savefig(curve_picture)
+
+
+def _write_colour(
+    output: Path, solutions: SolutionSet, z_um: NDArray[np.float64], result: AllInFocus
+) -> None:
+    """The all-in-focus image in colour, all wavelengths at the depth of the reference."""
+    from PIL import Image
+
+    from fpm_inr.io.replacing import replacing
+    from fpm_inr.io.sharp import colour_at_depth
+
+    rgb = colour_at_depth(solutions, z_um, result.depth_um_y_x)
+    with replacing(output / COLOUR_FILE) as beside:
+        Image.fromarray(rgb).save(beside, format="PNG")
 
 
 def _say(result: AllInFocus, at_point: Autofocus | None) -> None:

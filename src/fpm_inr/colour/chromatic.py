@@ -8,7 +8,7 @@ wavelength at its own focus is laid over that of the reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from scipy import fft
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.colour.offset import Offset
 from fpm_inr.errors import SettingsError
+from fpm_inr.solution import Solution
 from fpm_inr.solution_set import LaidOver, SolutionSet
 
 FloatArray = NDArray[np.float64]
@@ -93,50 +94,51 @@ def _busiest(acquisition: Acquisition) -> tuple[int, int, int, int]:
     return int(y), int(x), height, width
 
 
-def registered(solutions: SolutionSet, height_um: Mapping[str, float] | None = None) -> SolutionSet:
-    """The same with offsets that are found; how well is in ``record["offsets"]``.
+def registered(
+    solutions: Mapping[str, Solution], reference: str, height_um: Mapping[str, float] | None = None
+) -> SolutionSet:
+    """Solutions with offsets that are found; how well is in ``record["offsets"]``.
 
     Parameters
     ----------
-    solutions : SolutionSet
+    solutions : mapping of str to Solution
+    reference : str
+        The one that the others are laid over.
     height_um : mapping of str to float, optional
         Height of the specimen at each wavelength, as `heights_um` finds it. Default: where each is
         sharpest, which is less sure.
     """
-    plain = solutions.with_(offsets={})
+    grid = solutions[reference]
+    channels = {
+        name: LaidOver(one, Offset(), grid.shape_y_x, grid.pixel_um)
+        for name, one in solutions.items()
+    }
+    source = "sharpness" if height_um is None else "frames"
     if height_um is None:
-        height_um = {name: focus_um(plain.channel(name)) for name in plain.names}
-        source = "sharpness"
-    else:
-        source = "frames"
-    height = {name: _within(plain.solutions[name], height_um[name]) for name in plain.names}
-    reference = plain.reference
-    anchor = _detail(plain.channel(reference), height[reference], plain)
+        height_um = {name: focus_um(channel) for name, channel in channels.items()}
+    height = {name: _within(one, height_um[name]) for name, one in solutions.items()}
+    cutoff = min(one.cutoff_per_um for one in solutions.values())
+    detail = {name: _detail(one, height[name], cutoff) for name, one in channels.items()}
     offsets: dict[str, Offset] = {}
     told: dict[str, Any] = {}
-    for name in plain.names:
+    for name in solutions:
         if name == reference:
             continue
-        place = _place(anchor, _detail(plain.channel(name), height[name], plain))
+        place = _place(detail[reference], detail[name])
         offsets[name] = Offset(
             float(height[name] - height[reference]),
-            float(place.y_px * plain.pixel_um),
-            float(place.x_px * plain.pixel_um),
+            float(place.y_px * grid.pixel_um),
+            float(place.x_px * grid.pixel_um),
             float(place.magnification),
         )
         told[name] = {"agreement": float(place.agreement)}
         if height[name] != height_um[name]:
             told[name]["height_beyond_range_um"] = float(height_um[name])
-    record = {
-        **solutions.record,
-        "focus_um": float(height[reference]),
-        "focus_from": source,
-        "offsets": told,
-    }
-    return plain.with_(offsets=offsets, record=record)
+    record = {"focus_um": float(height[reference]), "focus_from": source, "offsets": told}
+    return SolutionSet(solutions, reference, offsets, record=record)
 
 
-def _within(solution: Any, z_um: float) -> float:
+def _within(solution: Solution, z_um: float) -> float:
     """The nearest height that was solved."""
     if solution.planes_um is not None:
         planes = solution.planes_um
@@ -158,39 +160,38 @@ def focus_um(channel: LaidOver) -> float:
     return float(peak_um(heights, scores.score_z_y_x.mean(axis=(1, 2))))
 
 
-def given(solutions: SolutionSet, offsets: dict[str, Offset]) -> SolutionSet:
-    """The same with offsets that are given.
+def check_offsets(offsets: Mapping[str, Offset], names: Iterable[str], reference: str) -> None:
+    """Refuse offsets that do not fit the wavelengths.
 
     Raises
     ------
     SettingsError
         A name is unknown, or the reference is given an offset.
     """
+    known = list(names)
     for name, offset in offsets.items():
-        if name not in solutions.names:
+        if name not in known:
             raise SettingsError(
-                f"{name!r} is none of {', '.join(solutions.names)}",
-                "name a wavelength that was solved",
+                f"{name!r} is none of {', '.join(known)}",
+                "name a wavelength that is solved",
                 field="offset",
             )
-        if name == solutions.reference and offset != Offset():
+        if name == reference and offset != Offset():
             raise SettingsError(
                 f"is given for {name}, which the others are laid over",
                 "give those of the others",
                 field="offset",
             )
-    record = {**solutions.record, "offsets": "given"}
-    return solutions.with_(offsets=offsets, record=record)
 
 
-def _detail(channel: LaidOver, z_um: float, solutions: SolutionSet) -> NDArray[np.complex64]:
+def _detail(channel: LaidOver, z_um: float, cutoff_per_um: float) -> NDArray[np.complex64]:
     """Fine detail of a field, relative to its mean, within the band that all wavelengths see."""
     (stack,) = channel.slices(z_um)
     field = stack.field_z_y_x[0]
     mean = field.mean(dtype=np.complex128)
     spectrum = fft.fft2(field / np.complex64(mean if abs(mean) > 0 else 1.0))
-    y, x = (fft.fftfreq(side, solutions.pixel_um) for side in field.shape)
-    share = np.hypot(y[:, None], x[None]) / solutions.cutoff_per_um
+    y, x = (fft.fftfreq(side, channel.pixel_um) for side in field.shape)
+    share = np.hypot(y[:, None], x[None]) / cutoff_per_um
     band = _rise(share, LOW_CUT) * (1 - _rise(share, HIGH_CUT))
     return np.asarray(fft.ifft2(spectrum * band), dtype=np.complex64) * _window(field.shape)
 

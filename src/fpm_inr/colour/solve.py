@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.colour.chromatic import given, heights_um, registered
+from fpm_inr.colour.chromatic import check_offsets, heights_um, registered
 from fpm_inr.colour.offset import Offset
 from fpm_inr.colour.white import balanced
 from fpm_inr.errors import DataError
@@ -77,9 +77,12 @@ def joined(
         Offsets name an unknown wavelength.
     """
     wavelengths = {name: one.optics.wavelength_um for name, one in solutions.items()}
-    one = SolutionSet(solutions, reference_of(wavelengths))
-    one = registered(one, height_um) if offsets is None else given(one, offsets)
-    return balanced(one, white_window)
+    reference = reference_of(wavelengths)
+    if offsets is None:
+        return balanced(registered(solutions, reference, height_um), white_window)
+    check_offsets(offsets, solutions, reference)
+    told = {"offsets": "given"}
+    return balanced(SolutionSet(solutions, reference, offsets, record=told), white_window)
 
 
 def reconstruct_colours(
@@ -125,6 +128,7 @@ def reconstruct_colours(
         heights = heights_um(acquisitions)
         higher = {name: height - heights[reference] for name, height in heights.items()}
     else:
+        check_offsets(offsets, acquisitions, reference)
         higher = {name: offsets.get(name, Offset()).z_um for name in acquisitions}
 
     def solved(name: str, acquisition: Acquisition) -> Solution:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fpm_inr.errors import SettingsError
 from fpm_inr.focus import all_in_focus, field_at_depth
@@ -58,15 +60,36 @@ def sharp_rendering(
             )
         stack = ImageStack(found.field_y_x[None], at, one.pixel_um, one.amplitude_scale)
         return Rendering.of_stack(stack, part)
-    fields = np.stack(
-        [
-            field_at_depth(channel.slices, heights, found.depth_um_y_x)
-            * np.float32(channel.amplitude_scale)
-            for channel in map(several.channel, several.names)
-        ]
-    )
+    fields = _fields_at_depth(several, heights, found.depth_um_y_x)
     plane = several.srgb(fields) if part == "colour" else fields
     channels = named_channels(part, several.names)
     return Rendering(
         lambda z: [plane] * len(z), at, several.shape_y_x, one.pixel_um, part, channels
+    )
+
+
+def colour_at_depth(
+    solutions: SolutionSet, z_um: NDArray[np.float64], depth_um_y_x: NDArray[Any]
+) -> NDArray[np.uint8]:
+    """The picture in colour [y, x, rgb] with every pixel at a height that is known.
+
+    Parameters
+    ----------
+    solutions : SolutionSet
+    z_um : array [z], ascending
+        Heights that are rendered; between two of them it is blended.
+    depth_um_y_x : array [y, x]
+    """
+    fields = _fields_at_depth(solutions, z_um, depth_um_y_x)
+    return np.moveaxis(solutions.srgb(fields), 0, -1)
+
+
+def _fields_at_depth(
+    solutions: SolutionSet, z_um: NDArray[np.float64], depth_um_y_x: NDArray[Any]
+) -> NDArray[np.complex64]:
+    return np.stack(
+        [
+            field_at_depth(channel.slices, z_um, depth_um_y_x) * np.float32(channel.amplitude_scale)
+            for channel in map(solutions.channel, solutions.names)
+        ]
     )

@@ -342,8 +342,11 @@ export class App {
     if (this.gl.isContextLost()) return;
     let isBusy = this.pace.isBusy();
     if (!isBusy) {
+      // wavelengths go from height to height together: the next is taken up when all are there
+      if (!this.isColour || !this.#shown.some(({ layer }) => layer.wanted && layer.isBehind)) {
+        for (const pane of this.#shown) pane.layer.want(this.#heightOf(pane));
+      }
       for (const pane of this.#shown) {
-        pane.layer.want(this.#heightOf(pane));
         const map = this.#mapOf(pane);
         if (pane.layer.step(cameras.visibleArea(map, this.image))) {
           isBusy = true;
@@ -352,8 +355,11 @@ export class App {
         }
       }
     }
-    if (this.#isDirty) this.#draw();
-    this.#isDirty = false;
+    const isMixed = isBusy && this.isColour && this.#shown.some(({ layer }) => layer.isBehind);
+    if (this.#isDirty && !isMixed) {
+      this.#draw();
+      this.#isDirty = false;
+    }
     if (isBusy) this.#schedule();
     else performance.mark("fpm-inr: sharp");
   }
