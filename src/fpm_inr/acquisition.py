@@ -99,6 +99,10 @@ class Optics:
         )
 
 
+class DarkError(DataError):
+    """Frames hold no light, or no pixel that counts."""
+
+
 @dataclass(frozen=True, eq=False)
 class Illumination:
     """One illumination direction per frame.
@@ -257,7 +261,7 @@ class Acquisition:
                     field="frames",
                 )
         if not frames.any():
-            raise DataError("are all zero", "give frames that hold light", field="frames")
+            raise DarkError("are all zero", "give frames that hold light", field="frames")
         if frames is self.frames_led_y_x:
             frames = frames.view()
         frames.setflags(write=False)
@@ -292,7 +296,7 @@ class Acquisition:
         if self.weight_led_y_x is None:
             return frames
         if not self.weight_led_y_x.any():
-            raise DataError("are all without weight", "give pixels that count", field="frames")
+            raise DarkError("are all without weight", "give pixels that count", field="frames")
         wrong = (self.weight_led_y_x == 0) & ~(frames >= 0)
         return np.where(wrong, np.float32(0), frames) if wrong.any() else frames
 
@@ -373,6 +377,32 @@ class Acquisition:
         )
 
 
+class CropError(DataError):
+    """A crop leaves the frame, whose pixels (y, x) are `shape_y_x`."""
+
+    def __init__(
+        self,
+        problem: str,
+        mend: str,
+        *,
+        field: str = "",
+        source: object = "",
+        shape_y_x: tuple[int, int],
+    ) -> None:
+        super().__init__(problem, mend, field=field, source=source)
+        self.shape_y_x = shape_y_x
+
+    def at(self, source: object, field: str | None = None) -> CropError:
+        """Return the same error, located in a file (and under that file's name for the field)."""
+        return CropError(
+            self.problem,
+            self.mend,
+            field=self.field if field is None else field,
+            source=source,
+            shape_y_x=self.shape_y_x,
+        )
+
+
 def _part(judged: NDArray[Any] | None, where: Any) -> NDArray[Any] | None:
     return None if judged is None else judged[where]
 
@@ -385,11 +415,12 @@ def check_crop(crop: tuple[int, int, int, int], shape_y_x: tuple[int, int]) -> N
             f"is {y} {x} {height} {width}", "give Y X >= 0 and HEIGHT WIDTH >= 1", field="crop"
         )
     if y + height > shape_y_x[0] or x + width > shape_y_x[1]:
-        raise DataError(
+        raise CropError(
             f"{y} {x} {height} {width} leaves the frame of {shape_y_x[0]} x {shape_y_x[1]} "
             "pixels (y x x)",
             "give Y X HEIGHT WIDTH inside the frame",
             field="crop",
+            shape_y_x=shape_y_x,
         )
 
 

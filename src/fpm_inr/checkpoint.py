@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.tensors import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,11 +38,8 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], header: dict[str, A
     OutputError
         The file cannot be written.
     """
-    from safetensors.torch import save_file
-
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as beside:
-        save_file(stored, beside, metadata={"fpm-inr-checkpoint": json.dumps(header)})
+    write_tensors(path, stored, {"fpm-inr-checkpoint": json.dumps(header)})
 
 
 def read_checkpoint(path: Path, solve: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -16,6 +16,8 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import ForwardModel, Instrument
 from fpm_inr.sampling import fourier_sample_na
 
+# LEDs nearer to the pupil's edge than this, in Fourier samples, count less
+RIM_SAMPLES = 2.0
 # how far outside the pupil an LED may still send direct light through its edge: Fourier samples,
 # or share of the NA, whichever is more
 STRADDLING_SAMPLES = 2.0
@@ -47,6 +49,16 @@ def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) ->
     is_rim = (na_led - na).abs() <= rim_width * na
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)
+
+
+def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
+    """Weight of LEDs [led]: 0 where the direct light meets the pupil's edge.
+
+    How much of the direct light passes there depends on the edge's fine form, which the model does
+    not have; as the brightest light of all it would pull the whole array.
+    """
+    away = (na_led_xy.norm(dim=1) - na_objective).abs() / (RIM_SAMPLES * sample_na)
+    return away.clamp_max(1.0).square()
 
 
 def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def _one_line(sentence: str) -> str:
     """Line ends and other control characters of file and key names as escapes."""
@@ -63,3 +66,14 @@ class DivergedError(InputError, FloatingPointError):
 
 class OutputError(InputError):
     """A result cannot be written where it was asked for."""
+
+
+@contextmanager
+def at(source: object) -> Iterator[None]:
+    """Locate in `source`, a file or folder, every `InputError` of the body that names no place."""
+    try:
+        yield
+    except InputError as error:
+        if error.source:
+            raise
+        raise error.at(source) from error

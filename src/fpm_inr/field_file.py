@@ -7,17 +7,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.field_header import FIELD_PREFIX, KEY, FieldHeader, check_header, read_header
 from fpm_inr.fields.base import FIELDS, PRECISIONS
-from fpm_inr.forward import Instrument
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.tensors import write_tensors
+from fpm_inr.instrument.tensors import from_tensors, to_tensors
 from fpm_inr.solution import Solution
-
-_INSTRUMENT = ("na_led_xy", "gain_led", "zernike_rad", "background_led", "defocus_um", "na")
 
 
 def write_solution(solution: Solution, path: str | Path, precision: str) -> None:
@@ -28,14 +25,8 @@ def write_solution(solution: Solution, path: str | Path, precision: str) -> None
         )
     of_field = solution.field.to_tensors(precision)
     tensors = {f"{FIELD_PREFIX}{name}": value for name, value in of_field.items()}
-    for name in _INSTRUMENT:
-        value = getattr(solution.instrument, name)
-        if value is not None:
-            stored = value.detach().cpu().to(torch.float64)
-            tensors[f"instrument.{name}"] = stored.contiguous()
-    if solution.instrument.pupil_y_x is not None:
-        pupil = torch.view_as_real(solution.instrument.pupil_y_x.detach().cpu())
-        tensors["instrument.pupil_y_x"] = pupil.to(torch.float32).contiguous()
+    stored = to_tensors(solution.instrument)
+    tensors |= {f"instrument.{name}": value for name, value in stored.items()}
     header = FieldHeader(
         kind=solution.field.kind,
         shape_y_x=solution.shape_y_x,
@@ -47,8 +38,7 @@ def write_solution(solution: Solution, path: str | Path, precision: str) -> None
         record=solution.record,
         leds_left_out=solution.leds_left_out,
     )
-    with replacing(path) as beside:
-        save_file(tensors, beside, metadata={KEY: header.text()})
+    write_tensors(path, tensors, {KEY: header.text()})
 
 
 def read_solution(path: Path) -> Solution:
@@ -71,7 +61,7 @@ def read_solution(path: Path) -> Solution:
             )
             .requires_grad_(False),
             Optics(**header.optics),
-            _instrument(_named(tensors, "instrument.")),
+            from_tensors(_named(tensors, "instrument.")),
             header.upsampling,
             header.amplitude_scale,
             header.record,
@@ -90,31 +80,6 @@ def read_solution(path: Path) -> Solution:
 
 def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-
-
-def _instrument(tensors: dict[str, torch.Tensor]) -> Instrument:
-    leds = len(tensors["gain_led"])
-    shapes = {
-        "na_led_xy": (leds, 2),
-        "gain_led": (leds,),
-        "zernike_rad": tensors["zernike_rad"].shape[:1],
-        "background_led": (leds,),
-        "defocus_um": (),
-        "na": (),
-    }
-    for name, shape in shapes.items():
-        if name in tensors and tensors[name].shape != shape:
-            raise ValueError(f"{name} of shape {tuple(tensors[name].shape)}")
-    pupil = tensors.get("pupil_y_x")
-    return Instrument(
-        tensors["na_led_xy"],
-        tensors["gain_led"],
-        tensors["zernike_rad"],
-        None if pupil is None else torch.view_as_complex(pupil),
-        tensors.get("background_led"),
-        tensors.get("defocus_um"),
-        tensors.get("na"),
-    )
 
 
 def _read(path: Path) -> tuple[FieldHeader, dict[str, torch.Tensor]]:

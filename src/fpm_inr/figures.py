@@ -17,7 +17,7 @@ from fpm_inr.display import (
     robust_contrast,
     scale_bar_um,
 )
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

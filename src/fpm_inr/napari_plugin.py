@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
     from fpm_inr.solution_set import LaidOver, SolutionSet
 
-    Shown = Solution | LaidOver | SolutionSet
+    Shown = Solution | Mosaic | LaidOver | SolutionSet
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -26,16 +27,20 @@ KEPT_SLICES = 16
 
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Give the function that reads a field file; None where the file is something else."""
+    """Give the function that reads a field, a mosaic or a result in colour; else None."""
     from fpm_inr.colour.file import manifest_of
     from fpm_inr.errors import DataError
     from fpm_inr.field_header import read_header
+    from fpm_inr.mosaic.manifest import read_manifest
 
-    first = path if isinstance(path, str) else path[0]
-    if manifest_of(Path(first)) is not None:
+    first = Path(path if isinstance(path, str) else path[0])
+    if manifest_of(first) is not None:
         return read_fields
     try:
-        read_header(Path(first))
+        if first.is_dir():
+            read_manifest(first)
+        else:
+            read_header(first)
     except DataError:
         return None
     return read_fields
@@ -86,7 +91,7 @@ def set_layers(solutions: SolutionSet, name: str) -> list[LayerData]:
     return [*layers, (stack, {"name": f"{name} colour", "rgb": True, **place}, "image")]
 
 
-def solution_layers(solution: Solution | LaidOver, name: str) -> list[LayerData]:
+def solution_layers(solution: Solution | Mosaic | LaidOver, name: str) -> list[LayerData]:
     """Amplitude, in sqrt(counts), and phase, in rad, as lazy stacks [z, y, x] in micrometres.
 
     A conventional solution of unevenly spaced planes is shown at even heights, each by the plane

@@ -118,44 +118,21 @@ def reconstruct(
     OutputError
         The checkpoint cannot be written.
     """
-    options = {"steps": steps, "passes": passes, "planes": planes, "z_step_um": z_step_um}
-    check_options(engine, {**options, "calibrate": calibrate})
-    solver = engine_named(engine)
-    check_recipe(solver, recipe)
-    z_range = check_z_range(z_range_um)
-    for name, count in (("steps", steps), ("passes", passes)):
-        if count is not None and count < 1:
-            raise SettingsError(f"is {count}", "give at least 1", field=name)
     _check_resume(checkpoint, resume)
-    check_upsampling(
+    options = {"steps": steps, "passes": passes, "planes": planes, "z_step_um": z_step_um}
+    request = _asked(
         acquisition,
-        default_upsampling(acquisition.optics, acquisition.illumination)
-        if upsample is None
-        else upsample,
+        engine,
+        recipe,
+        {**options, "seed": seed, "calibrate": calibrate},
+        z_range_um=check_z_range(z_range_um),
+        upsample=upsample,
+        device=device,
+        calibration=calibration,
     )
-    on = pick_device(device)
 
-    from fpm_inr.instrument import Free, parse_free
     from fpm_inr.solve import judged
-    from fpm_inr.solve.start import given_instrument
 
-    settings = solver.recipe(recipe) if isinstance(recipe, str | Path) else recipe
-    settings, resolved = solver.resolve(acquisition, z_range, settings, options, seed)
-    if calibrate is None:
-        calibrate = getattr(settings, "calibrate", None)
-    request = Request(
-        acquisition,
-        z_range,
-        upsample,
-        solver,
-        settings,
-        recipe if isinstance(recipe, str) else "custom",
-        on,
-        seed,
-        Free() if calibrate is None else parse_free(calibrate),
-        resolved,
-        given_instrument(acquisition, calibration),
-    )
     return judged.solve(
         request,
         listen=listen,
@@ -163,6 +140,55 @@ def reconstruct(
         checkpoint=None if checkpoint is None else Path(checkpoint),
         resume=resume,
         keep_checkpoint=keep_checkpoint,
+    )
+
+
+def _asked(
+    acquisition: Acquisition,
+    engine: str,
+    recipe: str | Path | BaseModel,
+    options: Mapping[str, Any],
+    *,
+    z_range_um: tuple[float, float],
+    upsample: int | None,
+    device: str,
+    calibration: str | Path | Instrument | None,
+) -> Request:
+    """What was asked for, every part of it checked; see `reconstruct`."""
+    # a seed has a default: every engine is given one
+    check_options(engine, {**options, "seed": None})
+    solver = engine_named(engine)
+    check_recipe(solver, recipe)
+    for name in ("steps", "passes"):
+        count = options[name]
+        if count is not None and count < 1:
+            raise SettingsError(f"is {count}", "give at least 1", field=name)
+    usual = default_upsampling(acquisition.optics, acquisition.illumination)
+    check_upsampling(acquisition, usual if upsample is None else upsample)
+    on = pick_device(device)
+
+    from fpm_inr.instrument import Free, parse_free
+    from fpm_inr.solve.start import given_instrument
+
+    settings = solver.recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    settings, resolved = solver.resolve(
+        acquisition, z_range_um, settings, options, int(options["seed"])
+    )
+    calibrate = options["calibrate"]
+    if calibrate is None:
+        calibrate = getattr(settings, "calibrate", None)
+    return Request(
+        acquisition,
+        z_range_um,
+        upsample,
+        solver,
+        settings,
+        recipe if isinstance(recipe, str) else "custom",
+        on,
+        int(options["seed"]),
+        Free() if calibrate is None else parse_free(calibrate),
+        resolved,
+        given_instrument(acquisition, calibration),
     )
 
 

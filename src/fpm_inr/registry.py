@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from fpm_inr.errors import SettingsError
 
@@ -30,7 +30,7 @@ class Registry(Generic[Kind]):
     field : str
         What an error calls a name of it.
     own : mapping of str to str
-        Name -> "module:attribute" of what comes with the package.
+        Name -> "module:attribute", or "module", of what comes with the package.
     """
 
     group: str
@@ -51,8 +51,9 @@ class Registry(Generic[Kind]):
             Nothing has it, or the package that has it cannot be loaded.
         """
         if name in self.own:
-            module, attribute = self.own[name].split(":")
-            return cast(Kind, getattr(importlib.import_module(module), attribute))
+            module, _, attribute = self.own[name].partition(":")
+            found = importlib.import_module(module)
+            return cast(Kind, getattr(found, attribute) if attribute else found)
         others = self._others()
         if name not in others:
             raise SettingsError(
@@ -62,15 +63,16 @@ class Registry(Generic[Kind]):
             return cast(Kind, others[name].load())
         except Exception as error:  # another's code may fail in any way
             raise SettingsError(
-                f"{name!r} of {_home(others[name])} cannot be loaded "
+                f"{name!r} of {self.home(name)} cannot be loaded "
                 f"({type(error).__name__}: {' '.join(str(error).split())[:120]})",
                 "mend or remove that package",
                 field=self.field,
             ) from error
 
+    def home(self, name: str) -> str:
+        """Where another's thing comes from, in words."""
+        point = self._others()[name]
+        return point.value if point.dist is None else f"the package {point.dist.name}"
+
     def _others(self) -> dict[str, EntryPoint]:
         return {one.name: one for one in entry_points(group=self.group)}
-
-
-def _home(point: EntryPoint) -> Any:
-    return point.value if point.dist is None else f"the package {point.dist.name}"

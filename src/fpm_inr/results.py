@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9
@@ -43,7 +43,6 @@ def write_results(
     OutputError
         The folder cannot be written.
     """
-    from fpm_inr.figures import preview_figure, save_figure
     from fpm_inr.report import write_report
     from fpm_inr.trust.explained import explain
 
@@ -58,42 +57,37 @@ def write_results(
     field_path = folder / "field.safetensors"
     solution.save(field_path, precision=precision)
     _write_history(folder / "history.csv", solution)
-    centre = int(acquisition.illumination.na_led.argmin())
-    preview = preview_figure(
-        acquisition.amplitude_led_y_x[centre],
-        solution.render(_spread(solution, PREVIEW_HEIGHTS)),
-        acquisition.optics.pixel_um,
-    )
-    save_figure(preview, folder / "preview.png")
-    record = solution.record
+    _write_preview(folder / "preview.png", acquisition, solution)
     run = {
-        "engine": record["engine"],
-        "recipe": record["recipe"],
-        "status": record["status"],
-        "device": record["device"],
-        "threads": record["threads"],
+        **_told(solution),
         "seconds": {
             "load": load_seconds,
-            "solve": record["solve_seconds"],
+            "solve": solution.record["solve_seconds"],
             "write": time.perf_counter() - began,
         },
-        "steps": record["steps"],
         "z_um": explanation.z_um.tolist(),
         "data_residual": explanation.residual_z.tolist(),
         **judged,
         "peak_memory_mb": peak_memory_mb(),
         "field_bytes": field_path.stat().st_size,
-        "upsampling": solution.upsampling,
-        "shape": list(solution.shape_y_x),
-        "settings": {"data": str(data), **settings, "resolved": record["settings"]},
-        "version": record["version"],
-        **{name: record[name] for name in FOUND if name in record},
-        **({"leds_left_out": list(solution.leds_left_out)} if solution.leds_left_out else {}),
+        "settings": {"data": str(data), **settings, "resolved": solution.record["settings"]},
     }
     with replacing(folder / "run.json") as beside:
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     write_report(folder / "report.html", acquisition, solution, run, explanation)
     return run
+
+
+def _told(solution: Solution) -> dict[str, Any]:
+    """What a solution itself tells of how it was made."""
+    kept = ("engine", "recipe", "status", "device", "threads", "steps", "version")
+    return {
+        **{name: solution.record[name] for name in kept},
+        "upsampling": solution.upsampling,
+        "shape": list(solution.shape_y_x),
+        **{name: solution.record[name] for name in FOUND if name in solution.record},
+        **({"leds_left_out": list(solution.leds_left_out)} if solution.leds_left_out else {}),
+    }
 
 
 def peak_memory_mb() -> float:
@@ -116,6 +110,19 @@ def _spread(solution: Solution, count: int) -> list[float]:
     if planes is not None:
         heights = np.unique(planes[np.abs(heights[:, None] - planes).argmin(axis=1)])
     return [float(z) for z in heights]
+
+
+def _write_preview(path: Path, acquisition: Acquisition, solution: Solution) -> None:
+    """Some heights beside the frame of the LED that is nearest to the axis."""
+    from fpm_inr.figures import preview_figure, save_figure
+
+    centre = int(acquisition.illumination.na_led.argmin())
+    preview = preview_figure(
+        acquisition.amplitude_led_y_x[centre],
+        solution.render(_spread(solution, PREVIEW_HEIGHTS)),
+        acquisition.optics.pixel_um,
+    )
+    save_figure(preview, path)
 
 
 def _write_history(path: Path, solution: Solution) -> None:

@@ -56,7 +56,8 @@ def default_upsampling(optics: Optics, illumination: Illumination) -> int:
     """Upsampling that is used where none is asked for: the smallest that will do, at least 2.
 
     A field whose synthetic aperture just fits its grid is held by that grid; its amplitude and
-    phase, which are what one looks at and what a neural field draws, are finer than the field.
+    phase, which are what one looks at (and what the field of the recipes `neural` and `paper`
+    draws), are finer than the field.
     """
     return max(2, smallest_upsampling(optics, illumination))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fpm_inr.errors import SettingsError
+from fpm_inr.errors import SettingsError, at
 from fpm_inr.io.yaml_text import read_yaml
 
 
@@ -84,8 +85,6 @@ def gather_settings(config: Path | None, options: dict[str, Any]) -> Reconstruct
     if settings.calibrate is not None:
         from fpm_inr.instrument import parse_free
 
-        try:
+        with nullcontext() if config is None or "calibrate" in given else at(config):
             parse_free(settings.calibrate)
-        except SettingsError as error:
-            raise (error if config is None or "calibrate" in given else error.at(config)) from error
     return settings

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fpm_inr.fields.base import Field
     from fpm_inr.forward import Aperture, ForwardModel, Instrument
+    from fpm_inr.mosaic.mosaic import Mosaic
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,8 +262,10 @@ class Solution:
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
 
 
-def load_solution(path: str | Path) -> Solution:
-    """Read a field file. Nothing in it is executed: it holds tensors and JSON.
+def load_solution(path: str | Path) -> Solution | Mosaic:
+    """Read a field file, or open the folder of a mosaic.
+
+    Nothing in them is executed: they hold tensors and JSON.
 
     Raises
     ------
@@ -271,4 +274,9 @@ def load_solution(path: str | Path) -> Solution:
     """
     from fpm_inr.field_file import read_solution
 
-    return read_solution(Path(path))
+    path = Path(path)
+    if (path / "manifest.json").is_file():
+        from fpm_inr.mosaic.mosaic import load_mosaic
+
+        return load_mosaic(path)
+    return read_solution(path)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,9 @@ from fpm_inr.colour.offset import Offset, laid_over
 from fpm_inr.errors import DataError
 from fpm_inr.heights import check_heights
 from fpm_inr.solution import ImageStack, Solution, load_solution
+
+if TYPE_CHECKING:
+    from fpm_inr.mosaic.mosaic import Mosaic
 
 ROUNDING_UM = 1e-6
 NAMES_NM = ((590.0, "red"), (495.0, "green"), (0.0, "blue"))
@@ -288,8 +291,8 @@ def load_set(path: str | Path) -> SolutionSet:
     return read_set(Path(path))
 
 
-def load_result(path: str | Path) -> Solution | SolutionSet:
-    """Read a field file, or the folder of a reconstruction of one or of several wavelengths.
+def load_result(path: str | Path) -> Solution | Mosaic | SolutionSet:
+    """Read a field file, a mosaic, or the folder of a reconstruction of one or more wavelengths.
 
     Raises
     ------

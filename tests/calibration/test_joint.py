@@ -13,6 +13,7 @@ import torch
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.calibrate import calibrate
 from fpm_inr.calibration.file import read_calibration, write_calibration
+from fpm_inr.edges import straddling
 from fpm_inr.engines.recipe import load_recipe, make_recipe
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
@@ -23,7 +24,7 @@ from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import Solution, load_solution
 from fpm_inr.solve import judged
 from fpm_inr.solve.progress import StepReport
-from fpm_inr.solve.start import JointStart, joint_start, straddling
+from fpm_inr.solve.start import JointStart, joint_start
 from tests.tiny import tiny_acquisition
 
 OPTICS = Optics(wavelength_um=0.53, na=0.1, pixel_um=1.6)

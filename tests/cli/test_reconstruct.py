@@ -143,19 +143,20 @@ def test_missing_data_and_occupied_or_unwritable_places(
 def test_ctrl_c_leaves_a_usable_field_and_resume_goes_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fpm_inr.cli.reconstruct import _Progress
 
     out = tmp_path / "out"
     arguments = ("reconstruct", data, "-o", out, "--z-range", -4, 4, "--steps", 12)
-    told = _Progress.__call__
+    from fpm_inr.cli.progress import SolveProgress
 
-    def interrupt(progress: _Progress, report: StepReport) -> None:
+    told = SolveProgress.__call__
+
+    def interrupt(progress: SolveProgress, report: StepReport) -> None:
         told(progress, report)
         if report.step == 5:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Progress, "__call__", interrupt)
+        patch.setattr(SolveProgress, "__call__", interrupt)
         assert run(*arguments) == 130
     assert "--resume" in capsys.readouterr().err
     record = json.loads((out / "run.json").read_text())

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fpm_inr.benchmark.settings import BenchmarkSettings
 from fpm_inr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fpm_inr.acquisition import Acquisition
+    from fpm_inr.simulate import Setup
 
 ACQUISITION, TRUTH = "acquisition.h5", "truth.h5"
 # one rig for all; of these presets, what is drawn and how strongly
@@ -22,37 +27,42 @@ def prepare(folder: Path, size: int, subject: str, settings: BenchmarkSettings) 
     InputError
         The data cannot be read, is smaller than the patch, or the specimen leaves the z range.
     """
-    from fpm_inr.io.native import write_acquisition
-
     if (folder / ACQUISITION).is_file():
         return
+    from fpm_inr.io.native import write_acquisition
+
     if settings.data is not None:
-        from fpm_inr.io import load
-
-        whole = load(
-            settings.data,
-            wavelength_um=settings.wavelength_um,
-            medium_index=settings.medium_index,
-        )
-        height, width = whole.shape_y_x
-        if min(height, width) < size:
-            raise SettingsError(
-                f"holds frames of {height} x {width} pixels, too small for {size}",
-                "leave that size out",
-                field="sizes",
-                source=settings.data,
-            )
-        middle = ((height - size) // 2, (width - size) // 2, size, size)
-        acquisition = load(
-            settings.data,
-            crop=middle,
-            wavelength_um=settings.wavelength_um,
-            medium_index=settings.medium_index,
-        )
-        write_acquisition(folder / ACQUISITION, acquisition)
+        write_acquisition(folder / ACQUISITION, _middle_of(settings.data, size, settings))
         return
+    from fpm_inr.simulate import simulate, write_truth
 
-    from fpm_inr.simulate import preset, simulate, write_truth
+    made = simulate(_setup(size, subject, settings))
+    write_truth(folder / TRUTH, made.truth)
+    write_acquisition(folder / ACQUISITION, made.acquisition)
+
+
+def _middle_of(data: Path, size: int, settings: BenchmarkSettings) -> Acquisition:
+    """Measured frames, cut to a patch in their middle."""
+    from fpm_inr.io import load
+
+    said: dict[str, Any] = {
+        "wavelength_um": settings.wavelength_um,
+        "medium_index": settings.medium_index,
+    }
+    height, width = load(data, **said).shape_y_x
+    if min(height, width) < size:
+        raise SettingsError(
+            f"holds frames of {height} x {width} pixels, too small for {size}",
+            "leave that size out",
+            field="sizes",
+            source=data,
+        )
+    return load(data, crop=((height - size) // 2, (width - size) // 2, size, size), **said)
+
+
+def _setup(size: int, subject: str, settings: BenchmarkSettings) -> Setup:
+    """A tilted specimen in the middle of the z range, within it."""
+    from fpm_inr.simulate import preset
 
     setup = preset("blood-smear")
     low, high = settings.z_range_um
@@ -68,16 +78,11 @@ def prepare(folder: Path, size: int, subject: str, settings: BenchmarkSettings) 
             field="tilt",
         )
     drawn = preset(PRESET_OF[subject]).specimen
-    specimen = replace(drawn, shape="tilted", tilt_deg=tilt, z_um=(low + high) / 2)
-    made = simulate(
-        replace(
-            setup,
-            specimen=specimen,
-            shape_y_x=(size, size),
-            camera=replace(setup.camera, photons=settings.photons),
-            scan_z_um=(),
-            seed=settings.seed,
-        )
+    return replace(
+        setup,
+        specimen=replace(drawn, shape="tilted", tilt_deg=tilt, z_um=(low + high) / 2),
+        shape_y_x=(size, size),
+        camera=replace(setup.camera, photons=settings.photons),
+        scan_z_um=(),
+        seed=settings.seed,
     )
-    write_truth(folder / TRUTH, made.truth)
-    write_acquisition(folder / ACQUISITION, made.acquisition)

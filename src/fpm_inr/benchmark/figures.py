@@ -18,7 +18,7 @@ from fpm_inr.benchmark.run import place_of
 from fpm_inr.benchmark.settings import BenchmarkSettings
 from fpm_inr.display import Contrast, robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase, save_figure
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.metrics import align
 from fpm_inr.simulate import load_truth
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from fpm_inr.benchmark.experiment import ACQUISITION, TRUTH
 from fpm_inr.benchmark.settings import BenchmarkSettings, Method
 from fpm_inr.errors import DataError
+from fpm_inr.field_file import read_solution
+from fpm_inr.files.replacing import replacing
 from fpm_inr.focus import FocusSettings, all_in_focus, field_at_depth
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.io import load
-from fpm_inr.io.replacing import replacing
 from fpm_inr.metrics import band_errors, compare, complex_error, ncc, phase_error
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.simulate import Truth, load_truth
-from fpm_inr.solution import Solution, load_solution
+from fpm_inr.solution import Solution
 
 # Frame pixels at every side that are not compared: a solved field is periodic, a specimen is not.
 RIM_PX = 4
@@ -38,7 +39,7 @@ def judge_size(
     """Results of all methods at one size; all-in-focus images are written beside the fields."""
     acquisition = load(place / ACQUISITION)
     truth = load_truth(place / TRUTH) if (place / TRUTH).is_file() else None
-    solutions = {m.name: load_solution(place / f"{m.name}.safetensors") for m in methods}
+    solutions = {m.name: read_solution(place / f"{m.name}.safetensors") for m in methods}
     cases = []
     for method in methods:
         runs, solution = solved[method.name], solutions[method.name]

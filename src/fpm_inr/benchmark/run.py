@@ -18,7 +18,7 @@ from fpm_inr import __version__
 from fpm_inr.benchmark.experiment import ACQUISITION, prepare
 from fpm_inr.benchmark.settings import BenchmarkSettings, Method
 from fpm_inr.errors import DataError, OutputError, SettingsError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 
 # Without being asked, no case is begun that smaller ones foretell to take longer.
 LONGEST_SECONDS = 3600.0

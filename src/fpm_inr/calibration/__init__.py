@@ -1,0 +1,1 @@
+"""Where to begin: height, orientation, places and pupil from the frames, judged by one plane."""

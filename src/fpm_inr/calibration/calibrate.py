@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.calibration.file import CalibrationFile
+from fpm_inr.calibration.file import CalibrationFile, stored_values
 from fpm_inr.calibration.rigid import ArrayMove, fit_rigid
-from fpm_inr.calibration.solve import RIM_SAMPLES, STEPS, PlaneFit, fit_plane, usual_upsampling
+from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane, usual_upsampling
 from fpm_inr.calibration.start import find_start
+from fpm_inr.edges import RIM_SAMPLES
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import Instrument, nominal_instrument
 from fpm_inr.instrument import Free, parse_free
 from fpm_inr.instrument.na import na_objection
-from fpm_inr.instrument.pupil_map import sampled
 from fpm_inr.sampling import fourier_sample_na
 
 DEFAULT_FREE = "gains,pupil,pose"
@@ -30,8 +31,6 @@ MOST_MOVE = 0.5
 # they move the array is tried too, and taken where its residual is lower by this factor
 MANY_AT_RIM = 0.25
 CLEAR_FACTOR = 0.9
-# nodes along a side of the free pupil map in the file
-MAP_NODES = 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +67,6 @@ class CalibrationResult:
 
     def file(self, acquisition: Acquisition) -> CalibrationFile:
         """Content of calibration.json."""
-        used = self.instrument
-        background = used.background_led
-        counts = None
-        if background is not None:
-            counts = (background * acquisition.amplitude_scale**2).tolist()
-        pupil: list[Any] = [None, None]
-        if used.pupil_y_x is not None:
-            pupil = sampled(used.pupil_y_x, acquisition.optics, MAP_NODES).tolist()
         return CalibrationFile(
             status="accepted" if self.accepted else "refused",
             reason=self.reason,
@@ -86,15 +77,8 @@ class CalibrationResult:
             wavelength_um=acquisition.optics.wavelength_um,
             free=self.free.plain(),
             nominal_na_led_xy=self.nominal.na_led_xy.tolist(),
-            na_led_xy=used.na_led_xy.tolist(),
-            gain_led=used.gain_led.tolist(),
-            zernike_rad=used.zernike_rad.tolist(),
-            background_led=counts,
-            pupil_log_amplitude=pupil[0],
-            pupil_phase_rad=pupil[1],
-            defocus_um=0.0 if used.defocus_um is None else float(used.defocus_um),
-            na_found=None if used.na is None else float(used.na),
             array=self.array,
+            **stored_values(self.instrument, acquisition),
         )
 
 
@@ -144,37 +128,8 @@ def calibrate(
         A setting is out of range.
     """
     chosen = parse_free(free, field="free")
-    if not np.isfinite(z_um):
-        raise SettingsError(f"is {z_um}", "give a height in um", field="z")
-    if steps < 1:
-        raise SettingsError(f"is {steps}", "give at least 1", field="steps")
-    if not most_move > 0:
-        raise SettingsError(
-            f"is {most_move:g}", "give a positive share of the NA", field="most move"
-        )
+    _check_settings(z_um, steps, most_move)
     nominal = nominal_instrument(acquisition)
-    solves = 3 if chosen.moves_leds and _many_at_rim(acquisition) else 2
-    count = iter(range(1, solves * steps + 1))
-
-    def told(step: int, _steps: int, residual: float) -> None:
-        if listen is not None:
-            listen(next(count), solves * steps, residual)
-
-    def fit(what: Free, where: Instrument, trust_rim: bool = False) -> PlaneFit:
-        return fit_plane(
-            acquisition,
-            z_um,
-            what,
-            start=where,
-            upsampling=upsample,
-            height_is_free=height_is_free,
-            trust_rim=trust_rim,
-            steps=steps,
-            seed=seed,
-            device=device,
-            listen=told,
-        )
-
     if start is None:
         start = find_start(
             acquisition,
@@ -185,16 +140,25 @@ def calibrate(
             seed=seed,
             device=device,
         )
-    if upsample is None:
+    tries_rim = chosen.moves_leds and _many_at_rim(acquisition)
+    fit = partial(
+        fit_plane,
+        acquisition,
+        z_um,
         # one grid for all, so that their residuals can be compared
-        upsample = usual_upsampling(acquisition, chosen, start)
-    before = fit(Free(), nominal)
+        upsampling=upsample or usual_upsampling(acquisition, chosen, start),
+        height_is_free=height_is_free,
+        steps=steps,
+        seed=seed,
+        device=device,
+        listen=_counting(listen, (2 + tries_rim) * steps),
+    )
+    before = fit(Free(), start=nominal)
     try:
-        after = fit(chosen, start)
-        if solves == 3:
-            other = fit(chosen, start, trust_rim=True)
-            if other.residual < CLEAR_FACTOR * after.residual:
-                after = other
+        after = fit(chosen, start=start)
+        if tries_rim:
+            other = fit(chosen, start=start, trust_rim=True)
+            after = other if other.residual < CLEAR_FACTOR * after.residual else after
     except DivergedError as error:
         return CalibrationResult(False, error.problem, nominal, nominal, before, before, chosen)
     rigid = fit_rigid(acquisition, after.instrument.na_led_xy.numpy())
@@ -204,6 +168,30 @@ def calibrate(
     return CalibrationResult(
         not reason, reason, nominal, after.instrument, before, after, chosen, array
     )
+
+
+def _check_settings(z_um: float, steps: int, most_move: float) -> None:
+    if not np.isfinite(z_um):
+        raise SettingsError(f"is {z_um}", "give a height in um", field="z")
+    if steps < 1:
+        raise SettingsError(f"is {steps}", "give at least 1", field="steps")
+    if not most_move > 0:
+        raise SettingsError(
+            f"is {most_move:g}", "give a positive share of the NA", field="most move"
+        )
+
+
+def _counting(
+    listen: Callable[[int, int, float], None] | None, steps: int
+) -> Callable[[int, int, float], None]:
+    """A listener of single solves that counts their steps together."""
+    count = itertools.count(1)
+
+    def told(step: int, of_solve: int, residual: float) -> None:
+        if listen is not None:
+            listen(next(count), steps, residual)
+
+    return told
 
 
 def _many_at_rim(acquisition: Acquisition) -> bool:

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.rigid import ArrayMove
 from fpm_inr.errors import DataError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.forward import Instrument
-from fpm_inr.instrument.pupil_map import frame_grid, spread
-from fpm_inr.io.replacing import replacing
+from fpm_inr.instrument.background import background_counts, background_of_counts
+from fpm_inr.instrument.pupil_map import pupil_of_nodes, stored_nodes
 
 FORMAT = "fpm-inr calibration 1"
 # how far two files' nominal LED directions may differ (a crop elsewhere sees other angles)
@@ -127,25 +128,42 @@ class CalibrationFile(BaseModel):
                 field="calibration",
             )
         moved = np.array(self.na_led_xy) - nominal
+        pupil = None
+        if self.pupil_phase_rad is not None and self.pupil_log_amplitude is not None:
+            nodes = [self.pupil_log_amplitude, self.pupil_phase_rad]
+            pupil = pupil_of_nodes(nodes, optics, acquisition.shape_y_x)
         background = None
         if self.background_led is not None:
-            background = torch.tensor(self.background_led) / acquisition.amplitude_scale**2
+            background = background_of_counts(self.background_led, acquisition.amplitude_scale)
         return Instrument(
             torch.tensor(acquisition.illumination.na_led_xy + moved),
             torch.tensor(self.gain_led, dtype=torch.float64),
             torch.tensor(self.zernike_rad, dtype=torch.float64),
-            self._pupil_for(acquisition),
-            None if background is None else background.double(),
+            pupil,
+            background,
             torch.tensor(self.defocus_um, dtype=torch.float64) if self.defocus_um else None,
             None if self.na_found is None else torch.tensor(self.na_found, dtype=torch.float64),
         )
 
-    def _pupil_for(self, acquisition: Acquisition) -> torch.Tensor | None:
-        if self.pupil_phase_rad is None:
-            return None
-        nodes = torch.tensor([self.pupil_log_amplitude, self.pupil_phase_rad], dtype=torch.float64)
-        grid = frame_grid(acquisition.optics, acquisition.shape_y_x)
-        return spread(nodes, grid).reshape(acquisition.shape_y_x)
+
+def stored_values(instrument: Instrument, acquisition: Acquisition) -> dict[str, Any]:
+    """An instrument in the entries of `CalibrationFile`, which `instrument_for` reads."""
+    background, pupil = instrument.background_led, instrument.pupil_y_x
+    log_amplitude = phase = None
+    if pupil is not None:
+        log_amplitude, phase = stored_nodes(pupil, acquisition.optics)
+    return {
+        "na_led_xy": instrument.na_led_xy.tolist(),
+        "gain_led": instrument.gain_led.tolist(),
+        "zernike_rad": instrument.zernike_rad.tolist(),
+        "background_led": None
+        if background is None
+        else background_counts(background, acquisition.amplitude_scale),
+        "pupil_log_amplitude": log_amplitude,
+        "pupil_phase_rad": phase,
+        "defocus_um": 0.0 if instrument.defocus_um is None else float(instrument.defocus_um),
+        "na_found": None if instrument.na is None else float(instrument.na),
+    }
 
 
 def write_calibration(path: Path, content: CalibrationFile) -> None:

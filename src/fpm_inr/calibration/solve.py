@@ -10,17 +10,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
-from fpm_inr.edges import trust
+from fpm_inr.calibration.schedule import batches, edge_samples, envelope
+from fpm_inr.edges import off_rim, trust
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
-    EDGE_SAMPLES,
+    Aperture,
     ForwardModel,
     Instrument,
     compile_forward,
@@ -31,28 +30,17 @@ from fpm_inr.instrument import Calibration, Free
 from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 
-FloatArray = NDArray[np.float64]
-
 STEPS = 150
 LEDS_PER_STEP = 34
 IMAGE_RATE = 0.1
-WARM_UP = 0.05
-FINAL_RATE = 0.05
 # pixels over which trust in a frame falls to 0 towards its edges
 EDGE_PX = 12
-# LEDs nearer to the pupil's edge than this, in Fourier samples, count less
-RIM_SAMPLES = 2.0
-# share of the steps after which they count for the image; they never move the array
+# share of the steps after which LEDs at the pupil's edge count for the image; they never move the
+# array
 RIM_START = 0.6
-# a pupil's edge as wide as this, in Fourier samples, tells LEDs the way over a whole sample; it
-# sharpens over this share of the steps
-WIDE_EDGE_SAMPLES = 1.0
-SHARPEN = 0.5
 # LEDs may move this far, in Fourier samples, before the windows of the model follow them
 MARGIN_SAMPLES = 2.0
 RECENTRE_STEPS = 10
-# share of the steps over which a solve that moves LEDs takes in the outer ones
-GROW = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,99 +108,155 @@ def fit_plane(
         The upsampling is too coarse for the start.
     """
     free = Free() if free is None else free
-    optics = acquisition.optics
     start = nominal_instrument(acquisition) if start is None else start
-    margin = MARGIN_SAMPLES if free.moves_leds else 0.0
-    upsampling = upsampling or usual_upsampling(acquisition, free, start)
     calibration = Calibration(
-        start, free, optics, acquisition.shape_y_x, height_is_free=height_is_free
-    ).to(device)
-    model = compile_forward(
-        acquisition,
-        upsampling,
-        margin_samples=margin,
-        instrument=calibration.instrument(),
-        largest_na=calibration.largest_na,
-        edge_samples=_edge_samples(0.0, free),
-    ).to(device)
-    measured_all = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
-    measured_all = measured_all.to(device)
-    pixels = believed(acquisition, device)
-    # the model repeats the sample beyond the frame; a real one goes on otherwise
-    weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
-    weight_y_x = torch.div(weight_y_x, weight_y_x.mean()).to(device)
-    root = weight_y_x.sqrt()
-    flat = torch.zeros(*model.field_shape_y_x, 2, device=device)
-    flat[..., 0] = 1.0
-    flat.requires_grad_()
-    groups = [{"params": [flat]}, *calibration.groups()]
-    optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
-    heights = torch.tensor([z_um], dtype=torch.float32, device=device)
-    fixed = None if free.names else model.aperture(calibration.instrument())
+        start, free, acquisition.optics, acquisition.shape_y_x, height_is_free=height_is_free
+    )
+    upsampling = upsampling or usual_upsampling(acquisition, free, start)
+    solve = _PlaneSolve(
+        acquisition, z_um, calibration.to(device), upsampling, trust_rim=trust_rim, device=device
+    )
     na_led = start.na_led_xy.norm(dim=1).cpu().numpy()
-    for step, batch in enumerate(
-        _batches(na_led, leds_per_step, steps, seed, GROW * free.moves_leds)
-    ):
+    for step, batch in enumerate(batches(na_led, leds_per_step, steps, seed, free)):
+        residual = solve.step(torch.from_numpy(batch).to(device), step, steps)
+        if listen is not None:
+            listen(step + 1, steps, residual)
+    return solve.fit()
+
+
+class _PlaneSolve:
+    """A plane under way: its image, what is learned of the instrument, and what was measured."""
+
+    def __init__(
+        self,
+        acquisition: Acquisition,
+        z_um: float,
+        calibration: Calibration,
+        upsampling: int,
+        *,
+        trust_rim: bool,
+        device: torch.device | str,
+    ) -> None:
+        self.acquisition, self.z_um, self.trust_rim = acquisition, z_um, trust_rim
+        self.calibration, self.free = calibration, calibration.free
+        self.model = compile_forward(
+            acquisition,
+            upsampling,
+            margin_samples=MARGIN_SAMPLES if self.free.moves_leds else 0.0,
+            instrument=calibration.instrument(),
+            largest_na=calibration.largest_na,
+            edge_samples=edge_samples(0.0, self.free),
+        ).to(device)
+        amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
+        self.measured_led_y_x = amplitude.to(device)
+        self.pixels = believed(acquisition, device)
+        # the model repeats the sample beyond the frame; a real one goes on otherwise
+        weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
+        self.weight_y_x = torch.div(weight_y_x, weight_y_x.mean()).to(device)
+        flat = torch.zeros(*self.model.field_shape_y_x, 2, device=device)
+        flat[..., 0] = 1.0
+        self.flat = flat.requires_grad_()
+        groups = [{"params": [self.flat]}, *calibration.groups()]
+        self.optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
+        self.heights = torch.tensor([z_um], dtype=torch.float32, device=device)
+        self.fixed: Aperture | None = None
+        if not self.free.names:
+            self.fixed = self.model.aperture(calibration.instrument())
+
+    def step(self, leds: Tensor, step: int, steps: int) -> float:
+        """Let these LEDs move image and instrument; return their residual.
+
+        Raises
+        ------
+        DivergedError
+            The fit did not stay finite, or moved an LED off the grid.
+        """
         done = (step + 0.5) / steps
-        envelope = _envelope(done)
-        for group in optimiser.param_groups:
-            learning = group.get("learning")
-            group["lr"] = (
-                IMAGE_RATE * envelope if learning is None else learning.rate(done, envelope)
-            )
-        model = replace(model, edge_samples=_edge_samples(done, free))
-        leds = torch.from_numpy(batch).to(device)
-        measured = measured_all[leds]
-        if free.moves_leds and step and step % RECENTRE_STEPS == 0:
-            model = _around(model, acquisition, calibration.na_led_xy().detach())
-        weight = weight_y_x
-        if fixed is not None:
-            aperture = fixed.select(leds)
-        else:
-            instrument = calibration.instrument()
-            if free.moves_leds and not trust_rim:
-                sure = off_rim(
-                    instrument.na_led_xy.detach(), instrument.na_of(optics), calibration.sample_na
-                )
-                if done < RIM_START:
-                    weight = weight_y_x * sure[leds, None, None]
-                else:
-                    na_xy = instrument.na_led_xy
-                    held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
-                    instrument = replace(instrument, na_led_xy=held)
-            aperture = model.aperture(instrument, leds)
-        optimiser.zero_grad(set_to_none=True)
-        spectrum = model.spectrum(torch.view_as_complex(flat))[None]
-        predicted = model.amplitude(spectrum, heights, leds, aperture)[0]
+        self._set_rates(done)
+        self.model = replace(self.model, edge_samples=edge_samples(done, self.free))
+        if self.free.moves_leds and step and step % RECENTRE_STEPS == 0:
+            self.model = self._around(self.calibration.na_led_xy().detach())
+        aperture, weight = self._aperture(leds, done)
+        measured = self.measured_led_y_x[leds]
+        self.optimiser.zero_grad(set_to_none=True)
+        spectrum = self.model.spectrum(torch.view_as_complex(self.flat))[None]
+        predicted = self.model.amplitude(spectrum, self.heights, leds, aperture)[0]
         error = predicted - measured
-        if pixels is not None:
-            error = pixels.select(leds).error(error)
+        if self.pixels is not None:
+            error = self.pixels.select(leds).error(error)
             measured = predicted.detach() - error.detach()
         misfit = (weight * error.square()).mean()
         loss = misfit
-        if calibration.has_penalty:
-            loss = misfit + misfit.detach() * calibration.penalty()
+        if self.calibration.has_penalty:
+            loss = misfit + misfit.detach() * self.calibration.penalty()
         loss.backward()
-        optimiser.step()
-        calibration.observe(leds, predicted.detach() * root, measured * root, done)
+        self.optimiser.step()
+        root = self.weight_y_x.sqrt()
+        self.calibration.observe(leds, predicted.detach() * root, measured * root, done)
         if not math.isfinite(float(misfit.detach())):
             raise DivergedError(f"the fit is not finite at step {step + 1}")
-        if listen is not None:
-            listen(step + 1, steps, float(misfit.detach() / measured.square().mean()))
-    image = torch.view_as_complex(flat.detach())
-    with torch.no_grad():
-        instrument = calibration.instrument()
-        if free.moves_leds:
-            model = _around(model, acquisition, instrument.na_led_xy)
-        error, power = residual_by_led(
-            model, model.aperture(instrument), measured_all, image, z_um, pixels
+        return float(misfit.detach() / measured.square().mean())
+
+    def fit(self) -> PlaneFit:
+        """What has been found, and how far it is from all frames."""
+        image = torch.view_as_complex(self.flat.detach())
+        with torch.no_grad():
+            instrument, model = self.calibration.instrument(), self.model
+            if self.free.moves_leds:
+                model = self._around(instrument.na_led_xy)
+            error, power = residual_by_led(
+                model,
+                model.aperture(instrument),
+                self.measured_led_y_x,
+                image,
+                self.z_um,
+                self.pixels,
+            )
+        return PlaneFit(
+            image.cpu(),
+            instrument.to("cpu", torch.float64),
+            self.z_um,
+            float(error.double().sum() / power.double().sum()),
         )
-    return PlaneFit(
-        image.cpu(),
-        instrument.to("cpu", torch.float64),
-        z_um,
-        float(error.double().sum() / power.double().sum()),
-    )
+
+    def _set_rates(self, done: float) -> None:
+        factor = envelope(done)
+        for group in self.optimiser.param_groups:
+            learning = group.get("learning")
+            group["lr"] = IMAGE_RATE * factor if learning is None else learning.rate(done, factor)
+
+    def _aperture(self, leds: Tensor, done: float) -> tuple[Aperture, Tensor]:
+        """The pupil as these LEDs see it, and the weight of their pixels."""
+        if self.fixed is not None:
+            return self.fixed.select(leds), self.weight_y_x
+        weight, instrument = self.weight_y_x, self.calibration.instrument()
+        if self.free.moves_leds and not self.trust_rim:
+            sure = off_rim(
+                instrument.na_led_xy.detach(),
+                instrument.na_of(self.model.optics),
+                self.calibration.sample_na,
+            )
+            if done < RIM_START:
+                weight = weight * sure[leds, None, None]
+            else:
+                na_xy = instrument.na_led_xy
+                held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
+                instrument = replace(instrument, na_led_xy=held)
+        return self.model.aperture(instrument, leds), weight
+
+    def _around(self, na_led_xy: Tensor) -> ForwardModel:
+        """The model with its windows where the LEDs have moved to, as far as its grid holds them.
+
+        Raises
+        ------
+        DivergedError
+            It does not hold one.
+        """
+        try:
+            check_reach(self.acquisition, na_led_xy, self.model.upsampling)
+        except SettingsError as error:
+            raise DivergedError(f"an LED left the grid: upsampling {error.problem}") from error
+        return self.model.at_windows(self.model.windows(na_led_xy))
 
 
 def usual_upsampling(acquisition: Acquisition, free: Free, start: Instrument) -> int:
@@ -222,56 +266,3 @@ def usual_upsampling(acquisition: Acquisition, free: Free, start: Instrument) ->
         smallest_upsampling(acquisition.optics, acquisition.illumination),
         least_upsampling(acquisition, start.na_led_xy, margin_samples=margin),
     )
-
-
-def _around(model: ForwardModel, acquisition: Acquisition, na_led_xy: Tensor) -> ForwardModel:
-    """The model with its windows where the LEDs have moved to, as long as its grid holds them."""
-    try:
-        check_reach(acquisition, na_led_xy, model.upsampling)
-    except SettingsError as error:
-        raise DivergedError(f"an LED left the grid: upsampling {error.problem}") from error
-    return model.at_windows(model.windows(na_led_xy))
-
-
-def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
-    """Weight of LEDs [led]: 0 where the direct light meets the pupil's edge.
-
-    How much of the direct light passes there depends on the edge's fine form, which the model does
-    not have; as the brightest light of all it would pull the whole array.
-    """
-    away = (na_led_xy.norm(dim=1) - na_objective).abs() / (RIM_SAMPLES * sample_na)
-    return away.clamp_max(1.0).square()
-
-
-def _edge_samples(done: float, free: Free) -> float:
-    """Width of the pupil's edge after this share of the steps: wide at first, where it moves."""
-    moves = free.moves_leds or free.widens_pupil
-    return max(EDGE_SAMPLES, WIDE_EDGE_SAMPLES * (1 - done / SHARPEN)) if moves else EDGE_SAMPLES
-
-
-def _envelope(done: float) -> float:
-    rising = min(1.0, done / WARM_UP)
-    return rising * (FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2)
-
-
-def _batches(
-    na_led: FloatArray, batch: int, steps: int, seed: int, growing: float
-) -> list[NDArray[np.intp]]:
-    """LEDs of every step: each is visited once before any is visited again.
-
-    Over the first `growing` share of the steps the LEDs in use grow from the innermost outwards, so
-    that what is learned in the bright field carries the dark field along.
-    """
-    random = np.random.default_rng(seed)
-    outward = np.argsort(na_led, kind="stable")
-    batch = min(batch, len(outward))
-    waiting: list[int] = []
-    batches = []
-    for step in range(steps):
-        share = 1.0 if growing == 0 else min(1.0, step / (growing * steps))
-        used = outward[: max(batch, round(share * len(outward)))]
-        while len(waiting) < batch:
-            waiting += random.permutation(used).tolist()
-        batches.append(np.array(waiting[:batch], dtype=np.intp))
-        waiting = waiting[batch:]
-    return batches

@@ -16,6 +16,7 @@ VERBS = {
     "inspect": "Say what an acquisition holds: optics, LEDs, sampling, overlap, warnings.",
     "calibrate": "Find pupil, LED positions and gains of an acquisition from its frames.",
     "reconstruct": "Solve an acquisition for a focus stack.",
+    "mosaic": "Solve a whole field of view, tile by tile.",
     "render": "Render a solution at any z into images, stacks or movies.",
     "focus": "All-in-focus image, depth map and focus curves of a solution.",
     "evaluate": "Compare a result with a reference.",

@@ -7,10 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from fpm_inr.cli.options import MEDIUM_INDEX, WAVELENGTH, device_option, output_option
 from fpm_inr.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from fpm_inr.benchmark import BenchmarkSettings
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
@@ -39,13 +44,7 @@ def _terminated_as_exit() -> Iterator[None]:
 
 
 @click.command("benchmark")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for everything; finished cases in it are not run again.",
-)
+@output_option("Folder for everything; finished cases in it are not run again.", folder=True)
 @click.option(
     "--sizes",
     default="128,256,512,1024",
@@ -94,11 +93,9 @@ def _terminated_as_exit() -> Iterator[None]:
     type=click.Path(path_type=Path),
     help="Measured frames instead of simulated ones; patches are cut from their middle.",
 )
-@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Of --data.")
-@click.option("--medium-index", type=float, metavar="N", help="Of --data.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-)
+@WAVELENGTH
+@MEDIUM_INDEX
+@device_option()
 @click.option("--seed", default=0, show_default=True, help="Of the simulation and of the solves.")
 @click.option("--yes", is_flag=True, help="Also run what seems too large for this machine.")
 def command(
@@ -131,25 +128,15 @@ def command(
     fpm-inr benchmark -o bench --sizes 128,256
     fpm-inr benchmark -o algae --data algae_r.mat --wavelength 0.63 --z-range -60 20 --sizes 128
     """
-    from rich.console import Console
+    _check_given(
+        data,
+        z_range_um,
+        {"photons": photons, "tilt": tilt_deg, "specimens": specimens},
+        {"wavelength": wavelength_um, "medium index": medium_index},
+    )
 
-    from fpm_inr.errors import SettingsError
-
-    simulated: dict[str, object] = {"photons": photons, "tilt": tilt_deg, "specimens": specimens}
-    measured: dict[str, object] = {"wavelength": wavelength_um, "medium index": medium_index}
-    refused = simulated if data is not None else measured
-    for name, value in refused.items():
-        if value is not None:
-            kind = "simulated" if data is not None else "measured"
-            raise SettingsError(f"is for {kind} frames", "leave it out", field=name)
-    if data is not None and z_range_um is None:
-        raise SettingsError("is not known for --data", "give --z-range MIN MAX", field="z range")
-
-    from fpm_inr.benchmark import BenchmarkSettings, run_benchmark
-    from fpm_inr.benchmark.figures import write_figures
+    from fpm_inr.benchmark import BenchmarkSettings
     from fpm_inr.benchmark.settings import SPECIMENS
-    from fpm_inr.benchmark.table import table
-    from fpm_inr.io.replacing import replacing
 
     settings = BenchmarkSettings(
         sizes=sizes,
@@ -167,6 +154,36 @@ def command(
         device=device,
         seed=seed,
     )
+    click.echo(_run(output, settings, large=yes))
+    click.echo(f"Wrote {output}")
+
+
+def _check_given(
+    data: Path | None,
+    z_range_um: tuple[float, float] | None,
+    simulated: dict[str, object],
+    measured: dict[str, object],
+) -> None:
+    """Refuse options of simulated frames for measured ones, and the other way round."""
+    from fpm_inr.errors import SettingsError
+
+    kind, refused = ("simulated", simulated) if data is not None else ("measured", measured)
+    for name, value in refused.items():
+        if value is not None:
+            raise SettingsError(f"is for {kind} frames", "leave it out", field=name)
+    if data is not None and z_range_um is None:
+        raise SettingsError("is not known for --data", "give --z-range MIN MAX", field="z range")
+
+
+def _run(output: Path, settings: BenchmarkSettings, *, large: bool) -> str:
+    """Run all cases under a bar, write tables and figures; return the table."""
+    from rich.console import Console
+
+    from fpm_inr.benchmark import run_benchmark
+    from fpm_inr.benchmark.figures import write_figures
+    from fpm_inr.benchmark.table import table
+    from fpm_inr.files.replacing import replacing
+
     console = Console(stderr=True)
     with _terminated_as_exit(), progress_bar(console, transient=False) as progress:
         task = progress.add_task("", total=None)
@@ -180,11 +197,10 @@ def command(
                 progress.reset(task, description=what, total=None)
             progress.update(task, completed=step, total=total)
 
-        outcome = run_benchmark(output, settings, large=yes, listen=listen)
+        outcome = run_benchmark(output, settings, large=large, listen=listen)
         listen("figures")
         text = table(outcome)
         with replacing(output / "benchmark.md") as beside:
             beside.write_text(text, encoding="utf-8")
         write_figures(output, outcome, settings)
-    click.echo(text)
-    click.echo(f"Wrote {output}")
+    return text

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpm_inr.cli.options import acquisition_options, load_data
-from fpm_inr.cli.progress import progress_bar
+from fpm_inr.cli.options import (
+    acquisition_options,
+    device_option,
+    load_data,
+    output_option,
+    overwrite_option,
+    prepare_folder,
+)
+from fpm_inr.cli.progress import counting
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from fpm_inr.acquisition import Acquisition
+    from fpm_inr.calibration.calibrate import CalibrationResult
 
 
 @click.command("calibrate")
 @acquisition_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for calibration.json and calibration.png; made where it is missing.",
+@output_option(
+    "Folder for calibration.json and calibration.png; made where it is missing.", folder=True
 )
 @click.option(
     "--z",
@@ -45,14 +55,9 @@ from fpm_inr.cli.progress import progress_bar
     help="Refuse a calibration that moves an LED against the array (or, where that explains the "
     "frames hardly better, the array) further than this share of the objective's NA.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    help="Where to compute.  [default: auto]",
-)
+@device_option()
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of LEDs.")
-@click.option("--overwrite", is_flag=True, help="Replace a calibration that is there already.")
+@overwrite_option("a calibration that is")
 def command(
     output: Path,
     z_um: float | None,
@@ -74,41 +79,22 @@ def command(
     """
     from rich.console import Console
 
-    from fpm_inr.errors import OutputError
-
     console = Console(stderr=True)
-    if (output / "calibration.json").exists() and not overwrite:
-        raise OutputError(
-            "holds a calibration already",
-            "choose another folder or give --overwrite",
-            source=output,
-        )
+    prepare_folder(output, "calibration.json", "a calibration", replace=overwrite)
     acquisition = load_data(**source)
     from fpm_inr.calibration.calibrate import calibrate
     from fpm_inr.calibration.figures import calibration_figure
     from fpm_inr.calibration.file import write_calibration
+    from fpm_inr.device import pick_device
     from fpm_inr.figures import save_figure
     from fpm_inr.instrument import parse_free
-    from fpm_inr.reconstruction import pick_device
 
     chosen = parse_free(free, field="free")
     on = pick_device(device)
     found_z = z_um is None
     if z_um is None:
-        from fpm_inr.calibration.autofocus import autofocus
-
-        with console.status("Finding the height of the sample"):
-            focus = autofocus(acquisition, device=on, seed=seed)
-        z_um = focus.z_um
-        console.print(f"Autofocus: z = {z_um:.1f} um.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
-        ) from error
-    with progress_bar(console, transient=False) as bar:
-        task = bar.add_task("Solving", total=None)
+        z_um = _find_height(console, acquisition, on, seed)
+    with counting("Solving", console=console, transient=False) as tell:
         result = calibrate(
             acquisition,
             z_um=z_um,
@@ -119,23 +105,38 @@ def command(
             most_move=max_move,
             seed=seed,
             device=on,
-            listen=lambda step, total, _: bar.update(task, completed=step, total=total),
+            listen=lambda step, total, _: tell(step, total),
         )
     write_calibration(output / "calibration.json", result.file(acquisition))
     save_figure(calibration_figure(acquisition, result), output / "calibration.png")
+    _say(console, result, z_um, acquisition.optics.na)
+    for name in ("calibration.json", "calibration.png"):
+        click.echo(output / name)
+
+
+def _find_height(
+    console: Console, acquisition: Acquisition, device: torch.device, seed: int
+) -> float:
+    """Height of the sample, by autofocus; say it."""
+    from fpm_inr.calibration.autofocus import autofocus
+
+    with console.status("Finding the height of the sample"):
+        focus = autofocus(acquisition, device=device, seed=seed)
+    console.print(f"Autofocus: z = {focus.z_um:.1f} um.")
+    return focus.z_um
+
+
+def _say(console: Console, result: CalibrationResult, z_um: float, na: float) -> None:
+    """What was found, and whether it is believed."""
     console.print(
         f"Data residual at z = {z_um:g} um: {result.before.residual:.4f} as stated, "
-        f"{result.after.residual:.4f} with {', '.join(chosen.names)} found."
+        f"{result.after.residual:.4f} with {', '.join(result.free.names)} found."
     )
     if result.array is not None:
         console.print(f"LED array: {result.array}.", highlight=False)
     if result.found.na is not None:
-        console.print(
-            f"NA of the objective: {float(result.found.na):.4g} (stated {acquisition.optics.na:g})."
-        )
+        console.print(f"NA of the objective: {float(result.found.na):.4g} (stated {na:g}).")
     if not result.accepted:
         console.print(
             f"[yellow]Warning:[/] refused, {result.reason}; the stated instrument is kept."
         )
-    for name in ("calibration.json", "calibration.png"):
-        click.echo(output / name)

@@ -145,21 +145,22 @@ class _OneByOne:
         return _z_range(self.console, acquisitions[reference_of(wavelengths)])
 
     def __call__(self, name: str, acquisition: Acquisition, **options: Any) -> Solution:
-        from fpm_inr.cli.reconstruct import CHECKPOINT, _Progress
+        from fpm_inr.cli.progress import SolveProgress
+        from fpm_inr.cli.reconstruct import CHECKPOINT
         from fpm_inr.colour.file import FIELD_FILE
+        from fpm_inr.field_file import read_solution
         from fpm_inr.reconstruction import reconstruct
         from fpm_inr.results import write_results
-        from fpm_inr.solution import load_solution
 
         folder, settings = self.output / name, self.settings
         checkpoint = folder / CHECKPOINT
         if self.resume and _is_done(folder):
             self.console.print(f"{name}: solved already.")
-            return load_solution(folder / FIELD_FILE)
+            return read_solution(folder / FIELD_FILE)
         folder.mkdir(exist_ok=True)
         self.console.print(f"{name}, {acquisition.optics.wavelength_um:.4g} um")
         began = time.perf_counter()
-        with _Progress(self.console) as progress:
+        with SolveProgress(self.console) as progress:
             solution = reconstruct(
                 acquisition,
                 engine=settings.engine,

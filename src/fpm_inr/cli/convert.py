@@ -7,18 +7,12 @@ from typing import Any
 
 import click
 
-from fpm_inr.cli.options import acquisition_options, load_data
+from fpm_inr.cli.options import acquisition_options, load_data, output_option, overwrite_option
 
 
 @click.command("convert")
 @acquisition_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="HDF5 file to write.",
-)
+@output_option("HDF5 file to write.", file=True)
 @click.option(
     "--to",
     "layout",
@@ -27,7 +21,7 @@ from fpm_inr.cli.options import acquisition_options, load_data
     show_default=True,
     help="Layout of the HDF5 file: this project's, or PtyLab's.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file that is there already.")
+@overwrite_option("the file that is")
 def command(data: Path, output: Path, layout: str, overwrite: bool, **options: Any) -> None:
     """Write the acquisition DATA as one HDF5 file that needs no options to be read again.
 

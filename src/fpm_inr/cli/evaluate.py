@@ -54,21 +54,17 @@ def command(
 ) -> None:
     """Compare RESULT with REFERENCE.
 
-    Each is a solution (.safetensors), an array (.npy), a grey picture (.png, .tif), a stack
-    (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by a sub-pixel shift
-    (not for a solution against a truth) and one factor (complex for fields). Complex and phase
-    error come first, whole and by band of spatial frequency, in cycles across the image. Where one
-    of the two holds no phase, amplitudes are compared. Of a simulated Siemens star or USAF target,
-    the contrast is given as well.
+    Each is a solution (.safetensors), a mosaic's folder, an array (.npy), a grey picture (.png,
+    .tif), a stack (.ome.tif, .ome.zarr) or a simulator's truth (.h5). RESULT is first aligned by
+    a sub-pixel shift (not for a solution against a truth) and one factor (complex for fields).
+    Complex and phase error come first, whole and by band of spatial frequency, in cycles across
+    the image. Where one of the two holds no phase, amplitudes are compared. Of a simulated
+    Siemens star or USAF target, the contrast is given as well.
 
     The folder of a reconstruction in colour is compared with a picture in colour (.png, .tif).
     """
-    import json
-    import math
-
-    from fpm_inr.errors import DataError, OutputError, SettingsError
-    from fpm_inr.io.results import load_picture
-    from fpm_inr.metrics import compare
+    from fpm_inr.errors import OutputError, SettingsError
+    from fpm_inr.io.results import is_mosaic, load_picture
 
     if output is not None and output.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise OutputError(
@@ -92,23 +88,12 @@ def command(
         return
     theirs = load_picture(reference, z_um)
     ours = _at_true_height(result, reference) if true_height else load_picture(result, z_um)
-    known = [one.pixel_um for one in (ours, theirs) if one.pixel_um is not None]
-    if len(known) == 2 and not math.isclose(known[0], known[1], rel_tol=1e-3):
-        raise DataError(
-            f"has pixels of {known[0]:g} um and the reference of {known[1]:g} um",
-            "bring both to one grid",
-            source=result,
-        )
-    # a solution and the truth of its own frames lie on one grid
-    is_in_place = result.suffix.lower() == ".safetensors" and reference.suffix.lower() == ".h5"
-    cutoffs = [one.cutoff_per_um for one in (theirs, ours) if one.cutoff_per_um is not None]
-    comparison = compare(
-        ours.image_y_x,
-        theirs.image_y_x,
-        known[0] if known else None,
-        find_shift=not is_in_place if find_shift is None else find_shift,
-        cutoff_per_um=cutoffs[0] if cutoffs else None,
-    )
+    if find_shift is None:
+        # a solution and the truth of its own frames lie on one grid
+        is_solution = result.suffix.lower() == ".safetensors" or is_mosaic(result)
+        is_in_place = is_solution and reference.suffix.lower() == ".h5"
+        find_shift = not is_in_place
+    comparison = _compare(ours, theirs, result, find_shift)
     contrast = _contrast(reference, comparison, theirs.image_y_x.shape)
     if output is not None:
         from fpm_inr.figures import save_figure
@@ -116,16 +101,54 @@ def command(
 
         save_figure(comparison_figure(comparison, contrast), output)
     if as_json:
-        # JSON knows no infinity: what is not finite is null
-        numbers = {
-            name: value if math.isfinite(value) else None
-            for name, value in comparison.numbers.items()
-        }
         about = {"result": str(result), "reference": str(reference), "z_um": z_um}
-        about |= {"true_height": true_height, "compared": comparison.compared}
-        about |= numbers | {"bands": comparison.bands.rows()} | _contrast_numbers(contrast)
-        click.echo(json.dumps(about, indent=1))
+        _print_json(about | {"true_height": true_height}, comparison, contrast)
         return
+    _print_tables(comparison, contrast)
+    if output is not None:
+        click.echo(f"Wrote {output}")
+
+
+def _compare(ours: Picture, theirs: Picture, result: Path, find_shift: bool) -> Comparison:
+    """Compare two pictures on one grid."""
+    import math
+
+    from fpm_inr.errors import DataError
+    from fpm_inr.metrics import compare
+
+    known = [one.pixel_um for one in (ours, theirs) if one.pixel_um is not None]
+    if len(known) == 2 and not math.isclose(known[0], known[1], rel_tol=1e-3):
+        raise DataError(
+            f"has pixels of {known[0]:g} um and the reference of {known[1]:g} um",
+            "bring both to one grid",
+            source=result,
+        )
+    cutoffs = [one.cutoff_per_um for one in (theirs, ours) if one.cutoff_per_um is not None]
+    return compare(
+        ours.image_y_x,
+        theirs.image_y_x,
+        known[0] if known else None,
+        find_shift=find_shift,
+        cutoff_per_um=cutoffs[0] if cutoffs else None,
+    )
+
+
+def _print_json(
+    about: dict[str, Any], comparison: Comparison, contrast: TargetContrast | None
+) -> None:
+    import json
+    import math
+
+    # JSON knows no infinity: what is not finite is null
+    numbers = {
+        name: value if math.isfinite(value) else None for name, value in comparison.numbers.items()
+    }
+    about |= {"compared": comparison.compared}
+    about |= numbers | {"bands": comparison.bands.rows()} | _contrast_numbers(contrast)
+    click.echo(json.dumps(about, indent=1))
+
+
+def _print_tables(comparison: Comparison, contrast: TargetContrast | None) -> None:
     click.echo(f"Compared: {comparison.compared}, {comparison.aligned.result.shape} pixels (y, x)")
     first, rest = _first_numbers(comparison.numbers)
     for name, value in first.items():
@@ -134,8 +157,6 @@ def command(
     for name, value in rest.items():
         click.echo(f"  {name:<34s} {value:.5g}")
     _print_contrast(contrast)
-    if output is not None:
-        click.echo(f"Wrote {output}")
 
 
 def _compare_colours(result: Path, reference: Path, z_um: float | None, as_json: bool) -> None:
@@ -167,14 +188,15 @@ def _compare_colours(result: Path, reference: Path, z_um: float | None, as_json:
 
 def _at_true_height(result: Path, reference: Path) -> Picture:
     """Solution, with every pixel at the height of a simulator's truth."""
-    from fpm_inr.errors import InputError, SettingsError
+    from fpm_inr.errors import SettingsError, at
     from fpm_inr.focus import field_at_depth
     from fpm_inr.heights import default_heights
-    from fpm_inr.io.results import Picture
+    from fpm_inr.io.results import Picture, is_mosaic
     from fpm_inr.simulate import load_truth
     from fpm_inr.solution import load_solution
 
-    if result.suffix.lower() != ".safetensors" or reference.suffix.lower() != ".h5":
+    is_solution = result.suffix.lower() == ".safetensors" or is_mosaic(result)
+    if not is_solution or reference.suffix.lower() != ".h5":
         raise SettingsError(
             "needs a solution (.safetensors) and a simulator's truth (.h5)",
             "give these two, or leave it out",
@@ -184,10 +206,8 @@ def _at_true_height(result: Path, reference: Path) -> Picture:
     z_um = solution.planes_um
     if z_um is None:
         z_um = default_heights(solution.z_range_um)
-    try:
+    with at(reference):
         image = field_at_depth(solution.slices, z_um, truth.depth_y_x_um)
-    except InputError as error:
-        raise error.at(reference) from error
     return Picture(image * solution.amplitude_scale, solution.pixel_um, solution.cutoff_per_um)
 
 
@@ -215,21 +235,19 @@ def _contrast(
     reference: Path, comparison: Comparison, shape_y_x: tuple[int, ...]
 ) -> TargetContrast | None:
     """Contrast of the target that a simulator's truth says it drew."""
-    from fpm_inr.errors import InputError
+    from fpm_inr.errors import at
     from fpm_inr.metrics import specimen_contrast
     from fpm_inr.simulate import load_truth
 
     if reference.suffix.lower() != ".h5" or comparison.pixel_um is None:
         return None
-    try:
+    with at(reference):
         return specimen_contrast(
             comparison.aligned,
             load_truth(reference).settings,
             shape_y_x=(shape_y_x[0], shape_y_x[1]),
             pixel_um=comparison.pixel_um,
         )
-    except InputError as error:
-        raise (error if error.source else error.at(reference)) from error
 
 
 def _contrast_numbers(contrast: TargetContrast | None) -> dict[str, Any]:

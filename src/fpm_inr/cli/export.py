@@ -6,30 +6,21 @@ from pathlib import Path
 
 import click
 
+from fpm_inr.cli.options import BESIDE, FIELD, RAW, output_option, overwrite_option
+
 
 @click.command("export")
-@click.argument("field", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The file to write; its name ends in .html.",
-)
-@click.option(
-    "--beside",
-    type=click.Path(path_type=Path),
-    help="A second result, shown on the other side of a divider.",
-)
-@click.option(
-    "--raw", is_flag=True, help="Show the raw frame that the field was made from on the other side."
-)
+@FIELD
+@output_option("The file to write; its name ends in .html.")
+@BESIDE
+@RAW
 @click.option(
     "--exact",
     is_flag=True,
-    help="Keep features as stored; otherwise one byte each, in a file half as large.",
+    help="Keep the field as stored; otherwise one byte a value, half as large for the fields of "
+    "the recipes neural and paper.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@overwrite_option("a file that is")
 def command(
     field: Path, output: Path, beside: Path | None, raw: bool, exact: bool, overwrite: bool
 ) -> None:

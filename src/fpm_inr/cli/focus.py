@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpm_inr.cli.progress import progress_bar
+from fpm_inr.cli.options import FIELD, crop_option, output_option, overwrite_option
+from fpm_inr.cli.progress import counting
 
 FILES = (
     "all_in_focus.npy",
@@ -25,21 +26,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fpm_inr.focus import AllInFocus, Autofocus
+    from fpm_inr.focus import AllInFocus, Autofocus, FocusSettings
     from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
-    from fpm_inr.solution_set import SolutionSet
+    from fpm_inr.mosaic.mosaic import Mosaic
+    from fpm_inr.solution import Solution
+    from fpm_inr.solution_set import LaidOver, SolutionSet
 
 
 @click.command("focus")
-@click.argument("field", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder to write; made where it does not exist.",
-)
+@FIELD
+@output_option("Folder to write; made where it does not exist.")
 @click.option(
     "--z",
     "z_text",
@@ -59,9 +56,7 @@ if TYPE_CHECKING:
     help="The acquisition that FIELD was solved from: depth by the frames themselves, the most "
     "trustworthy way.",
 )
-@click.option(
-    "--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help="The crop that was solved."
-)
+@crop_option("The crop that was solved.")
 @click.option(
     "--patch", type=int, help="Side of a patch, in pixels.  [default: 32 for residual, else 64]"
 )
@@ -80,7 +75,7 @@ if TYPE_CHECKING:
 @click.option(
     "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
 )
-@click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+@overwrite_option("what is")
 def command(
     field: Path,
     output: Path,
@@ -101,17 +96,45 @@ def command(
     not grow with their number. Of a reconstruction in colour, the wavelength nearest to green is
     judged, and all_in_focus_colour.png is written too.
     """
-    from rich.console import Console
+    from fpm_inr.focus import all_in_focus, autofocus
+    from fpm_inr.solution_set import SolutionSet, load_result
 
+    settings = _settings(method, data, crop, patch, stride, background_clip)
+    _check_output(output, overwrite)
+    loaded = load_result(field)
+    # in colour, the reference says where all are sharp
+    solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
+    z_um = _heights(z_text, solution)
+    _check_point(point, solution.shape_y_x)
+    judge = _judge(data, crop, solution)
+    done = 0
+    with counting("slices") as tell:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            tell(done, 2 * len(z_um))
+
+        result = all_in_focus(solution.slices, z_um, settings, count, judge)
+    at_point = None if point is None else autofocus(result.depth.scores, *point)
+    _write(output, result, at_point)
+    if isinstance(loaded, SolutionSet):
+        _write_colour(output, loaded, z_um, result)
+    _say(result, at_point)
+    click.echo(f"Wrote {output}")
+
+
+def _settings(
+    method: Method | None,
+    data: Path | None,
+    crop: tuple[int, int, int, int] | None,
+    patch: int | None,
+    stride: int | None,
+    background_clip: float | None,
+) -> FocusSettings:
+    """How focus is judged: what is usual for the method, but for what was said."""
     from fpm_inr.errors import SettingsError
-    from fpm_inr.focus import (
-        FocusSettings,
-        all_in_focus,
-        autofocus,
-        score_slices,
-    )
-    from fpm_inr.heights import check_heights, default_heights, parse_heights
-    from fpm_inr.solution_set import LaidOver, SolutionSet, load_result
+    from fpm_inr.focus import FocusSettings
 
     if method is None:
         method = "edges" if data is None else "residual"
@@ -122,23 +145,19 @@ def command(
             field="method",
         )
     usual = FocusSettings.usual(method)
-    settings = FocusSettings(
+    return FocusSettings(
         method,
         usual.patch_px if patch is None else patch,
         usual.stride_px if stride is None else stride,
         background_clip,
     )
-    _check_output(output, overwrite)
-    loaded = load_result(field)
-    several = loaded if isinstance(loaded, SolutionSet) else None
-    if several is not None and data is not None:
-        raise SettingsError(
-            "is the frames of one wavelength, and FIELD holds several",
-            "leave it out, or give the folder of one",
-            field="--data",
-        )
-    # in colour, the reference says where all are sharp
-    solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
+
+
+def _heights(z_text: str | None, solution: Solution | Mosaic | LaidOver) -> NDArray[np.float64]:
+    """Heights to look at: those asked for, or the solution's planes, or an even choice."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.heights import check_heights, default_heights, parse_heights
+
     z_um = solution.planes_um
     if z_text is not None:
         z_um = check_heights(parse_heights(z_text), solution.z_range_um)
@@ -150,32 +169,38 @@ def command(
             "give more heights, or reconstruct over a range of z",
             field="z",
         )
-    _check_point(point, solution.shape_y_x)
-    judge: Judge = score_slices
-    if data is not None:
-        assert not isinstance(solution, LaidOver)
-        from fpm_inr.focus.residual import score_against_frames
-        from fpm_inr.io import load
+    return z_um
 
-        acquisition = load(
-            data,
-            crop=crop,
-            wavelength_um=solution.optics.wavelength_um,
-            medium_index=solution.optics.medium_index,
+
+def _judge(
+    data: Path | None,
+    crop: tuple[int, int, int, int] | None,
+    solution: Solution | Mosaic | LaidOver,
+) -> Judge:
+    """What scores slices: their sharpness, or how well they explain the frames."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.focus import score_slices
+
+    if data is None:
+        return score_slices
+    from fpm_inr.focus.residual import score_against_frames
+    from fpm_inr.io import load
+    from fpm_inr.solution import Solution
+
+    if not isinstance(solution, Solution):
+        raise SettingsError(
+            "residual judges one solution against its frames, and a mosaic has a part for every "
+            "tile, colour one for every wavelength",
+            "leave --data out",
+            field="method",
         )
-        judge = score_against_frames(acquisition, solution)
-    console = Console(stderr=True)
-    with progress_bar(console) as progress:
-        task = progress.add_task("slices", total=2 * len(z_um))
-        result = all_in_focus(
-            solution.slices, z_um, settings, lambda: progress.advance(task), judge
-        )
-    at_point = None if point is None else autofocus(result.depth.scores, *point)
-    _write(output, result, at_point)
-    if several is not None:
-        _write_colour(output, several, z_um, result)
-    _say(result, at_point)
-    click.echo(f"Wrote {output}")
+    acquisition = load(
+        data,
+        crop=crop,
+        wavelength_um=solution.optics.wavelength_um,
+        medium_index=solution.optics.medium_index,
+    )
+    return score_against_frames(acquisition, solution)
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
@@ -215,18 +240,12 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
     import numpy as np
     import tifffile
 
-    from fpm_inr.errors import OutputError
+    from fpm_inr.files.replacing import make_folder, replacing
     from fpm_inr.focus import figures
-    from fpm_inr.io.replacing import replacing
 
     scores = result.depth.scores
     per_cm = 1e4 / scores.pixel_um
-    try:
-        output.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a place that is writable", source=output
-        ) from error
+    make_folder(output)
     with ExitStack() as all_written:
         image, about, picture, depth, depth_picture, curve, curve_picture = (
             all_written.enter_context(replacing(output / name)) for name in FILES
@@ -254,7 +273,7 @@ def _write_colour(
     """The all-in-focus image in colour, all wavelengths at the depth of the reference."""
     from PIL import Image
 
-    from fpm_inr.io.replacing import replacing
+    from fpm_inr.files.replacing import replacing
     from fpm_inr.io.sharp import colour_at_depth
 
     rgb = colour_at_depth(solutions, z_um, result.depth_um_y_x)

@@ -16,8 +16,8 @@ def command(folder: Path, force: bool) -> None:
     What the files show (names, number, size) is filled in; optics and LEDs are left to you.
     """
     from fpm_inr.errors import DataError, OutputError
-    from fpm_inr.io import DESCRIPTION
-    from fpm_inr.io.replacing import replacing
+    from fpm_inr.files.replacing import replacing
+    from fpm_inr.io.schema import DESCRIPTION
     from fpm_inr.io.starter import find_frames, starter_text
 
     if not folder.is_dir():

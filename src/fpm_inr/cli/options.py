@@ -11,27 +11,62 @@ import click
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+WAVELENGTH = click.option(
+    "--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength (um)."
+)
+MEDIUM_INDEX = click.option(
+    "--medium-index", type=float, metavar="N", help="Refractive index around the sample."
+)
+FIELD = click.argument("field", type=click.Path(path_type=Path))
+BESIDE = click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    help="A second result, shown on the other side of a divider.",
+)
+RAW = click.option(
+    "--raw", is_flag=True, help="Show the raw frame that the field was made from on the other side."
+)
+
+
+def crop_option(of: str) -> Decorator:
+    """--crop; the help says of what."""
+    return click.option("--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help=of)
+
+
 _PARAMETERS = (
     click.argument("data", type=click.Path(path_type=Path)),
-    click.option(
-        "--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength (um)."
-    ),
+    WAVELENGTH,
     click.option(
         "--color",
         type=click.Choice(["r", "g", "b"]),
         help="Wavelength by LED colour: 0.632, 0.5126 or 0.471 um.",
     ),
-    click.option(
-        "--medium-index", type=float, metavar="N", help="Refractive index around the sample."
-    ),
-    click.option(
-        "--crop",
-        type=int,
-        nargs=4,
-        metavar="Y X HEIGHT WIDTH",
-        help="Window of the frames (pixels).",
-    ),
+    MEDIUM_INDEX,
+    crop_option("Window of the frames (pixels)."),
 )
+
+
+def output_option(what: str, *, folder: bool = False, file: bool = False) -> Decorator:
+    """-o, which must be given; what it may be where something is there already."""
+    kind = click.Path(path_type=Path, file_okay=not folder, dir_okay=not file)
+    return click.option("-o", "--output", type=kind, required=True, help=what)
+
+
+def overwrite_option(what: str) -> Decorator:
+    """--overwrite; what is replaced."""
+    return click.option("--overwrite", is_flag=True, help=f"Replace {what} there already.")
+
+
+def device_option(default: str | None = "auto") -> Decorator:
+    """--device; None where a file may say it."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default=default,
+        help="Where to compute.  [default: auto]",
+    )
 
 
 def acquisition_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,6 +82,32 @@ def several_acquisitions_options(function: Callable[..., Any]) -> Callable[..., 
     for parameter in reversed((data, *_PARAMETERS[1:])):
         function = parameter(function)
     return function
+
+
+def prepare_folder(folder: Path, name: str, what: str, *, replace: bool) -> None:
+    """Make the folder of results; refuse to write over what nobody gave up.
+
+    Parameters
+    ----------
+    folder : Path
+    name, what : str
+        The file that tells that results are there, and what to call them.
+    replace : bool
+        Whether they may be replaced.
+
+    Raises
+    ------
+    OutputError
+        They are there and may not, or the folder cannot be written.
+    """
+    from fpm_inr.errors import OutputError
+    from fpm_inr.files.replacing import make_folder
+
+    if (folder / name).exists() and not replace:
+        raise OutputError(
+            f"holds {what} already", "choose another folder or give --overwrite", source=folder
+        )
+    make_folder(folder)
 
 
 def load_data(

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpm_inr.cli.options import load_data, several_acquisitions_options
-from fpm_inr.cli.progress import progress_bar
+from fpm_inr.cli.options import (
+    device_option,
+    load_data,
+    output_option,
+    overwrite_option,
+    prepare_folder,
+    several_acquisitions_options,
+)
+from fpm_inr.cli.progress import SolveProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from fpm_inr.acquisition import Acquisition
-    from fpm_inr.solve.progress import StepReport
+    from fpm_inr.settings import ReconstructSettings
+    from fpm_inr.solution import Solution
 
 
 CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there
@@ -80,13 +88,7 @@ def _offsets(
 
 @click.command("reconstruct", cls=_WithAutoRange)
 @several_acquisitions_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for the results; made where it is missing.",
-)
+@output_option("Folder for the results; made where it is missing.", folder=True)
 @click.option(
     "--z-range",
     "z_range_um",
@@ -164,11 +166,7 @@ def _offsets(
     help="Several wavelengths: how far (um) NAME has its focus higher, lies down and to the right, "
     "and its magnification; may be repeated.  [default: found]",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where to compute.  [default: auto]",
-)
+@device_option(None)
 @click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
 @click.option(
     "--config",
@@ -179,7 +177,7 @@ def _offsets(
 @click.option(
     "--full-precision", is_flag=True, help="Store the field in 32 bits instead of 8 or 16."
 )
-@click.option("--overwrite", is_flag=True, help="Replace results that are there already.")
+@overwrite_option("results that are")
 def command(
     data: tuple[Path, ...],
     output: Path,
@@ -198,7 +196,6 @@ def command(
     picture in colour: a folder each, and colours.json, which all other verbs take.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from fpm_inr.reconstruction import check_options
     from fpm_inr.settings import gather_settings
@@ -206,8 +203,7 @@ def command(
     began = time.perf_counter()
     console = Console(stderr=True)
     settings = gather_settings(config, options)
-    given = settings.model_dump(include=settings.model_fields_set)
-    check_options(settings.engine, given)
+    check_options(settings.engine, settings.model_dump(include=settings.model_fields_set))
     from fpm_inr.cli.colour import check_single, is_colour, reconstruct_in_colour
 
     if is_colour(data):
@@ -215,48 +211,13 @@ def command(
         reconstruct_in_colour(data, output, settings, **how)
         return
     check_single(settings)
-    _prepare(output, resume, overwrite)
-
-    with console.status("Starting"):
-        from fpm_inr.reconstruction import reconstruct
-        from fpm_inr.sampling import warnings
-    acquisition = load_data(
-        data[0],
-        crop=settings.crop,
-        wavelength_um=settings.wavelength_um,
-        color=settings.color,
-        medium_index=settings.medium_index,
-    )
-    for warning in warnings(acquisition):
-        console.print(f"[yellow]Warning:[/] {warning}")
-    if settings.orient == "auto":
-        acquisition = _orient(console, acquisition)
+    prepare_folder(output, "field.safetensors", "a field", replace=resume or overwrite)
+    acquisition = _load(console, data[0], settings)
     z_range_um = settings.z_range_um
     if z_range_um == "auto":
         z_range_um = _z_range(console, acquisition)
     load_seconds = time.perf_counter() - began
-
-    with _Progress(console) as progress:
-        solution = reconstruct(
-            acquisition,
-            z_range_um=z_range_um,
-            upsample=settings.upsample,
-            engine=settings.engine,
-            recipe=settings.recipe,
-            steps=settings.steps,
-            passes=settings.passes,
-            planes=settings.planes,
-            z_step_um=settings.z_step_um,
-            device=settings.device,
-            seed=settings.seed,
-            listen=progress,
-            listen_calibration=progress.calibrating,
-            checkpoint=output / CHECKPOINT,
-            resume=resume,
-            keep_checkpoint=True,
-            calibration=settings.calibration,
-            calibrate=settings.calibrate,
-        )
+    solution = _solve(console, acquisition, settings, z_range_um, output / CHECKPOINT, resume)
 
     with console.status("Writing the results"):
         from fpm_inr.results import write_results
@@ -272,6 +233,66 @@ def command(
         )
     if solution.record["status"] == "done":
         (output / CHECKPOINT).unlink(missing_ok=True)
+    _say(console, run, output)
+    _say_of_instrument(console, solution)
+    if solution.record["status"] == "interrupted":
+        console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
+        sys.exit(130)
+
+
+def _load(console: Console, data: Path, settings: ReconstructSettings) -> Acquisition:
+    """Read the acquisition, warn of its sampling, turn its LED map where that is wanted."""
+    with console.status("Starting"):
+        from fpm_inr.sampling import warnings
+    acquisition = load_data(
+        data,
+        crop=settings.crop,
+        wavelength_um=settings.wavelength_um,
+        color=settings.color,
+        medium_index=settings.medium_index,
+    )
+    for warning in warnings(acquisition):
+        console.print(f"[yellow]Warning:[/] {warning}")
+    return _orient(console, acquisition) if settings.orient == "auto" else acquisition
+
+
+def _solve(
+    console: Console,
+    acquisition: Acquisition,
+    settings: ReconstructSettings,
+    z_range_um: tuple[float, float],
+    checkpoint: Path,
+    resume: bool,
+) -> Solution:
+    with console.status("Starting"):
+        from fpm_inr.reconstruction import reconstruct
+    with SolveProgress(console) as progress:
+        return reconstruct(
+            acquisition,
+            z_range_um=z_range_um,
+            upsample=settings.upsample,
+            engine=settings.engine,
+            recipe=settings.recipe,
+            steps=settings.steps,
+            passes=settings.passes,
+            planes=settings.planes,
+            z_step_um=settings.z_step_um,
+            device=settings.device,
+            seed=settings.seed,
+            listen=progress,
+            listen_calibration=progress.calibrating,
+            checkpoint=checkpoint,
+            resume=resume,
+            keep_checkpoint=True,
+            calibration=settings.calibration,
+            calibrate=settings.calibrate,
+        )
+
+
+def _say(console: Console, run: dict[str, Any], output: Path) -> None:
+    """What it took, how well the frames are explained, and where all is."""
+    from rich.markup import escape
+
     residual = run["data_residual"]
     console.print(
         f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "
@@ -283,33 +304,35 @@ def command(
         click.echo(output / name)
     for warning in run["warnings"]:
         console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+
+
+def _say_of_instrument(console: Console, solution: Solution) -> None:
+    """What was found of the instrument, left out or refused."""
+    record = solution.record
     if solution.leds_left_out:
         numbers = ", ".join(map(str, solution.leds_left_out))
         console.print(
             f"Left out, as they straddle the edge of the pupil: LEDs {numbers} (counted from 0)."
         )
-    if "calibration_of_a_plane" in solution.record:
-        plane = solution.record["calibration_of_a_plane"]
+    if "calibration_of_a_plane" in record:
+        plane = record["calibration_of_a_plane"]
         before, after = plane["residual"]
         console.print(
             f"A plane at z = {plane['z_um']:.1f} um, calibrated first: data residual "
             f"{before:.4f} as stated, {after:.4f} as found"
             + (f"; refused, {plane['refused']}." if plane["refused"] else ".")
         )
-    if "calibration_residual" in solution.record:
-        before, after = solution.record["calibration_residual"]
+    if "calibration_residual" in record:
+        before, after = record["calibration_residual"]
         console.print(
             f"Data residual of a short solve: {before:.4f} with the instrument as stated, "
             f"{after:.4f} as found."
         )
-    if "calibration_refused" in solution.record:
+    if "calibration_refused" in record:
         console.print(
             f"[yellow]Warning:[/] what was learned of the instrument is refused, "
-            f"{solution.record['calibration_refused']}; the stated instrument was used."
+            f"{record['calibration_refused']}; the stated instrument was used."
         )
-    if solution.record["status"] == "interrupted":
-        console.print("[yellow]Interrupted:[/] the field so far is usable; --resume goes on.")
-        sys.exit(130)
 
 
 def _orient(console: Console, acquisition: Acquisition) -> Acquisition:
@@ -333,68 +356,3 @@ def _z_range(console: Console, acquisition: Acquisition) -> tuple[float, float]:
             console.print(f"{z_um:8.1f} um  {'▒' * round(40 * float(score) / top)}")
     console.print(f"Heights that hold the sample: {low:.1f} to {high:.1f} um.")
     return low, high
-
-
-def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
-    """Make the folder; refuse to write over results that nobody gave up."""
-    from fpm_inr.errors import OutputError
-
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
-        ) from error
-    if (output / "field.safetensors").exists() and not (resume or overwrite):
-        raise OutputError(
-            "holds a field already", "choose another folder or give --overwrite", source=output
-        )
-
-
-class _Progress:
-    """A bar with loss, PSNR and time left; listens to the engine."""
-
-    def __init__(self, console: Console) -> None:
-        self._before = console.status("Preparing")
-        self._bar = progress_bar(
-            console,
-            "{task.fields[fit]}",
-            transient=False,
-        )
-        self._task = self._bar.add_task("Solving", total=None, fit="")
-
-    def __enter__(self) -> _Progress:
-        self._before.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._before.stop()
-        if self._bar.live.is_started:
-            self._bar.stop()
-
-    def _begin(self) -> None:
-        """Show the bar from the first report on: before, an error may end everything."""
-        if not self._bar.live.is_started:
-            self._before.stop()
-            self._bar.start()
-
-    def __call__(self, report: StepReport) -> None:
-        self._begin()
-        self._bar.update(
-            self._task,
-            completed=report.step,
-            total=report.total,
-            fit=f"loss {report.loss:.2e}  PSNR {report.psnr_db:.1f} dB",
-            description="Solving",
-        )
-
-    def calibrating(self, step: int, total: int, residual: float) -> None:
-        """Show the calibration of a plane that comes first."""
-        self._begin()
-        self._bar.update(
-            self._task,
-            completed=step,
-            total=total,
-            fit=f"residual {residual:.4f}",
-            description="Finding the LEDs",
-        )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpm_inr.cli.progress import progress_bar
+from fpm_inr.cli.options import output_option, overwrite_option, prepare_folder
+from fpm_inr.cli.progress import counting
 
 if TYPE_CHECKING:
     from fpm_inr.simulate import Setup, Simulation
@@ -66,13 +67,7 @@ def _aberrations(
 
 
 @click.command()
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder to write acquisition.h5, truth.h5 and specimen.png to.",
-)
+@output_option("Folder to write acquisition.h5, truth.h5 and specimen.png to.", folder=True)
 @click.option(
     "--preset",
     "preset_name",
@@ -128,7 +123,7 @@ def _aberrations(
 @click.option("--no-scan", is_flag=True, help="Leave the bright-field scan out.")
 @click.option("--periodic", is_flag=True, help="The frame is the whole, repeating world.")
 @click.option("--seed", type=int, help="Number that decides everything random.")
-@click.option("--overwrite", is_flag=True, help="Replace a simulation that is there already.")
+@overwrite_option("a simulation that is")
 def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> None:
     """Make an acquisition of a known specimen, with the truth beside it.
 
@@ -139,8 +134,6 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
     fpm-inr simulate -o smear --size 128 128 --tilt 20
     fpm-inr simulate -o aberrated --preset demo --aberration 5=0.1 --led-jitter 0.002
     """
-    from rich.console import Console
-
     from fpm_inr.errors import InputError
     from fpm_inr.simulate import preset, simulate
 
@@ -148,29 +141,10 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
         setup = _setup(preset(preset_name), options)
     except InputError as error:
         raise error.at("", _option(error.field)) from error
-    _prepare(output, overwrite)
-    with progress_bar(Console(stderr=True)) as bar:
-        task = bar.add_task("Simulating LEDs", total=len(setup.rig.led_xy_mm))
-        made = simulate(setup, lambda done, _: bar.update(task, completed=done))
+    prepare_folder(output, "acquisition.h5", "an acquisition", replace=overwrite)
+    with counting("Simulating LEDs") as tell:
+        made = simulate(setup, tell)
     _write(output, made)
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    """Make the folder; refuse to write over a simulation that nobody gave up."""
-    from fpm_inr.errors import OutputError
-
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made a folder ({error.strerror})", "choose another place", source=output
-        ) from error
-    if (output / "acquisition.h5").exists() and not overwrite:
-        raise OutputError(
-            "holds an acquisition already",
-            "choose another folder or give --overwrite",
-            source=output,
-        )
 
 
 def _write(output: Path, made: Simulation) -> None:

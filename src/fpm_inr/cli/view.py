@@ -6,17 +6,13 @@ from pathlib import Path
 
 import click
 
+from fpm_inr.cli.options import BESIDE, FIELD, RAW
+
 
 @click.command("view")
-@click.argument("field", type=click.Path(path_type=Path))
-@click.option(
-    "--beside",
-    type=click.Path(path_type=Path),
-    help="A second result, shown on the other side of a divider.",
-)
-@click.option(
-    "--raw", is_flag=True, help="Show the raw frame that the field was made from on the other side."
-)
+@FIELD
+@BESIDE
+@RAW
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> None:
     """Look at FIELD at any height, in the browser.

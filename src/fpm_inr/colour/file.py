@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fpm_inr.colour.offset import Offset
 from fpm_inr.errors import DataError, InputError, OutputError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 
 if TYPE_CHECKING:
     from fpm_inr.solution_set import SolutionSet
@@ -143,7 +143,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def read_set(path: Path) -> SolutionSet:
     """Read a whole set; see `fpm_inr.solution_set.load_set`."""
-    from fpm_inr.solution import load_solution
+    from fpm_inr.field_file import read_solution
     from fpm_inr.solution_set import SolutionSet
 
     manifest_path = manifest_of(path)
@@ -154,7 +154,7 @@ def read_set(path: Path) -> SolutionSet:
     manifest, folder = read_manifest(manifest_path), manifest_path.parent
     try:
         return SolutionSet(
-            {one.name: load_solution(folder / one.field) for one in manifest.channels},
+            {one.name: read_solution(folder / one.field) for one in manifest.channels},
             manifest.reference,
             {one.name: Offset(**one.offset.model_dump()) for one in manifest.channels},
             {one.name: one.white for one in manifest.channels},

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from fpm_inr.colour.file import write_manifest
 from fpm_inr.display import height_texts, robust_contrast
 from fpm_inr.figures import save_figure
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.report.document import Picture, Section, Table, document
 from fpm_inr.sampling import depth_of_field_um
 from fpm_inr.solution_set import SolutionSet

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Inr(Engine):
-    """A spline of complex planes (Newton-like steps), or a neural field (Adam)."""
+    """A spline of complex planes (Newton-like steps); a neural field, or another's (Adam)."""
 
     name: ClassVar[str] = "inr"
     settings: ClassVar[type[Recipe]] = Recipe
@@ -51,11 +51,12 @@ class Inr(Engine):
             from fpm_inr.engines.spline import SplineSolve
 
             return SplineSolve(problem, plan, order, sizes["planes"])
-        from fpm_inr.engines.neural import NeuralSolve
-        from fpm_inr.fields.neural import NeuralField
+        from fpm_inr.engines.adam import AdamSolve
+        from fpm_inr.fields.base import FIELDS
 
-        field = NeuralField(problem.model.field_shape_y_x, problem.z_range_um, **sizes)
-        return NeuralSolve(problem, plan, field)
+        make: Any = FIELDS.get(recipe.field.kind)
+        field = make(problem.model.field_shape_y_x, problem.z_range_um, **sizes)
+        return AdamSolve(problem, plan, field)
 
 
 def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:

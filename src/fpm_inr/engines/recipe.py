@@ -6,10 +6,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
+from fpm_inr.fields.sizes import OWN
 from fpm_inr.solve.recipe_file import make_settings, read_recipe
 from fpm_inr.solve.recipe_file import recipe_names as names_in
 
@@ -49,6 +50,41 @@ class SplineSettings(_Settings):
         gt=0,
         description="distance of the spline's knots, in depths of field of the solved image",
     )
+
+
+class OtherFieldSettings(BaseModel):
+    """Of a kind of field that another package has; its own class says which keys there are."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+
+    @model_validator(mode="after")
+    def _known(self) -> OtherFieldSettings:
+        self.sizes()
+        return self
+
+    def sizes(self) -> dict[str, Any]:
+        """Keywords that make the field, checked by its class."""
+        from fpm_inr.fields.base import FIELDS
+
+        if self.kind in OWN:
+            raise ValueError(f"no recipe solves a {self.kind} field")
+        bounds = FIELDS.get(self.kind).sizes
+        return bounds.model_validate(self.model_extra or {}).model_dump()
+
+
+def _kind_of_field(content: Any) -> str | None:
+    kind = content.get("kind") if isinstance(content, dict) else getattr(content, "kind", None)
+    return kind if kind in ("neural", "spline", None) else "other"
+
+
+AnyFieldSettings = Annotated[
+    Annotated[FieldSettings, Tag("neural")]
+    | Annotated[SplineSettings, Tag("spline")]
+    | Annotated[OtherFieldSettings, Tag("other")],
+    Discriminator(_kind_of_field),
+]
 
 
 class EpochOrder(_Settings):
@@ -127,7 +163,7 @@ Order = Annotated[EpochOrder | SweepOrder | PassOrder, Field(discriminator="kind
 class Recipe(_Settings):
     """How to fit a field."""
 
-    field: Annotated[FieldSettings | SplineSettings, Field(discriminator="kind")] = FieldSettings()
+    field: AnyFieldSettings = FieldSettings()
     order: Order
     order_2d: Order | None = Field(
         None, description="order of a single image; that of the stack where left out"
@@ -143,8 +179,11 @@ class Recipe(_Settings):
             if order is not None and isinstance(order, PassOrder) != is_spline:
                 raise ValueError(
                     f"a {self.field.kind} field is not solved in the order {order.kind!r}: "
-                    "spline goes with passes, neural with sweep or epochs"
+                    "spline goes with passes, others with sweep or epochs"
                 )
+            coarse = getattr(order, "coarse_steps", []) or getattr(order, "coarse_to_fine", False)
+            if coarse and self.field.kind != "neural":
+                raise ValueError(f"a {self.field.kind} field has no coarse steps")
         return self
 
     def order_for(self, is_flat: bool) -> EpochOrder | SweepOrder | PassOrder:
@@ -160,6 +199,8 @@ class Recipe(_Settings):
             depth_um = optics.medium_index * optics.wavelength_um / na_synthetic**2
             intervals = math.ceil(min(width_um / (self.field.spacing_dof * depth_um), MOST_PLANES))
             return {"planes": 3 + max(1, intervals) if width_um > 0 else 1}
+        if isinstance(self.field, OtherFieldSettings):
+            return self.field.sizes()
         nodes = self.field.z_nodes
         if nodes is None:
             depth_of_field_um = 0.5 * optics.medium_index / optics.na**2

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpm_inr.engines.adam import load_moments, moments
+from fpm_inr.engines.adam_state import load_moments, moments
 from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.slow_phase import Coupling

@@ -25,6 +25,9 @@ PRECISIONS = ("compact", "half", "full")
 class Field(nn.Module, ABC):
     """A complex image as a function of z.
 
+    A kind that recipes can name is made by ``Kind(shape_y_x, z_range_um, **settings)``, as a clear
+    object or nearly so; Adam improves its parameters (`fpm_inr.engines.adam`).
+
     Attributes
     ----------
     kind : str

@@ -47,16 +47,8 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     DataError
         Frames and solution differ in size or number of LEDs.
     """
-    height, width = acquisition.shape_y_x
-    factor = solution.upsampling
-    leds = len(solution.instrument.na_led_xy)
-    if (height * factor, width * factor) != solution.shape_y_x or acquisition.led_count != leds:
-        raise DataError(
-            f"has {acquisition.led_count} frames of {height} x {width} pixels for a field of "
-            f"{solution.shape_y_x[0]} x {solution.shape_y_x[1]} from {leds} frames",
-            "give the acquisition, and the crop, that the field was solved from",
-            field="data",
-        )
+    _check_sizes(acquisition, solution)
+    (height, width), factor = acquisition.shape_y_x, solution.upsampling
     model, aperture, measured = solution.forward(acquisition)
     optics = acquisition.optics
     cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
@@ -96,6 +88,19 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         return collect_scores(slices, settings, measure, on_slice)
 
     return judge
+
+
+def _check_sizes(acquisition: Acquisition, solution: Solution) -> None:
+    height, width = acquisition.shape_y_x
+    leds = len(solution.instrument.na_led_xy)
+    factor = solution.upsampling
+    if (height * factor, width * factor) != solution.shape_y_x or acquisition.led_count != leds:
+        raise DataError(
+            f"has {acquisition.led_count} frames of {height} x {width} pixels for a field of "
+            f"{solution.shape_y_x[0]} x {solution.shape_y_x[1]} from {leds} frames",
+            "give the acquisition, and the crop, that the field was solved from",
+            field="data",
+        )
 
 
 def _local_mean(image_led_y_x: Tensor, side_px: int) -> Tensor:

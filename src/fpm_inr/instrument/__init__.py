@@ -7,14 +7,14 @@ frame as it is. Each is pinned by the parameter that would run along it; its fil
 from fpm_inr.instrument.calibration import Calibration
 from fpm_inr.instrument.free import Free, parse_free
 from fpm_inr.instrument.parameter import Learned, Learning, Setup
-from fpm_inr.instrument.registry import register
+from fpm_inr.instrument.registry import PARAMETERS
 
 __all__ = [
+    "PARAMETERS",
     "Calibration",
     "Free",
     "Learned",
     "Learning",
     "Setup",
     "parse_free",
-    "register",
 ]

@@ -6,11 +6,11 @@ It has no gauge: it adds to intensities, which no object does everywhere alike.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument.parameter import Learned, Learning, Setup
@@ -21,8 +21,6 @@ LEAST_AMPLITUDE = 0.02
 
 class Background(Learning):
     """Light of every frame that did not pass the sample coherently, as an amplitude."""
-
-    name: ClassVar[str] = "background"
 
     learning_rate: float = Field(1e-2, ge=0)
     init: Annotated[float, Field(ge=0)] | None = Field(
@@ -50,3 +48,13 @@ class LearnedBackground(Learned):
 
     def changed(self, instrument: Instrument) -> Instrument:
         return replace(instrument, background_led=self.root_led**2)
+
+
+def background_counts(background_led: Tensor, amplitude_scale: float) -> list[float]:
+    """Background [led] as it stands in calibration.json: in the counts of the frames."""
+    return (background_led * amplitude_scale**2).tolist()
+
+
+def background_of_counts(counts_led: list[float], amplitude_scale: float) -> Tensor:
+    """The background [led] of `background_counts`, in units of the squared amplitude scale."""
+    return (torch.tensor(counts_led) / amplitude_scale**2).double()

@@ -60,8 +60,7 @@ class Calibration(nn.Module):
         )
         self.sample_na = setup.sample_na
         # gains have their gauge, learned or not
-        every: dict[str, Learning] = {Gains.name: Gains(learning_rate=0.0)}
-        every |= {one.name: one for one in free}
+        every: dict[str, Learning] = {"gains": Gains(learning_rate=0.0), **dict(free.items())}
         self.learned = nn.ModuleDict({n: one.learned(begun, setup) for n, one in every.items()})
 
     def _learned(self) -> list[Learned]:

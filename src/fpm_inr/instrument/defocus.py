@@ -19,7 +19,6 @@ from fpm_inr.instrument.parameter import Learned, Learning, Setup
 class Defocus(Learning):
     """An offset of all heights; rates in units of lambda / NA^2."""
 
-    name: ClassVar[str] = "defocus"
     frees_height: ClassVar[bool] = True
 
     learning_rate: float = Field(0.02, ge=0)

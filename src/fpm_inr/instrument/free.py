@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from fpm_inr.errors import SettingsError
-from fpm_inr.instrument import registry
 from fpm_inr.instrument.parameter import Learning
+from fpm_inr.instrument.registry import PARAMETERS, in_order
 
 
 class Free:
@@ -23,15 +23,19 @@ class Free:
 
     def __init__(self, **settings: Learning | None) -> None:
         given = {name: one for name, one in settings.items() if one is not None}
-        self._by_name = {name: given[name] for name in registry.in_order(given)}
+        self._by_name = {name: given[name] for name in in_order(given)}
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or registry.find(name) is None:
+        if name.startswith("_") or not (name in self._by_name or _is_known(name)):
             raise AttributeError(f"{name!r} is no parameter of an instrument")
         return self._by_name.get(name)
 
     def __iter__(self) -> Iterator[Learning]:
         return iter(self._by_name.values())
+
+    def items(self) -> Iterable[tuple[str, Learning]]:
+        """Names and settings, in the order in which they change an instrument."""
+        return self._by_name.items()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Free) and self._by_name == other._by_name
@@ -40,7 +44,7 @@ class Free:
         return hash(tuple(self._by_name))
 
     def __repr__(self) -> str:
-        return f"Free({', '.join(f'{name}={one!r}' for name, one in self._by_name.items())})"
+        return f"Free({', '.join(f'{name}={one!r}' for name, one in self.items())})"
 
     @property
     def names(self) -> list[str]:
@@ -71,21 +75,22 @@ class Free:
 
     def refined(self) -> Free:
         """The same with the small steps of what is nearly right, where no others are given."""
-        return Free(**{name: one.refined() for name, one in self._by_name.items()})
+        return Free(**{name: one.refined() for name, one in self.items()})
 
     def at_a_height(self) -> Free:
         """The same without what stands for the height of the sample."""
-        return Free(**{n: one for n, one in self._by_name.items() if not one.frees_height})
+        return Free(**{n: one for n, one in self.items() if not one.frees_height})
 
     def plain(self) -> dict[str, Any]:
         """What is learned as plain JSON values; `parse_free` reads them."""
-        return {
-            n: one.model_dump(mode="json", exclude_none=True) for n, one in self._by_name.items()
-        }
+        return {n: one.model_dump(mode="json", exclude_none=True) for n, one in self.items()}
 
 
 def parse_free(content: Any, *, field: str = "calibrate") -> Free:
     """Read what to learn from names ("gains,pupil") or from a mapping of names to settings.
+
+    Settings are a mapping, true (as usual), false (not at all), a value that stays, or a
+    `Learning`, which may be one that no package has made known.
 
     Raises
     ------
@@ -100,32 +105,31 @@ def parse_free(content: Any, *, field: str = "calibrate") -> Free:
         content = dict.fromkeys(content, True)
     if not isinstance(content, dict) or not content:
         raise SettingsError(f"is {content!r}", _choices(), field=field)
-    unknown = [name for name in content if registry.find(name) is None]
-    if unknown:
-        raise SettingsError(f"names {unknown[0]!r}", _choices(), field=field)
-    wanted = [name for name, value in content.items() if value is not False]
-    return Free(
-        **{
-            name: _read(name, content[name], f"{field}.{name}")
-            for name in registry.in_order(wanted)
-        }
-    )
+    for name, value in content.items():
+        if not (_is_known(name) or (isinstance(name, str) and isinstance(value, Learning))):
+            raise SettingsError(f"names {name!r}", _choices(), field=field)
+    wanted = in_order(name for name, value in content.items() if value is not False)
+    return Free(**{name: _read(name, content[name], f"{field}.{name}") for name in wanted})
+
+
+def _is_known(name: object) -> bool:
+    return name in PARAMETERS.own or name in PARAMETERS.names
 
 
 def _choices() -> str:
-    return f"give one or more of {', '.join(registry.known_names())}"
+    return f"give one or more of {', '.join(PARAMETERS.names)}"
 
 
 def _read(name: str, value: Any, field: str) -> Learning:
     """Settings from a value: true or nothing stands for the defaults, a number fixes them there."""
+    if isinstance(value, Learning) and not _is_known(name):
+        return value
     if value is None or value is True:
         value = {}
     elif isinstance(value, int | float | list | tuple):
         value = {"init": value, "learning_rate": 0.0}
-    kind = registry.find(name)
-    assert kind is not None
     try:
-        return kind.model_validate(value)
+        return PARAMETERS.get(name).model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         is_unknown = first["type"] == "extra_forbidden"

@@ -7,7 +7,7 @@ sets the scale of the frames, the mean logarithm of the gains is 0.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -20,8 +20,6 @@ from fpm_inr.instrument.parameter import Learned, Learning, Setup
 
 class Gains(Learning):
     """Amplitude gains; each visit moves a gain by this share of its least-squares value."""
-
-    name: ClassVar[str] = "gains"
 
     learning_rate: float = Field(0.3, ge=0, le=1)
     init: list[Annotated[float, Field(gt=0)]] | None = Field(None, description="amplitude by LED")

@@ -24,7 +24,6 @@ MOST_NA_CHANGE = 0.3  # of the stated NA: how far the pupil's radius may be lear
 class Na(Learning):
     """Radius of the pupil; rates in Fourier samples."""
 
-    name: ClassVar[str] = "na"
     small_steps: ClassVar[Mapping[str, float]] = SMALL_STEPS
 
     learning_rate: float = Field(0.1, ge=0)

@@ -2,7 +2,7 @@
 
 A parameter is one file with two classes. The first, a `Learning`, is what a user may say of it in
 YAML; the second, a `Learned`, holds its tensors and changes an `Instrument` by them. Whatever an
-instrument can say, every engine understands.
+instrument can say, every engine and every file understands.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class Learning(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: ClassVar[str]
     moves_leds: ClassVar[bool] = False
     """Whether it changes the directions of LEDs."""
     aberrates: ClassVar[bool] = False
@@ -122,7 +121,7 @@ class Learning(BaseModel):
 
 
 class Learned(nn.Module):
-    """What is learned of one parameter; its `nn.Parameter`s are moved by gradients.
+    """What is learned of one parameter; its parameters (`torch.nn`) are moved by gradients.
 
     Each counts in a unit of its own, so that a step of Adam has a known size.
     """

@@ -30,7 +30,6 @@ SMALL_STEPS: Mapping[str, float] = {"learning_rate": 0.02, "start": 0.1, "stop":
 class Pose(Learning):
     """Shift, rotation, scale and tilt of the LED array; rates in Fourier samples."""
 
-    name: ClassVar[str] = "pose"
     moves_leds: ClassVar[bool] = True
     small_steps: ClassVar[Mapping[str, float]] = SMALL_STEPS
 

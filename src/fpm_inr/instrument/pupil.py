@@ -22,7 +22,6 @@ FIRST_MODE = 4  # those below are gauges
 class Pupil(Learning):
     """Pupil phase; rates in radians."""
 
-    name: ClassVar[str] = "pupil"
     aberrates: ClassVar[bool] = True
 
     learning_rate: float = Field(0.02, ge=0)

@@ -34,8 +34,6 @@ STORED_NODES = 33
 class PupilMap(Learning):
     """Phase and amplitude of the pupil on free nodes; rates in radians (and e-folds)."""
 
-    name: ClassVar[str] = "pupil_map"
-
     learning_rate: float = Field(0.03, ge=0)
     start: float = Field(0.1, ge=0, lt=1)
     nodes: int = Field(17, ge=5, le=65, description="along a side of the pupil's square")

@@ -22,7 +22,6 @@ SHIFT_WEIGHT = 0.005  # of the penalty, relative to the misfit
 class Shifts(Learning):
     """A shift of every LED; rates in Fourier samples."""
 
-    name: ClassVar[str] = "shifts"
     moves_leds: ClassVar[bool] = True
 
     learning_rate: float = Field(0.05, ge=0)

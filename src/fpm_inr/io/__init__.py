@@ -1,10 +1,8 @@
-"""Files in and out: `load` tells acquisitions apart by content and hands each to its reader."""
+"""Files in and out: `load` finds the reader that recognises an acquisition by its content."""
 
 from __future__ import annotations
 
-import importlib
 import operator
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,6 @@ if TYPE_CHECKING:
 
 # LED centre wavelengths (um) of the rig of the FPM-INR paper
 WAVELENGTH_UM = {"r": 0.632, "g": 0.5126, "b": 0.471}
-DESCRIPTION = "acquisition.yaml"
-_DESCRIBABLE = (".mat", ".npy", ".npz", ".h5", ".hdf5", ".tif", ".tiff")
-_DESCRIBE = f"describe it in an {DESCRIPTION} beside it (`fpm-inr init` writes one to fill in)"
 
 
 def load(
@@ -59,12 +54,14 @@ def load(
         wavelength_um = WAVELENGTH_UM[color]
     if crop is not None:
         crop = _whole(crop)
-    format_name, file = _recognise(path)
-    reader = importlib.import_module(f"fpm_inr.io.{format_name}")
-    acquisition: Acquisition = reader.read(
-        file, crop=crop, wavelength_um=wavelength_um, medium_index=medium_index
-    )
-    return acquisition
+    _check_readable(path)
+    from fpm_inr.io import readers
+
+    found = readers.find(path)
+    if found is None:
+        raise _unknown(path)
+    reader, file = found
+    return reader.read(file, readers.Asked(crop, wavelength_um, medium_index))
 
 
 def _whole(crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -77,85 +74,27 @@ def _whole(crop: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     return y, x, height, width
 
 
-def _recognise(path: Path) -> tuple[str, Path]:
-    """Tell the module that reads this, and the file that it wants."""
-    if path.is_dir():
-        if (found := _foreign_folder(path)) is not None:
-            return found
-        if not (path / DESCRIPTION).is_file():
-            raise DataError(f"is a folder without {DESCRIPTION}", _DESCRIBE, source=path)
-        return "described", path / DESCRIPTION
-    if not path.is_file():
+def _check_readable(path: Path) -> None:
+    if not path.exists():
         raise DataError("does not exist", "give a file or a folder that does", source=path)
-    if path.suffix.lower() in (".yaml", ".yml"):
-        return "described", path
-    if path.suffix.lower() == ".json" and (found := _foreign_folder(path.parent)) is not None:
-        return found
-    if path.suffix.lower() in _DESCRIBABLE and _names(path.with_name(DESCRIPTION), path.name):
-        return "described", path.with_name(DESCRIPTION)
-    from fpm_inr.io.matlab5 import is_matlab_5
-
     try:
-        with path.open("rb") as file:
-            header = file.read(128)
+        next(path.iterdir(), None) if path.is_dir() else path.open("rb").close()
     except OSError as error:
         raise DataError(
             f"cannot be opened ({error.strerror})", "make it readable", source=path
         ) from error
-    if is_matlab_5(header):
-        return "paper_matlab", path
-    return _recognise_hdf5(path), path
 
 
-def _foreign_folder(folder: Path) -> tuple[str, Path] | None:
-    """The reader of another program's folder and its entry, where there is no description."""
-    from fpm_inr.io import fpm_py, fpm_rs
-    from fpm_inr.io.json_files import read_json
+def _unknown(path: Path) -> DataError:
+    """What to say of a file or folder that no reader recognises."""
+    from fpm_inr.files import hdf5
+    from fpm_inr.io.schema import DESCRIPTION
 
-    if (folder / DESCRIPTION).is_file():
-        return None
-    for name, entry, key in (
-        ("fpm_rs", fpm_rs.ENTRY, fpm_rs.MEASUREMENTS),
-        ("fpm_py", fpm_py.ENTRY, fpm_py.CAPTURES),
-    ):
-        if (folder / entry).is_file() and key in read_json(folder / entry):
-            return name, folder / entry
-    return None
-
-
-def _recognise_hdf5(path: Path) -> str:
-    import h5py
-
-    from fpm_inr.io import hdf5, hdf5_layout, native, paper_matlab, ptylab
-
-    known = "is no acquisition of a known format"
-    if not h5py.is_hdf5(path):
-        raise DataError(known, _DESCRIBE, source=path)
-    with hdf5.reading(path) as file:
-        if hdf5.text(file, "format") == native.KIND:
-            return "native"
-        if ptylab.FRAMES in file:
-            return "ptylab"
-        layout = (paper_matlab.FRAMES, *paper_matlab.DIRECTIONS)
-        if any(name in hdf5_layout.holder(file) for name in layout):
-            return "paper_matlab"
-        raise DataError(f"{known} (it holds {hdf5.contents(file)})", _DESCRIBE)
-
-
-def _names(description: Path, name: str) -> bool:
-    """Whether a description is there and one of its values is this name, or a pattern for it."""
-    if not description.is_file():
-        return False
-    from fpm_inr.io.yaml_text import read_yaml
-
-    def holds(value: object) -> bool:
-        if isinstance(value, dict):
-            return any(map(holds, value.values()))
-        if isinstance(value, list):
-            return any(map(holds, value))
-        return isinstance(value, str) and (value == name or fnmatch(name, value))
-
-    try:
-        return holds(read_yaml(description, DataError))
-    except DataError:
-        return False
+    describe = f"describe it in an {DESCRIPTION} beside it (`fpm-inr init` writes one to fill in)"
+    if path.is_dir():
+        return DataError(f"is a folder without {DESCRIPTION}", describe, source=path)
+    told = "is no acquisition of a known format"
+    if hdf5.is_hdf5(path):
+        with hdf5.reading(path) as file:
+            told += f" (it holds {hdf5.contents(file)})"
+    return DataError(told, describe, source=path)

@@ -1,14 +1,17 @@
-"""NumPy files: the plain numbers, with a JSON file beside them that says what they are."""
+"""NumPy files: plain numbers. A JSON file beside those that are written says what they are."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fpm_inr.errors import DataError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.io.rendering import Rendering
-from fpm_inr.io.replacing import replacing
 
 
 def sidecar_of(path: Path) -> Path:
@@ -60,3 +63,26 @@ def write_npy(path: Path, rendering: Rendering) -> None:
                 for image in images:
                     image = np.moveaxis(image, 0, -1) if is_colour else image
                     file.write(np.ascontiguousarray(image, dtype=dtype).data)
+
+
+def npy_frame(path: Path, kinds: str) -> NDArray[Any]:
+    """One frame [y, x] in a ``.npy`` file, read when it is sliced.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or holds something else; `kinds` are NumPy's letters of types.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    # NumPy has no base class for what damaged files make it raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"cannot be read ({reason})", "restore the file", source=path) from error
+    if array.ndim != 2 or array.dtype.kind not in kinds or not array.size:
+        raise DataError(
+            f"has shape {array.shape} and type {array.dtype}",
+            "store one frame [y, x] of real numbers",
+            source=path,
+        )
+    return np.asarray(array)

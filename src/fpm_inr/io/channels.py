@@ -11,10 +11,11 @@ import numpy as np
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError, InputError, SettingsError
-from fpm_inr.io import DESCRIPTION, load
+from fpm_inr.io import load
 from fpm_inr.io.mosaic import LETTERS
 from fpm_inr.io.picture_pages import colour_of
-from fpm_inr.io.schema import Description, checked_description
+from fpm_inr.io.readers import Asked
+from fpm_inr.io.schema import DESCRIPTION, Description, checked_description
 from fpm_inr.io.yaml_text import read_yaml
 
 Crop = tuple[int, int, int, int]
@@ -128,7 +129,7 @@ def read_channels(
         try:
             if described.frames.bayer is None:
                 acquisitions[name] = read(
-                    path, crop=crop, medium_index=medium_index, described=described
+                    path, Asked(crop, None, medium_index), described=described
                 )
             else:
                 acquisitions[name] = _mosaic(path, described, crop, medium_index)
@@ -210,7 +211,7 @@ def _mosaic(
         one = described.model_copy(
             update={"frames": only, "optics": _coarse(described, wavelength)}
         )
-        parts.append(read(path, crop=cells, medium_index=medium_index, described=one))
+        parts.append(read(path, Asked(cells, None, medium_index), described=one))
     spread = _spread(parts, places, described)
     if crop is None or cells is None:
         return spread

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.camera_noise import CameraNoise
-from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.errors import DataError, SettingsError, at
 from fpm_inr.illumination import FloatArray, LedGeometry
+from fpm_inr.io.arrays import npy_frame
 from fpm_inr.io.correction import Correction, flat_field
 from fpm_inr.io.described_leds import light_of
 from fpm_inr.io.exposures import merged, same_led
@@ -23,17 +24,34 @@ from fpm_inr.io.frame_names import Named, find_named
 from fpm_inr.io.image_files import ImageFiles
 from fpm_inr.io.mosaic import Mosaic
 from fpm_inr.io.picture_pages import colour_of
-from fpm_inr.io.schema import Description, FramesPart, OpticsPart, read_description
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.schema import (
+    DESCRIPTION,
+    Description,
+    FramesPart,
+    OpticsPart,
+    names_file,
+    read_description,
+)
 from fpm_inr.io.variables import SUFFIXES, opened_variable
 from fpm_inr.io.window import Crop, Frames, Window, read_judged, seen_by_crop, seen_from_centre
 
 
+def recognise(path: Path) -> Path | None:
+    """The description: in a folder, given by name, or beside a file that it names."""
+    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        return path
+    beside = path / DESCRIPTION if path.is_dir() else path.with_name(DESCRIPTION)
+    if path.is_dir():
+        return beside if beside.is_file() else None
+    is_array_or_picture = path.suffix.lower() in (*SUFFIXES, ".tif", ".tiff")
+    return beside if is_array_or_picture and names_file(beside, path.name) else None
+
+
 def read(
     path: Path,
+    asked: Asked = NOTHING,
     *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
     folder: Path | None = None,
     described: Description | None = None,
 ) -> Acquisition:
@@ -43,10 +61,9 @@ def read(
     ----------
     path : Path
         The description.
-    crop : (y, x, height, width), optional
-        Only these pixels are kept of every picture; array files that allow it are read in part.
-    wavelength_um, medium_index : float, optional
-        Replace what is described.
+    asked : Asked, optional
+        Of a crop only these pixels are kept of every picture; array files that allow it are read
+        in part.
     folder : Path, optional
         Where the files are that it names. Default: the description's own folder.
     described : Description, optional
@@ -61,15 +78,13 @@ def read(
     """
     described = read_description(path) if described is None else described
     folder = path.parent if folder is None else folder
-    try:
-        optics, notes = _optics(described, wavelength_um, medium_index)
+    with at(path):
+        optics, notes = _optics(described, asked.wavelength_um, asked.medium_index)
         source = _Source(described.frames, folder, optics.wavelength_um)
         named = find_named(folder, described.frames.file)
         with source.opened(named) as (stored, order):
-            acquisition = _assemble(described, source, named, stored, order, optics, crop)
+            acquisition = _assemble(described, source, named, stored, order, optics, asked.crop)
         return replace(acquisition, notes=(*notes, *source.notes, *acquisition.notes))
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
 
 
 def _assemble(
@@ -221,7 +236,7 @@ class _Source:
         """One frame [y, x] of a file of its own: the mean where it holds several."""
         named = find_named(self.folder, [name])
         if all(one.path.suffix.lower() == ".npy" for one in named):
-            frames = [_npy_frame(one.path) for one in named]
+            frames = [npy_frame(one.path, "iufb") for one in named]
             return np.asarray(np.mean(frames, axis=0, dtype=np.float32))
         pictures = ImageFiles([one.path for one in named], self.part.channel, self.wavelength_um)
         stored: Frames = pictures
@@ -231,22 +246,6 @@ class _Source:
         if len(everything) == 1:
             return np.asarray(everything[0])
         return np.asarray(np.mean(everything, axis=0, dtype=np.float32))
-
-
-def _npy_frame(path: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    # NumPy has no base class for what damaged files make it raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"cannot be read ({reason})", "restore the file", source=path) from error
-    if array.ndim != 2 or array.dtype.kind not in "iufb":
-        raise DataError(
-            f"has shape {array.shape} and type {array.dtype}",
-            "store one frame [y, x] of numbers",
-            source=path,
-        )
-    return np.asarray(array)
 
 
 def _mean_frame(

@@ -48,23 +48,10 @@ def merged(
     unit = np.empty(len(groups))
     for place, group in enumerate(groups):
         some = judged.frames[group]
-        good = np.ones(some.shape, dtype=bool)
-        if judged.saturated is not None:
-            good &= ~judged.saturated[group]
-        if judged.lies is not None:
-            good &= ~judged.lies[group]
-        time = exposure_led[group, None, None]
-        weight = time * np.ones_like(some)
+        weight = _weight(some, exposure_led[group], None if noise is None else noise.select(group))
+        weight = weight * _is_good(judged, group)
         if noise is not None:
-            of_group = noise.intensity_per_electron_led[group]
-            unit[place] = 1 / (1 / of_group).sum()
-            if noise.read_noise_e > 0:
-                # variance of an intensity: unit^2 (electrons + read noise^2), electrons = I / unit
-                light = np.average(some, axis=0, weights=exposure_led[group])
-                electrons = light / of_group[:, None, None]
-                variance = of_group[:, None, None] ** 2 * (electrons + noise.read_noise_e**2)
-                weight = 1 / variance
-        weight = weight * good
+            unit[place] = 1 / (1 / noise.intensity_per_electron_led[group]).sum()
         total = weight.sum(axis=0)
         known = total > 0
         frames[place] = np.where(known, (weight * some).sum(axis=0) / np.where(known, total, 1), 0)
@@ -81,3 +68,22 @@ def merged(
         saturated = None
     together = None if noise is None else CameraNoise(unit, noise.read_noise_e)
     return Judged(frames, lies, saturated, judged.notes), together
+
+
+def _is_good(judged: Judged, group: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Pixels [frame, y, x] of some frames that are neither clipped nor lie."""
+    good = np.ones(judged.frames[group].shape, dtype=bool)
+    for bad in (judged.saturated, judged.lies):
+        if bad is not None:
+            good &= ~bad[group]
+    return good
+
+
+def _weight(frames: NDArray[np.floating], exposure: Float64, noise: CameraNoise | None) -> Float64:
+    """Inverse variances [frame, y, x], up to a factor: exposures where only light makes noise."""
+    if noise is None or noise.read_noise_e == 0:
+        return exposure[:, None, None] * np.ones_like(frames)
+    # variance of an intensity: unit^2 (electrons + read noise^2), electrons = I / unit
+    unit = noise.intensity_per_electron_led[:, None, None]
+    electrons = np.average(frames, axis=0, weights=exposure) / unit
+    return np.asarray(1 / (unit**2 * (electrons + noise.read_noise_e**2)))

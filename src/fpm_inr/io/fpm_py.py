@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.errors import DataError, at
 from fpm_inr.illumination import LedGeometry
+from fpm_inr.io.arrays import npy_frame
 from fpm_inr.io.correction import Correction
 from fpm_inr.io.image_files import ImageFiles
-from fpm_inr.io.json_files import inside, read_json, taken
+from fpm_inr.io.json_files import entry_of, inside, read_json, taken
 from fpm_inr.io.mosaic import Mosaic
 from fpm_inr.io.picture_pages import colour_of
-from fpm_inr.io.window import Crop, Frames, Window, read_window
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.window import Frames, Window, read_window
 
 ENTRY = "info.json"
 CAPTURES, NA = "captures", "objective_na"
 
 
-def read(
-    path: Path,
-    *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
-) -> Acquisition:
+def recognise(path: Path) -> Path | None:
+    """The ``info.json`` of a folder."""
+    return entry_of(path, ENTRY, CAPTURES)
+
+
+def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """Read a folder of fpm-py.
 
     Captures without LEDs are dark frames: their mean is subtracted. The format stores no NA:
@@ -40,24 +41,18 @@ def read(
     ----------
     path : Path
         The ``info.json``.
-    crop : (y, x, height, width), optional
-    wavelength_um, medium_index : float, optional
-        Replace the stored wavelength and the index of air.
+    asked : Asked, optional
 
     Raises
     ------
     DataError
         A key or a file is missing or damaged, or a frame has several LEDs or another wavelength.
     """
-    try:
-        return _read(path, crop, wavelength_um, medium_index)
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
+    with at(path):
+        return _read(path, asked)
 
 
-def _read(
-    path: Path, crop: Crop | None, wavelength_um: float | None, medium_index: float | None
-) -> Acquisition:
+def _read(path: Path, asked: Asked) -> Acquisition:
     content = read_json(path)
     captures: list[dict[str, Any]] = taken(path, lambda: list(content[CAPTURES]))
     lit = taken(path, lambda: [one for one in captures if one["led_positions"]])
@@ -77,30 +72,35 @@ def _read(
             f'add "{NA}" to its metadata',
             source=path,
         )
-    wave_um = waves.pop() * 1e6 if wavelength_um is None else wavelength_um
-    geometry = taken(path, lambda: _geometry(lit))
     pixel_um = taken(
         path, lambda: float(content["sensor_pixel_size"]) * 1e6 / float(content["magnification"])
     )
+    optics = taken(path, lambda: asked.optics(waves.pop() * 1e6, float(stored_na), pixel_um))
     frames: Frames = _FramesInFiles(taken(path, lambda: _paths(lit, path)))
     dark_frames: Frames = _FramesInFiles(taken(path, lambda: _paths(dark, path)))
     cell = metadata.get("bayer") if isinstance(metadata, dict) else None
     if cell is not None:
         if sorted(str(cell)) != ["b", "g", "g", "r"]:
-            raise DataError(f"has bayer {cell!r}", 'give it as "rggb"', source=path)
-        frames = Mosaic(frames, "lyx", cell, colour_of(wave_um))
-        dark_frames = Mosaic(dark_frames, "lyx", cell, colour_of(wave_um))
-        pixel_um *= 2
-    optics = taken(path, lambda: Optics(wave_um, float(stored_na), pixel_um, medium_index or 1.0))
-    level: Any = 0.0
-    if dark:
-        whole = Window.of(dark_frames, None).read(dark_frames, slice(None))
-        if whole.shape[1:] != frames.shape[1:]:
-            raise DataError("has dark frames of another size", "give frames alike", source=path)
-        level = whole.mean(axis=0, dtype=np.float32)
+            raise DataError(f"has bayer {cell!r}", 'give it as "rggb"')
+        colour = colour_of(optics.wavelength_um)
+        frames = Mosaic(frames, "lyx", cell, colour)
+        dark_frames = Mosaic(dark_frames, "lyx", cell, colour)
+        optics = replace(optics, pixel_um=2 * pixel_um)
+    geometry = taken(path, lambda: _geometry(lit))
+    correction = Correction(
+        dark=_dark_level(dark_frames, frames.shape) if dark else 0.0,
+        exposure_led=taken(path, lambda: _exposure(lit, path)),
+    )
     illumination = Illumination(geometry.na_at(), geometry)
-    correction = Correction(dark=level, exposure_led=taken(path, lambda: _exposure(lit, path)))
-    return read_window(frames, crop, optics, illumination, correction=correction)
+    return read_window(frames, asked.crop, optics, illumination, correction=correction)
+
+
+def _dark_level(dark_frames: Frames, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The mean dark frame [y, x]."""
+    whole = Window.of(dark_frames, None).read(dark_frames, slice(None))
+    if whole.shape[1:] != shape[1:]:
+        raise DataError("has dark frames of another size", "give frames alike")
+    return np.asarray(whole.mean(axis=0, dtype=np.float32))
 
 
 def _geometry(lit: list[dict[str, Any]]) -> LedGeometry:
@@ -155,16 +155,4 @@ class _FramesInFiles:
 def _frame(path: Path) -> NDArray[Any]:
     if path.suffix.lower() != ".npy":
         return np.asarray(ImageFiles([path])[:, :, :][0])
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    # NumPy has no base class for what damaged files make it raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(f"cannot be read ({reason})", "restore the file", source=path) from error
-    if array.ndim != 2 or array.dtype.kind not in "iuf" or not array.size:
-        raise DataError(
-            f"has shape {array.shape} and type {array.dtype}",
-            "store one frame [y, x] of real numbers",
-            source=path,
-        )
-    return array
+    return npy_frame(path, "iuf")

@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.errors import DataError, at
 from fpm_inr.io.correction import Correction, flat_field
 from fpm_inr.io.image_files import ImageFiles
-from fpm_inr.io.json_files import inside, read_json, taken
-from fpm_inr.io.window import Crop, read_window
+from fpm_inr.io.json_files import entry_of, inside, read_json, taken
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.window import read_window
 
 ENTRY = "dataset.json"
 MEASUREMENTS = "measurement_manifest"
 
 
-def read(
-    path: Path,
-    *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
-) -> Acquisition:
+def recognise(path: Path) -> Path | None:
+    """The ``dataset.json`` of a bundle."""
+    return entry_of(path, ENTRY, MEASUREMENTS)
+
+
+def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """Read a bundle of fpm-rs (its local dataset format, versions 1 and 2).
 
     Its transverse wave vectors k (rad/m) are centres of spectrum patches, of our sign: the NA is
@@ -38,30 +38,24 @@ def read(
     ----------
     path : Path
         The ``dataset.json``.
-    crop : (y, x, height, width), optional
-    wavelength_um, medium_index : float, optional
-        Replace the stored ones.
+    asked : Asked, optional
 
     Raises
     ------
     DataError
         A file is missing, damaged or says what cannot be used, as several LEDs a frame.
     """
-    try:
-        return _read(path, crop, wavelength_um, medium_index)
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
+    with at(path):
+        return _read(path, asked)
 
 
-def _read(
-    path: Path, crop: Crop | None, wavelength_um: float | None, medium_index: float | None
-) -> Acquisition:
+def _read(path: Path, asked: Asked) -> Acquisition:
     content = read_json(path)
     folder = path.parent
     measured_path = inside(folder, taken(path, lambda: content[MEASUREMENTS]), path)
     setup_path = inside(folder, taken(path, lambda: content["configuration"]), path)
     measured, setup = read_json(measured_path), read_json(setup_path)
-    optics, wavelength = taken(setup_path, lambda: _optics(setup, wavelength_um, medium_index))
+    optics, wavelength = taken(setup_path, lambda: _optics(setup, asked))
     vectors = taken(setup_path, lambda: _vectors(setup, setup_path))
     frames = taken(measured_path, lambda: list(measured["frames"]))
     if len(frames) != len(vectors):
@@ -83,7 +77,12 @@ def _read(
     )
     na = vectors[used] * wavelength * 1e-6 / math.tau
     acquisition = read_window(
-        ImageFiles(files), crop, optics, Illumination(na), correction=correction, mask_y_x=mask
+        ImageFiles(files),
+        asked.crop,
+        optics,
+        Illumination(na),
+        correction=correction,
+        mask_y_x=mask,
     )
     if len(used) < len(frames):
         told = f"{len(frames) - len(used)} frames of weight 0 are left out."
@@ -91,17 +90,15 @@ def _read(
     return acquisition
 
 
-def _optics(
-    setup: dict[str, Any], wavelength_um: float | None, medium_index: float | None
-) -> tuple[Optics, float]:
+def _optics(setup: dict[str, Any], asked: Asked) -> tuple[Optics, float]:
+    """The imaging side, and the stored wavelength in um."""
     stored = setup["reconstruction_experiment"]["optics"]
     wavelength = float(stored["wavelength_vacuum_m"]) * 1e6
-    index = float(stored.get("objective_medium_refractive_index", 1.0))
-    optics = Optics(
-        wavelength if wavelength_um is None else wavelength_um,
+    optics = asked.optics(
+        wavelength,
         float(stored["objective_na"]),
         float(stored["camera_pixel_size"]) * 1e6 / float(stored["magnification"]),
-        index if medium_index is None else medium_index,
+        float(stored.get("objective_medium_refractive_index", 1.0)),
     )
     return optics, wavelength
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
-from fpm_inr.io import hdf5
+from fpm_inr.files import hdf5
 from fpm_inr.io.paper_matlab import DIRECTIONS, FRAMES, Stored
 
 MOST_STRUCTS = 50

@@ -37,6 +37,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def entry_of(path: Path, name: str, key: str) -> Path | None:
+    """The JSON file of this name that has this key, in a folder or beside one of its JSON files."""
+    if not path.is_dir() and path.suffix.lower() != ".json":
+        return None
+    entry = (path if path.is_dir() else path.parent) / name
+    return entry if entry.is_file() and key in read_json(entry) else None
+
+
 def taken(path: Path, take: Callable[[], Made]) -> Made:
     """What `take` makes of the content; a key or a kind that is missing names the file.
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fpm_inr.display import phase_table
 from fpm_inr.errors import OutputError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.io.rendering import Rendering
-from fpm_inr.io.replacing import replacing
 
 SECONDS = 8  # of a whole sweep, as far as 4 to 25 frames a second allow
 H264 = (

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
-from fpm_inr.io.replacing import replacing
-from fpm_inr.io.window import Crop, Judged, Window, seen_by_crop
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.window import Judged, Window, seen_by_crop
 
 KIND = "fpm-inr acquisition"
 # 2: pixels may be without weight or saturated, which a reader of 1 would not know
@@ -40,10 +39,7 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     OutputError
         The file cannot be written.
     """
-    # made in memory first: HDF5 crashes when it is closed on a disk that is full. Written as bytes:
-    # an error keeps a view of the memory alive, on which some Pythons 3.12 crash
-    image = BytesIO()
-    with h5py.File(image, "w") as file:
+    with hdf5.writing(path) as file:
         file.attrs["format"] = KIND
         judged = {name: getattr(acquisition, name) for name in JUDGED}
         is_judged = any(one is not None for one in judged.values())
@@ -76,25 +72,20 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             file["illumination/position_led_xyz_mm"] = geometry.position_led_xyz_mm
             file["illumination/slide_mm"] = float(geometry.slide_mm)
             file["illumination/slide_index"] = float(geometry.slide_index)
-    with replacing(path) as beside:
-        beside.write_bytes(image.getvalue())
 
 
-def read(
-    path: Path,
-    *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
-) -> Acquisition:
+def recognise(path: Path) -> Path | None:
+    """The file itself, where it says that it is of this kind."""
+    return hdf5.recognised(path, lambda file: hdf5.text(file, "format") == KIND)
+
+
+def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """Read a file of `write_acquisition`; only the crop is loaded.
 
     Parameters
     ----------
     path : Path
-    crop : (y, x, height, width), optional
-    wavelength_um, medium_index : float, optional
-        Replace the stored ones.
+    asked : Asked, optional
 
     Raises
     ------
@@ -109,42 +100,42 @@ def read(
                 "convert the original data again",
             )
         stored = {name: hdf5.number(file, f"optics/{name}") for name in OPTICS}
-        if wavelength_um is not None:
-            stored["wavelength_um"] = wavelength_um
-        if medium_index is not None:
-            stored["medium_index"] = medium_index
-        geometry = None
-        if "illumination/position_led_xyz_mm" in file:
-            geometry = LedGeometry(
-                hdf5.array(file, "illumination/position_led_xyz_mm", 2),
-                hdf5.number(file, "illumination/slide_mm"),
-                hdf5.number(file, "illumination/slide_index"),
-            )
         axis = hdf5.array(file, "axis_y_x_px", 1)
         if axis.shape != (2,):
             raise DataError(f"has shape {axis.shape}", "store (y, x)", field="axis_y_x_px")
         frames = hdf5.dataset(file, "frames_led_y_x", 3)
-        window = Window.of(frames, crop)
+        window = Window.of(frames, asked.crop)
         judged = Judged(
             window.read_all(frames),
             _judged_part(file, JUDGED[0], frames.shape, window),
             _judged_part(file, JUDGED[1], frames.shape, window),
             (hdf5.text(file, "notes") or "").splitlines(),
         )
-        noise = None
-        if "camera/intensity_per_electron_led" in file:
-            noise = CameraNoise(
-                hdf5.array(file, "camera/intensity_per_electron_led", 1),
-                hdf5.number(file, "camera/read_noise_e"),
-            )
-        optics, light = (
-            Optics(**stored),
-            Illumination(hdf5.array(file, "illumination/na_led_xy", 2), geometry),
-        )
+        optics, light, noise = asked.optics(**stored), _illumination(file), _noise(file)
         shape = (frames.shape[1], frames.shape[2])
         middle = (float(axis[0]), float(axis[1]))
-        acquisition = judged.acquisition(optics, *seen_by_crop(light, middle, crop, shape, optics))
-        return replace(acquisition, noise=noise)
+        seen = seen_by_crop(light, middle, asked.crop, shape, optics)
+        return replace(judged.acquisition(optics, *seen), noise=noise)
+
+
+def _illumination(file: h5py.File) -> Illumination:
+    geometry = None
+    if "illumination/position_led_xyz_mm" in file:
+        geometry = LedGeometry(
+            hdf5.array(file, "illumination/position_led_xyz_mm", 2),
+            hdf5.number(file, "illumination/slide_mm"),
+            hdf5.number(file, "illumination/slide_index"),
+        )
+    return Illumination(hdf5.array(file, "illumination/na_led_xy", 2), geometry)
+
+
+def _noise(file: h5py.File) -> CameraNoise | None:
+    if "camera/intensity_per_electron_led" not in file:
+        return None
+    return CameraNoise(
+        hdf5.array(file, "camera/intensity_per_electron_led", 1),
+        hdf5.number(file, "camera/read_noise_e"),
+    )
 
 
 def _judged_part(

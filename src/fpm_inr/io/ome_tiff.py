@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr import __version__
+from fpm_inr.files.replacing import replacing
 from fpm_inr.heights import uniform_step_um
 from fpm_inr.io.rendering import Regions, Rendering
-from fpm_inr.io.replacing import replacing
 from fpm_inr.io.slide import TILE, Levels, Pixels, SlideOptions, pixels_of
 
 CLASSIC_TIFF_BYTES = 2**32 - 2**25  # tifffile's own margin for what 32-bit offsets can reach

@@ -10,9 +10,9 @@ import numpy as np
 from fpm_inr import __version__
 from fpm_inr.display import Contrast
 from fpm_inr.errors import SettingsError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.heights import uniform_step_um
 from fpm_inr.io.rendering import Channel, Rendering
-from fpm_inr.io.replacing import replacing
 from fpm_inr.io.slide import TILE, Levels, Pixels, SlideOptions, origins, pixels_of
 
 AXES = ("c", "z", "y", "x")

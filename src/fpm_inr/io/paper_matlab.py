@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.errors import DataError, at
 from fpm_inr.io.axes import axes_order
-from fpm_inr.io.matlab5 import read_variables
-from fpm_inr.io.window import Crop, Frames, read_window
+from fpm_inr.io.matlab5 import is_matlab_5, read_variables
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.window import Frames, read_window
 
 FRAMES, DIRECTIONS = "I_low", ("na_calib", "na_design")
 MAGNIFICATION, CAMERA_PIXEL, NA = "mag", "dpix_c", "na_cal"
@@ -55,13 +56,21 @@ class Stored:
         return array.T if self.is_reversed else array
 
 
-def read(
-    path: Path,
-    *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
-) -> Acquisition:
+def recognise(path: Path) -> Path | None:
+    """The file itself: any of MATLAB 5, and HDF5 that holds frames or directions."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        if is_matlab_5(stream.read(128)):
+            return path
+    from fpm_inr.files import hdf5
+    from fpm_inr.io import hdf5_layout
+
+    layout = {FRAMES, *DIRECTIONS}
+    return hdf5.recognised(path, lambda file: not layout.isdisjoint(hdf5_layout.holder(file)))
+
+
+def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """Read a file in the layout of the FPM-INR paper (Zhou et al., 2023).
 
     ``I_low`` (y, x, LED) are intensities, ``na_calib`` or else ``na_design`` (LED, 2) directions
@@ -77,20 +86,17 @@ def read(
     DataError
         A variable is missing, misshapen or not numbers, or the file is damaged.
     """
-    import h5py
+    from fpm_inr.files import hdf5
+    from fpm_inr.io import hdf5_layout
 
-    if h5py.is_hdf5(path):
-        from fpm_inr.io import hdf5, hdf5_layout
-
+    if hdf5.is_hdf5(path):
         with hdf5.reading(path) as file:
             variables = hdf5_layout.variables(file, (FRAMES, *DIRECTIONS, *NUMBERS))
-            return _assemble(variables, crop, wavelength_um, medium_index)
-    try:
+            return _assemble(variables, asked)
+    with at(path):
         held = read_variables(path, (FRAMES, *DIRECTIONS, *NUMBERS), inside=FRAMES)
         variables = {name: Stored(_real(held, name)) for name in _named(held)}
-        return _assemble(variables, crop, wavelength_um, medium_index)
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
+        return _assemble(variables, asked)
 
 
 def _named(held: Mapping[str, Any]) -> list[str]:
@@ -101,19 +107,10 @@ def _named(held: Mapping[str, Any]) -> list[str]:
     return [FRAMES, *NUMBERS, some[0] if some else DIRECTIONS[0]]
 
 
-def _assemble(
-    variables: Mapping[str, Stored],
-    crop: Crop | None,
-    wavelength_um: float | None,
-    medium_index: float | None,
-) -> Acquisition:
-    if wavelength_um is None:
-        raise SettingsError(
-            "is not stored in this layout",
-            "give it in um (--wavelength) or as a color r, g or b (--color)",
-            field="wavelength",
-        )
+def _assemble(variables: Mapping[str, Stored], asked: Asked) -> Acquisition:
     numbers = {name: _number(variables[name], name) for name in NUMBERS}
+    pixel_um = numbers[CAMERA_PIXEL] / numbers[MAGNIFICATION]
+    optics = asked.optics(None, numbers[NA], pixel_um)
     named = next(name for name in DIRECTIONS if name in variables)
     na_led_xy = variables[named].values()
     if na_led_xy.ndim == 2 and na_led_xy.shape[1] != 2 and na_led_xy.shape[0] == 2:
@@ -126,15 +123,9 @@ def _assemble(
     order, note = axes_order(
         stored.shape, len(na_led_xy), DOCUMENTED, FRAMES, is_sure=stored.is_sure
     )
-    optics = Optics(
-        wavelength_um,
-        numbers[NA],
-        numbers[CAMERA_PIXEL] / numbers[MAGNIFICATION],
-        1.0 if medium_index is None else medium_index,
-    )
     frames: Frames = stored.array
     order = order[::-1] if stored.is_reversed else order
-    acquisition = read_window(frames, crop, optics, Illumination(-na_led_xy), order=order)
+    acquisition = read_window(frames, asked.crop, optics, Illumination(-na_led_xy), order=order)
     return replace(acquisition, notes=((note,) if note else ()) + acquisition.notes)
 
 

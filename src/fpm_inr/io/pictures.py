@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from fpm_inr.display import PHASE_COLOURS, height_texts, phase_rgb
 from fpm_inr.errors import SettingsError
+from fpm_inr.files.replacing import replacing
 from fpm_inr.io.rendering import Rendering, shown_contrasts
-from fpm_inr.io.replacing import replacing
 
 FOLDER_TEMPLATE = "{n}_z{z}um.png"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import h5py
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.errors import DataError
+from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
-from fpm_inr.io import hdf5
 from fpm_inr.io.axes import axes_order
-from fpm_inr.io.replacing import replacing
-from fpm_inr.io.window import Crop, read_window
+from fpm_inr.io.readers import NOTHING, Asked
+from fpm_inr.io.window import read_window
 
 FRAMES, POSITIONS = "ptychogram", "encoder"
 WAVELENGTH, CAMERA_PIXEL, DISTANCE = "wavelength", "dxd", "zled"
@@ -24,13 +23,12 @@ MAGNIFICATION, NA, ORIENTATION = "magnification", "NA", "orientation"
 ORIENTATIONS = [(order, flipped) for order in ("lyx", "lxy") for flipped in ("", "x", "y", "yx")]
 
 
-def read(
-    path: Path,
-    *,
-    crop: Crop | None = None,
-    wavelength_um: float | None = None,
-    medium_index: float | None = None,
-) -> Acquisition:
+def recognise(path: Path) -> Path | None:
+    """The file itself, where it holds a ptychogram."""
+    return hdf5.recognised(path, lambda file: FRAMES in file)
+
+
+def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """Read a PtyLab file (Loetgering et al., Opt. Express 31, 2023); only the crop is loaded.
 
     PtyLab takes the patch around ``-encoder / distance`` (row, column) out of an object spectrum
@@ -40,9 +38,7 @@ def read(
     Parameters
     ----------
     path : Path
-    crop : (y, x, height, width), optional
-    wavelength_um, medium_index : float, optional
-        Replace the stored wavelength and the index of air.
+    asked : Asked, optional
 
     Raises
     ------
@@ -55,42 +51,41 @@ def read(
                 f"holds zo and no {DISTANCE}: a scanned probe, not an LED array",
                 "give a Fourier ptychography data set",
             )
-        if NA not in file:
-            raise DataError(
-                "is missing: PtyLab would guess it", "store the objective's aperture", field=NA
-            )
-        if wavelength_um is None:
-            wavelength_um = _metres(file, WAVELENGTH, 1e-7, 2.5e-6) * 1e6
-        camera_pixel_um = _metres(file, CAMERA_PIXEL, 1e-8, 1e-3) * 1e6
-        distance_mm = _metres(file, DISTANCE, 1e-4, 10.0) * 1e3
-        magnification = hdf5.number(file, MAGNIFICATION)
-        if not (np.isfinite(magnification) and magnification > 0):
-            raise DataError(f"is {magnification:g}", "store a positive number", field=MAGNIFICATION)
-        encoder = _places_m(file, distance_mm * 1e-3)
+        optics, geometry = _optics(file, asked), _geometry(file)
         frames = hdf5.dataset(file, FRAMES, 3)
-        _, note = axes_order(frames.shape, len(encoder), "lyx", FRAMES)
+        leds = len(geometry.position_led_xyz_mm)
+        _, note = axes_order(frames.shape, leds, "lyx", FRAMES)
         if note:
             raise DataError(
-                f"has shape {frames.shape} for {len(encoder)} LEDs",
+                f"has shape {frames.shape} for {leds} LEDs",
                 "store its axes as (LED, y, x)",
                 field=FRAMES,
             )
-        z_mm = np.full(len(encoder), distance_mm)
-        geometry = LedGeometry(np.stack([encoder[:, 1] * 1e3, encoder[:, 0] * 1e3, z_mm], axis=1))
         order, flipped = ORIENTATIONS[_orientation(file)]
-        return read_window(
-            frames,
-            crop,
-            Optics(
-                wavelength_um,
-                hdf5.number(file, NA),
-                camera_pixel_um / magnification,
-                1.0 if medium_index is None else medium_index,
-            ),
-            Illumination(geometry.na_at(0.0, 0.0), geometry),
-            order=order,
-            flipped=flipped,
+        light = Illumination(geometry.na_at(0.0, 0.0), geometry)
+        return read_window(frames, asked.crop, optics, light, order=order, flipped=flipped)
+
+
+def _optics(file: h5py.File, asked: Asked) -> Optics:
+    if NA not in file:
+        raise DataError(
+            "is missing: PtyLab would guess it", "store the objective's aperture", field=NA
         )
+    wavelength_um = asked.wavelength_um
+    if wavelength_um is None:
+        wavelength_um = _metres(file, WAVELENGTH, 1e-7, 2.5e-6) * 1e6
+    camera_pixel_um = _metres(file, CAMERA_PIXEL, 1e-8, 1e-3) * 1e6
+    magnification = hdf5.number(file, MAGNIFICATION)
+    if not (np.isfinite(magnification) and magnification > 0):
+        raise DataError(f"is {magnification:g}", "store a positive number", field=MAGNIFICATION)
+    return asked.optics(wavelength_um, hdf5.number(file, NA), camera_pixel_um / magnification)
+
+
+def _geometry(file: h5py.File) -> LedGeometry:
+    distance_m = _metres(file, DISTANCE, 1e-4, 10.0)
+    encoder_mm = _places_m(file, distance_m) * 1e3
+    z_mm = np.full(len(encoder_mm), distance_m * 1e3)
+    return LedGeometry(np.stack([encoder_mm[:, 1], encoder_mm[:, 0], z_mm], axis=1))
 
 
 def _metres(file: h5py.File, name: str, least: float, most: float) -> float:
@@ -160,8 +155,7 @@ def write(path: Path, acquisition: Acquisition) -> None:
     # places on one plane whose directions are these, whatever slide or crop made them
     slope = na_xy / np.sqrt(1 - (na_xy**2).sum(axis=1, keepdims=True))
     optics = acquisition.optics
-    image = BytesIO()
-    with h5py.File(image, "w") as file:
+    with hdf5.writing(path) as file:
         file.create_dataset(
             FRAMES,
             data=acquisition.frames_led_y_x,
@@ -176,5 +170,3 @@ def write(path: Path, acquisition: Acquisition) -> None:
         file[MAGNIFICATION] = 1.0
         file[NA] = optics.na
         file[ORIENTATION] = 0
-    with replacing(path) as beside:
-        beside.write_bytes(image.getvalue())

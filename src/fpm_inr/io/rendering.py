@@ -41,8 +41,12 @@ class FieldSource(Protocol):
 class WindowSource(Protocol):
     """A source too large for memory (a mosaic): it renders windows of a height."""
 
-    def render_window(self, z_um: float, y: int, x: int, height: int, width: int) -> ComplexPlane:
-        """Complex field [height, width], bright-field amplitude 1."""
+    def level_shape_y_x(self, level: int) -> tuple[int, int]:
+        """Size of a level of its pyramid."""
+        ...
+
+    def render(self, z_um: float, *, window: tuple[int, int, int, int]) -> ImageStack:
+        """Render a window (y, x, height, width)."""
         ...
 
 
@@ -276,7 +280,8 @@ class _Windows:
     scale: np.float32
 
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
-        return self.source.render_window(self.z_um, y, x, height, width) * self.scale
+        stack = self.source.render(self.z_um, window=(y, x, height, width))
+        return stack.field_z_y_x[0] * self.scale
 
 
 def heights_of(source: FieldSource | ColourSource, z_um: ArrayLike | None) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError, InputError, SettingsError
+from fpm_inr.errors import DataError, InputError, SettingsError, at
 
 Array = NDArray[Any]
 
@@ -39,9 +39,9 @@ def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
     Parameters
     ----------
     path : path
-        ``.safetensors`` (rendered at `z_um`; all-in-focus without it), ``.npy``, ``.png``,
-        ``.jpg``, ``.tif``, ``.ome.tif``, ``.ome.zarr`` or ``.h5`` (a truth: the band-limited
-        specimen, or with `z_um` the bright-field scan's amplitude there).
+        ``.safetensors`` or a mosaic's folder (rendered at `z_um`; all-in-focus without it),
+        ``.npy``, ``.png``, ``.jpg``, ``.tif``, ``.ome.tif``, ``.ome.zarr`` or ``.h5`` (a
+        truth: the band-limited specimen, or with `z_um` the bright-field scan's amplitude there).
     z_um : float, optional
         Which height of a file that holds several.
 
@@ -57,17 +57,23 @@ def load_picture(path: str | Path, z_um: float | None = None) -> Picture:
     if not path.exists():
         raise DataError("does not exist", "give an existing file", source=path)
     for suffixes, read in _READERS.items():
-        if name.endswith(suffixes):
+        if name.endswith(suffixes) or (read is _solution and is_mosaic(path)):
             try:
-                return read(path, z_um)
-            except InputError as error:
-                raise error if error.source else error.at(path) from error
+                with at(path):
+                    return read(path, z_um)
+            except InputError:
+                raise
             except (OSError, ValueError, EOFError, KeyError, RecursionError) as error:
                 raise DataError(
                     f"cannot be read ({error})", "check that the file is whole", source=path
                 ) from error
     known = " ".join(suffix for suffixes in _READERS for suffix in suffixes)
     raise DataError("has a suffix of no known format", f"give one of {known}", source=path)
+
+
+def is_mosaic(path: Path) -> bool:
+    """Whether a path is the folder of a mosaic."""
+    return (path / "manifest.json").is_file()
 
 
 def _solution(path: Path, z_um: float | None) -> Picture:

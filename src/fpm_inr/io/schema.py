@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -18,6 +19,8 @@ from pydantic import (
 
 from fpm_inr.errors import DataError
 from fpm_inr.io.yaml_text import read_yaml
+
+DESCRIPTION = "acquisition.yaml"
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -199,6 +202,24 @@ def checked_description(content: dict[str, Any], path: Path) -> Description:
         return Description.model_validate(content)
     except ValidationError as error:
         raise _in_words(error).at(path) from error
+
+
+def names_file(description: Path, name: str) -> bool:
+    """Whether a description is there and one of its values is this name, or a pattern for it."""
+    if not description.is_file():
+        return False
+
+    def holds(value: object) -> bool:
+        if isinstance(value, dict):
+            return any(map(holds, value.values()))
+        if isinstance(value, list):
+            return any(map(holds, value))
+        return isinstance(value, str) and (value == name or fnmatch(name, value))
+
+    try:
+        return holds(read_yaml(description, DataError))
+    except DataError:
+        return False
 
 
 def _in_words(error: ValidationError) -> DataError:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError
+from fpm_inr.errors import DataError, at
 from fpm_inr.io import matlab5
 from fpm_inr.io.window import Frames
 
@@ -40,17 +40,15 @@ def opened_variable(path: Path, variable: str | None, axes: str) -> Iterator[tup
     import h5py
 
     if h5py.is_hdf5(path):
-        from fpm_inr.io import hdf5
+        from fpm_inr.files import hdf5
 
         with hdf5.reading(path) as file:
             held = [key for key in file if isinstance(file[key], h5py.Dataset)]
             found = hdf5.dataset(file, _choose(variable, held, file), 3)
             yield found, axes[::-1] if "MATLAB_class" in found.attrs else axes
         return
-    try:
+    with at(path):
         array = _real(*_load(path, variable))
-    except DataError as error:
-        raise (error if error.source else error.at(path)) from error
     yield array, axes
 
 
@@ -86,7 +84,7 @@ def list_arrays(path: Path) -> list[Stored]:
 def _list_hdf5(path: Path) -> list[Stored]:
     import h5py
 
-    from fpm_inr.io import hdf5
+    from fpm_inr.files import hdf5
 
     found: list[Stored] = []
 

@@ -81,32 +81,16 @@ def compare(
     images.check_pair(result, reference)
     _check_content(result)
     aligned = align(result, reference, find_shift=find_shift)
-    if aligned.reference.size < reference.size / 2:
-        raise DataError(
-            f"lies {aligned.shift_y_x_px[0]:.1f}, {aligned.shift_y_x_px[1]:.1f} pixels (y, x) off "
-            "the reference, most of the field",
-            "compare images of one field of view, or turn the search for a shift off",
-            field="result",
-        )
+    _check_shared(aligned, reference)
     rings = fourier_ring_correlation(
         aligned.result, aligned.reference, 1.0 if pixel_um is None else pixel_um
     )
-    is_complex = np.iscomplexobj(result)
     cutoff_per_pixel = 0.5
     if pixel_um is not None and cutoff_per_um is not None:
         cutoff_per_pixel = cutoff_per_um * pixel_um
     bands = band_errors(aligned.result, aligned.reference, cutoff_per_pixel, fit_factor=False)
-    numbers = _real_numbers(aligned)
-    if is_complex:
-        a, b = aligned.result, aligned.reference
-        numbers = {
-            "relative_l2": images.relative_l2(a, b),
-            "phase_error_rad": phase_error(a, b),
-            "phase_rmse_less_ramp_rad": phase_rmse(a, b),
-            "ratio_of_squares": images.ratio_of_squares(a, b),
-            "rmse": images.rmse(a, b),
-            "ncc": images.ncc(a, b),
-        } | {f"amplitude_{name}": value for name, value in numbers.items()}
+    is_complex = np.iscomplexobj(result)
+    numbers = _complex_numbers(aligned) if is_complex else _real_numbers(aligned)
     unit = "px" if pixel_um is None else "um"
     numbers |= {
         f"frc_resolution_one_seventh_{unit}": rings.resolution_um(),
@@ -119,6 +103,18 @@ def compare(
     return Comparison(
         "complex field" if is_complex else "amplitude", aligned, numbers, bands, rings, pixel_um
     )
+
+
+def _complex_numbers(aligned: Aligned) -> dict[str, float]:
+    a, b = aligned.result, aligned.reference
+    return {
+        "relative_l2": images.relative_l2(a, b),
+        "phase_error_rad": phase_error(a, b),
+        "phase_rmse_less_ramp_rad": phase_rmse(a, b),
+        "ratio_of_squares": images.ratio_of_squares(a, b),
+        "rmse": images.rmse(a, b),
+        "ncc": images.ncc(a, b),
+    } | {f"amplitude_{name}": value for name, value in _real_numbers(aligned).items()}
 
 
 def _real_numbers(aligned: Aligned) -> dict[str, float]:
@@ -141,6 +137,16 @@ def _real_numbers(aligned: Aligned) -> dict[str, float]:
             "all_in_focus_l2": images.all_in_focus_l2(a, b),
         }
     return numbers
+
+
+def _check_shared(aligned: Aligned, reference: Image) -> None:
+    if aligned.reference.size < reference.size / 2:
+        raise DataError(
+            f"lies {aligned.shift_y_x_px[0]:.1f}, {aligned.shift_y_x_px[1]:.1f} pixels (y, x) off "
+            "the reference, most of the field",
+            "compare images of one field of view, or turn the search for a shift off",
+            field="result",
+        )
 
 
 def _check_content(result: Image) -> None:

@@ -85,29 +85,49 @@ def specimen_contrast(
         (_fine_pixels(cut.start, cut.stop) - length / 2) * pixel_um
         for length, cut in zip(shape_y_x, aligned.cut_y_x, strict=True)
     )
-    fine_um = pixel_um / FINER
-    centre_y_x_px = (float(-y_um[0] / fine_um), float(-x_um[0] / fine_um))
     draw = draw_siemens if specimen.subject == "siemens" else draw_usaf
     covered = draw(y_um, x_um, field_um)
     target = 1 - specimen.opacity * covered if specimen.opacity else specimen.phase_rad * covered
     if specimen.subject == "siemens":
-        reach_um = min(STAR_SHARE * field_um, -y_um[0], y_um[-1], -x_um[0], x_um[-1])
-        widest_um = reach_um * 2 * math.pi / SIEMENS_SPOKES
-        finest_um = FINEST_PERIOD_PX * pixel_um
-        if widest_um <= finest_um:
-            return SiemensContrast(np.empty(0), np.empty(0))
-        period_um = np.geomspace(widest_um, finest_um, SIEMENS_PERIODS)
-        return siemens_contrast(
-            image,
-            target,
-            pixel_um=fine_um,
-            centre_y_x_px=centre_y_x_px,
-            spokes=SIEMENS_SPOKES,
-            radius_um=period_um * SIEMENS_SPOKES / (2 * math.pi),
-        )
+        return _star(image, target, y_um, x_um, field_um, pixel_um)
     elements = [one for one in usaf_elements(field_um, pixel_um) if _inside(one, y_um, x_um)]
     elements.sort(key=lambda one: one.line_pairs_per_mm)
-    return usaf_contrast(image, target, elements, pixel_um=fine_um, centre_y_x_px=centre_y_x_px)
+    centre_y_x_px = _centre_px(y_um, x_um, pixel_um)
+    return usaf_contrast(
+        image, target, elements, pixel_um=pixel_um / FINER, centre_y_x_px=centre_y_x_px
+    )
+
+
+def _star(
+    image: Image,
+    target: Image,
+    y_um: NDArray[np.float64],
+    x_um: NDArray[np.float64],
+    field_um: float,
+    pixel_um: float,
+) -> SiemensContrast:
+    """Contrast on circles from just inside the star, or the image, to the finest period."""
+    reach_um = min(STAR_SHARE * field_um, -y_um[0], y_um[-1], -x_um[0], x_um[-1])
+    widest_um = reach_um * 2 * math.pi / SIEMENS_SPOKES
+    finest_um = FINEST_PERIOD_PX * pixel_um
+    if widest_um <= finest_um:
+        return SiemensContrast(np.empty(0), np.empty(0))
+    period_um = np.geomspace(widest_um, finest_um, SIEMENS_PERIODS)
+    return siemens_contrast(
+        image,
+        target,
+        pixel_um=pixel_um / FINER,
+        centre_y_x_px=_centre_px(y_um, x_um, pixel_um),
+        spokes=SIEMENS_SPOKES,
+        radius_um=period_um * SIEMENS_SPOKES / (2 * math.pi),
+    )
+
+
+def _centre_px(
+    y_um: NDArray[np.float64], x_um: NDArray[np.float64], pixel_um: float
+) -> tuple[float, float]:
+    """Where the target's centre lies on the finer grid."""
+    return float(-y_um[0] / pixel_um * FINER), float(-x_um[0] / pixel_um * FINER)
 
 
 def _judged(result: Image, specimen: Specimen) -> Image | None:

@@ -125,18 +125,8 @@ def siemens_contrast(
         )
     contrast = []
     for radius in radius_um / pixel_um:
-        count = max(16 * spokes, int(np.ceil(4 * np.pi * radius)))
-        angle = 2 * np.pi * np.arange(count) / count
-        at = np.stack(
-            [
-                centre_y_x_px[0] + radius * np.sin(angle),
-                centre_y_x_px[1] + radius * np.cos(angle),
-            ]
-        )
-        wave = np.exp(-1j * spokes * angle)
         of_image, of_target = (
-            np.mean(map_coordinates(one.astype(np.float64), at, order=1) * wave)
-            for one in (image, target)
+            _harmonic(one, spokes, float(radius), centre_y_x_px) for one in (image, target)
         )
         if abs(of_target) < 1e-9 * np.abs(target).max():
             raise DataError(
@@ -146,6 +136,18 @@ def siemens_contrast(
             )
         contrast.append(float((of_image / of_target).real))
     return SiemensContrast(spokes / (2 * np.pi * radius_um), np.array(contrast))
+
+
+def _harmonic(
+    image: Image, spokes: int, radius_px: float, centre_y_x_px: tuple[float, float]
+) -> complex:
+    """The wave of so many periods on a circle."""
+    count = max(16 * spokes, int(np.ceil(4 * np.pi * radius_px)))
+    angle = 2 * np.pi * np.arange(count) / count
+    y = centre_y_x_px[0] + radius_px * np.sin(angle)
+    x = centre_y_x_px[1] + radius_px * np.cos(angle)
+    on_circle = map_coordinates(image.astype(np.float64), np.stack([y, x]), order=1)
+    return complex(np.mean(on_circle * np.exp(-1j * spokes * angle)))
 
 
 def usaf_contrast(

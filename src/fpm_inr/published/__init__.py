@@ -124,9 +124,10 @@ def load_published(
         )
     if one.description:
         from fpm_inr.io import described
+        from fpm_inr.io.readers import Asked
 
         description = Path(__file__).with_name(one.description)
-        return described.read(description, folder=folder, crop=crop)
+        return described.read(description, Asked(crop), folder=folder)
     from fpm_inr.io import load
 
     return load(found[0], wavelength_um=one.wavelength_um, crop=crop)

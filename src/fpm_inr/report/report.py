@@ -13,10 +13,10 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.rigid import fit_rigid
 from fpm_inr.errors import InputError
 from fpm_inr.figures import preview_figure
+from fpm_inr.files.replacing import replacing
 from fpm_inr.focus import FocusSettings, all_in_focus
 from fpm_inr.focus.figures import all_in_focus_figure, curve_figure, depth_figure
 from fpm_inr.inspection import acquisition_figure, summarise
-from fpm_inr.io.replacing import replacing
 from fpm_inr.report.document import Picture, Section, Table, document
 from fpm_inr.report.figures import (
     convergence_figure,

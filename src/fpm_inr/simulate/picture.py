@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.simulate.experiment import Simulation
 
 

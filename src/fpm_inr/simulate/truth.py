@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files import hdf5
 
 FORMAT = "fpm-inr truth"
 VERSION = 1
@@ -115,7 +115,7 @@ def write_truth(path: str | Path, truth: Truth) -> None:
     OutputError
         The file cannot be written.
     """
-    with replacing(path) as beside, h5py.File(beside, "w") as file:
+    with hdf5.writing(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["pixel_um"] = truth.pixel_um

@@ -23,7 +23,7 @@ from fpm_inr.calibration.autofocus import autofocus
 from fpm_inr.calibration.calibrate import calibrate as find_calibration
 from fpm_inr.calibration.file import read_calibration
 from fpm_inr.edges import straddling
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.errors import DataError, at
 from fpm_inr.forward import (
     EDGE_SAMPLES,
     ForwardModel,
@@ -169,7 +169,7 @@ def given_instrument(
         return None
     if isinstance(calibration, Instrument):
         return calibration.to("cpu", calibration.na_led_xy.dtype)
-    try:
+    with at(calibration):
         content = read_calibration(calibration)
         if content.status == "refused":
             raise DataError(
@@ -178,8 +178,6 @@ def given_instrument(
                 field="status",
             )
         return content.instrument_for(acquisition)
-    except InputError as error:
-        raise (error if error.source else error.at(calibration)) from error
 
 
 def start_settings(given: Instrument | None, free: Free) -> dict[str, Any]:

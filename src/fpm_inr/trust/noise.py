@@ -23,6 +23,7 @@ FloatArray = NDArray[np.float64]
 LEAST_FREE = 0.02  # share of frequencies beyond the cutoff that makes an estimate
 # where the camera does not sample them: the highest frequencies, whose weakest hold little light
 OUTERMOST = 0.1
+SURE = 4.0  # standard errors that read noise must stand above nothing
 GRID_T = np.concatenate([np.linspace(0, 20, 401), np.geomspace(20.5, 1e6, 200)])
 
 
@@ -99,6 +100,9 @@ def _split(variance_led: FloatArray, mean_led: FloatArray) -> tuple[FloatArray, 
     design = np.stack([mean_led, np.ones_like(mean_led)], axis=1) * scale[:, None]
     unit = np.array([max(float(mean_led.max()), 1e-30), 1.0])
     found, _ = nnls(design / unit, variance_led * scale)
+    if found[1] < SURE * _uncertainty(design / unit, variance_led * scale, found):
+        # frames that are about equally bright do not tell it from photons
+        found = np.array([found[0], 0.0])
     read = float(found[1])
     gain = np.divide(
         np.maximum(variance_led - read, 0.0),
@@ -107,6 +111,14 @@ def _split(variance_led: FloatArray, mean_led: FloatArray) -> tuple[FloatArray, 
         where=mean_led > 0,
     )
     return gain, read
+
+
+def _uncertainty(design: FloatArray, values: FloatArray, found: FloatArray) -> float:
+    """Standard error of the last of the coefficients that were found by least squares."""
+    left = values - design @ found
+    free = max(len(values) - len(found), 1)
+    covariance = np.linalg.pinv(design.T @ design) * float(left @ left) / free
+    return float(np.sqrt(covariance[-1, -1]))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from fpm_inr.io.replacing import replacing
+from fpm_inr.files.replacing import replacing
 from fpm_inr.viewer.page import page_html, source_entry
 from fpm_inr.viewer.shrink import in_bytes
 from fpm_inr.viewer.sources import Source, title_of

@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fpm_inr.errors import DataError
+from fpm_inr.field_header import FIELD_PREFIX
 from fpm_inr.viewer.sources import Source
 
-PLANE = "field.plane"
-SPECTRUM = "field.spectrum"
+PLANE = f"{FIELD_PREFIX}plane"
+SPECTRUM = f"{FIELD_PREFIX}spectrum"
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -65,7 +66,7 @@ def _features(tensors: Tensors) -> Tensors:
     apart = np.where(step > 0, step, 1)[:, None, None]
     plane -= low[:, None, None]
     bytes_ = np.rint(plane / apart).astype(np.uint8)
-    return {PLANE: bytes_, "field.plane_low": low, "field.plane_step": step}
+    return {PLANE: bytes_, f"{FIELD_PREFIX}plane_low": low, f"{FIELD_PREFIX}plane_step": step}
 
 
 def _packed(tensors: Tensors) -> Tensors:
@@ -74,7 +75,7 @@ def _packed(tensors: Tensors) -> Tensors:
 
     spectrum = tensors[SPECTRUM]
     scale = tensors.get(f"{SPECTRUM}_scale", np.empty(0))
-    runs = tensors.get("field.sample_runs", np.empty(0))
+    runs = tensors.get(f"{FIELD_PREFIX}sample_runs", np.empty(0))
     if (
         spectrum.ndim != 3
         or spectrum.size == 0
@@ -88,6 +89,8 @@ def _packed(tensors: Tensors) -> Tensors:
     try:
         sample_yx = from_runs(runs, spectrum.shape[1])
     except ValueError as error:
-        raise DataError(str(error), "restore the file", field="field.sample_runs") from error
+        raise DataError(
+            str(error), "restore the file", field=f"{FIELD_PREFIX}sample_runs"
+        ) from error
     values = spectrum.astype(np.float32) * scale.astype(np.float32)[:, None, None]
-    return {f"field.{name}": value for name, value in pack(values, sample_yx).items()}
+    return {f"{FIELD_PREFIX}{name}": value for name, value in pack(values, sample_yx).items()}

@@ -12,7 +12,8 @@ import numpy as np
 from fpm_inr.colour.cie import rgb_of_channels
 from fpm_inr.colour.file import manifest_of, read_manifest
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.field_header import FORMAT, check_header, read_header
+from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY, check_header, read_header
+from fpm_inr.fields.sizes import OWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
 
 FIELD_FILE = "field.safetensors"
-RUN_FILE = "run.json"
+RUN_FILE, MANIFEST_FILE = "run.json", "manifest.json"
+# of a mosaic: what a page shows of it at once
+MOSAIC_PX, MOSAIC_HEIGHTS = 768, 15
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,55 @@ def field_source(path: str | Path) -> Source:
     DataError
         There is no field, or the file is not one.
     """
-    field = field_file(Path(path))
-    read_header(field)
+    path = Path(path)
+    if (path / MANIFEST_FILE).is_file():
+        return mosaic_source(path)
+    field = field_file(path)
+    kind = read_header(field).get("kind")
     name = field.resolve().parent.name if field.name == FIELD_FILE else field.stem
-    return Source(name, field)
+    return Source(name, field if kind in OWN else _as_planes(field))
+
+
+def _as_planes(path: Path) -> bytes:
+    """A field of another package, which the page cannot decode, as planes at some heights."""
+    from fpm_inr.heights import default_heights
+    from fpm_inr.solution import load_solution
+
+    solution = load_solution(path)
+    stack = solution.render(default_heights(solution.z_range_um))
+    image = stack.field_z_y_x.view(np.float32).reshape(*stack.shape, 2)
+    header = {
+        "optics": asdict(solution.optics),
+        "upsampling": solution.upsampling,
+        "amplitude_scale": solution.amplitude_scale,
+        "record": solution.record,
+    }
+    return planes_bytes(image, stack.z_um, header)
+
+
+def mosaic_source(folder: Path) -> Source:
+    """A mosaic, made small enough for a page: planes of a level of its pyramid.
+
+    Raises
+    ------
+    DataError
+        It is damaged, or not done.
+    """
+    from fpm_inr.mosaic.mosaic import load_mosaic
+
+    mosaic = load_mosaic(folder)
+    level = 0
+    while max(mosaic.level_shape_y_x(level)) > MOSAIC_PX:
+        level += 1
+    low, high = mosaic.z_range_um
+    z_um = np.linspace(low, high, MOSAIC_HEIGHTS if low < high else 1)
+    if mosaic.planes_um is not None:
+        z_um = mosaic.planes_um
+    stack = mosaic.render(z_um, level=level)
+    parts = np.stack([stack.field_z_y_x.real, stack.field_z_y_x.imag], axis=-1)
+    optics = {**asdict(mosaic.optics), "pixel_um": stack.pixel_um}
+    header = {"optics": optics, "upsampling": 1, "amplitude_scale": mosaic.amplitude_scale}
+    return Source(folder.resolve().name, planes_bytes(parts, stack.z_um, header))
 
 
 def field_file(path: Path) -> Path:
@@ -205,15 +253,16 @@ def planes_bytes(
     description = {
         "format": FORMAT,
         "kind": "pixel",
+        "field": {"planes": len(z_um)},
         "shape_y_x": list(image_z_y_x_part.shape[1:3]),
         "z_range_um": [float(z_um.min()), float(z_um.max())],
         **header,
     }
     tensors: dict[str, NDArray[Any]] = {
-        "field.image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
-        "field.z_um": np.asarray(z_um, dtype=np.float64),
+        f"{FIELD_PREFIX}image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
+        f"{FIELD_PREFIX}z_um": np.asarray(z_um, dtype=np.float64),
     }
-    return save(tensors, metadata={"fpm-inr": json.dumps(description)})
+    return save(tensors, metadata={KEY: json.dumps(description)})
 
 
 def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:

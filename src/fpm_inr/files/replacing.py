@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from fpm_inr.errors import OutputError
 
@@ -35,7 +36,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
     except OSError as error:
         _remove(beside)
         raise OutputError(
-            f"cannot be written ({error.strerror or error})",
+            # NumPy tells a full disk by numbers alone
+            f"cannot be written ({error.strerror or f'the disk seems full: {error}'})",
             "choose a place that is writable and has room",
             source=target,
         ) from error
@@ -49,3 +51,30 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, or nothing can be written in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be made a folder ({error.strerror})",
+            "choose a place that is writable and has room",
+            source=folder,
+        ) from error
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written in ({error.strerror})",
+            "choose a folder that is writable and has room",
+            source=folder,
+        ) from error

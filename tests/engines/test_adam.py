@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.engines.neural import NeuralSolve
+from fpm_inr.engines.adam import AdamSolve
 from fpm_inr.engines.plan import Plan, make_plan
 from fpm_inr.engines.recipe import SweepOrder
 from fpm_inr.fields.neural import NeuralField
@@ -25,10 +25,10 @@ def sweep(acquisition: Acquisition, z_range_um: tuple[float, float], steps: int)
     )
 
 
-def begin(problem: Problem, plan: Plan, seed: int = 0) -> NeuralSolve:
+def begin(problem: Problem, plan: Plan, seed: int = 0) -> AdamSolve:
     torch.manual_seed(seed)
     field = NeuralField(problem.model.field_shape_y_x, problem.z_range_um)
-    return NeuralSolve(problem, plan, field)
+    return AdamSolve(problem, plan, field)
 
 
 def test_known_object_is_recovered() -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.errors import DataError, InputError, at
+from fpm_inr.files.replacing import replacing
 
 # no usual filter of HDF5 makes data smaller by more (gzip: 1032)
 MOST_COMPRESSION, LEAST_BYTES = 1100, 2**20
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a path is a file that begins as HDF5 does."""
+    return path.is_file() and bool(h5py.is_hdf5(path))
 
 
 @contextmanager
@@ -28,10 +35,10 @@ def reading(path: Path) -> Iterator[h5py.File]:
         HDF5 could not read the file, or what was asked for does not fit in memory.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with at(path), h5py.File(path, "r") as file:
             yield file
-    except InputError as error:
-        raise (error if error.source else error.at(path)) from error
+    except InputError:
+        raise
     except MemoryError as error:
         raise DataError("does not fit in memory", "give a crop", source=path) from error
     # what h5py raises on damaged files; it has no common base class
@@ -40,6 +47,38 @@ def reading(path: Path) -> Iterator[h5py.File]:
         raise DataError(
             f"cannot be read as HDF5 ({reason})", "restore the file", source=path
         ) from error
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[h5py.File]:
+    """Give a file to fill, which then takes its place whole.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what was there is kept.
+    """
+    # made in memory first: HDF5 crashes when it is closed on a disk that is full. Written as bytes:
+    # an error keeps a view of the memory alive, on which some Pythons 3.12 crash
+    image = BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    with replacing(path) as beside:
+        beside.write_bytes(image.getvalue())
+
+
+def recognised(path: Path, says: Callable[[h5py.File], bool]) -> Path | None:
+    """The path, where it is an HDF5 file of which `says` is true.
+
+    Raises
+    ------
+    DataError
+        It is a damaged HDF5 file.
+    """
+    if not is_hdf5(path):
+        return None
+    with reading(path) as file:
+        return path if says(file) else None
 
 
 def contents(file: h5py.Group) -> str:

@@ -1,0 +1,338 @@
+"""``fpm-inr mosaic``: a whole field of view -> a folder of solved tiles that is seen as one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fpm_inr.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fpm_inr.mosaic.plan import Plan
+    from fpm_inr.mosaic.run import Progress
+
+
+@click.command("mosaic")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write.",
+)
+@click.option(
+    "--z-range",
+    "z_range_um",
+    type=(float, float),
+    metavar="MIN MAX",
+    default=(0.0, 0.0),
+    help="Heights to solve (um); equal ones solve a single image.  [default: 0 0]",
+)
+@click.option(
+    "--tile",
+    "tile_px",
+    type=int,
+    metavar="PX",
+    default=256,
+    show_default=True,
+    help="Side of a tile, in pixels of the frames.",
+)
+@click.option(
+    "--overlap",
+    "overlap_px",
+    type=int,
+    metavar="PX",
+    help="What neighbouring tiles share.  [default: what the heights take, from 48]",
+)
+@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength (um).")
+@click.option(
+    "--color",
+    type=click.Choice(["r", "g", "b"]),
+    help="Wavelength by LED colour: 0.632, 0.5126 or 0.471 um.",
+)
+@click.option("--medium-index", type=float, metavar="N", help="Refractive index around the sample.")
+@click.option(
+    "--led-distance",
+    "led_distance_mm",
+    type=float,
+    metavar="MM",
+    help="From sample to LEDs, for data that hold only their directions: tiles then see their own.",
+)
+@click.option(
+    "--upsample",
+    type=int,
+    metavar="K",
+    help="Sampling over that of the frames.  [default: what the synthetic aperture takes, from 2]",
+)
+@click.option(
+    "--engine",
+    metavar="NAME",
+    default="inr",
+    show_default=True,
+    help="As of `fpm-inr reconstruct`.",
+)
+@click.option(
+    "--recipe", default="default", metavar="NAME|YAML", help="As of `fpm-inr reconstruct`."
+)
+@click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
+@click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")
+@click.option("--planes", type=int, metavar="N", help="conventional: number of planes.")
+@click.option(
+    "--z-step",
+    "z_step_um",
+    type=float,
+    metavar="UM",
+    help="conventional: largest distance of planes.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="calibration.json that every tile starts from.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order.")
+@click.option(
+    "--workers",
+    type=int,
+    metavar="N",
+    help="Tiles at a time, each on one thread.  [default: one a core; 1 on a GPU]",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Address of a Dask scheduler, local (a Dask cluster here) or processes.  "
+    "[default: local where Dask's scheduler is installed, else processes]",
+)
+@click.option(
+    "--plan",
+    "plan_only",
+    is_flag=True,
+    help="Say which tiles, how much memory and how long, and stop.",
+)
+@click.option("--resume", is_flag=True, help="Go on: tiles that are whole are kept.")
+@click.option("--overwrite", is_flag=True, help="Begin anew in a folder that holds a mosaic.")
+def command(**given: Any) -> None:
+    """Solve the whole field of view of DATA, tile by tile, for a focus stack.
+
+    Writes a folder that render, focus, evaluate, report and view take like a solution. Every tile
+    has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down, loses at
+    most the tiles under way; --resume goes on.
+    """
+    from rich.console import Console
+
+    from fpm_inr.mosaic.run import prepare, run
+
+    console = Console(stderr=True)
+    output = given["output"]
+    if given["resume"] and given["overwrite"]:
+        raise _both("resume", "overwrite")
+    plan = _plan(console, given)
+    _say(plan)
+    if given["plan_only"]:
+        _foretell(console, plan, output, _workers(given))
+        return
+    known = prepare(output, plan, resume=given["resume"], overwrite=given["overwrite"])
+    try:
+        with _Bar(console) as bar:
+            manifest = run(
+                plan,
+                output,
+                known,
+                workers=_workers(given),
+                scheduler=given["scheduler"],
+                listen=bar,
+            )
+    except KeyboardInterrupt:
+        console.print("[yellow]Interrupted:[/] tiles that are done are kept; --resume goes on.")
+        sys.exit(130)
+    residual = [one.residual for one in manifest.records if one.kind == "solved"]
+    kinds = [one.kind for one in manifest.records]
+    told = f"{len(residual)} tiles solved"
+    told += "".join(f", {kinds.count(kind)} {kind}" for kind in ("empty", "dark") if kind in kinds)
+    if residual:
+        told += f"; data residual {min(residual):.4f} to {max(residual):.4f}"
+    console.print(f"{told}.", highlight=False)
+    click.echo(output)
+
+
+def _plan(console: Console, given: dict[str, Any]) -> Plan:
+    from fpm_inr.mosaic.plan import make_plan
+    from fpm_inr.mosaic.source import Source
+
+    engine = given["engine"]
+    _check(given)
+    with console.status("Reading the data and planning"):
+        source = Source(
+            given["data"].absolute(),
+            given["wavelength_um"],
+            given["color"],
+            given["medium_index"],
+            given["led_distance_mm"],
+        )
+        return make_plan(
+            source,
+            given["output"],
+            z_range_um=given["z_range_um"],
+            recipe=_recipe(engine, given["recipe"]),
+            recipe_name=given["recipe"],
+            settings={
+                name: given[name]
+                for name in ("engine", "steps", "passes", "planes", "z_step_um", "seed", "device")
+            },
+            tile_px=given["tile_px"],
+            overlap_px=given["overlap_px"],
+            upsample=given["upsample"],
+            calibration=_kept_calibration(given),
+        )
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse settings that no tile could be solved with, before any work."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.reconstruction import check_options, check_z_range, pick_device
+
+    names = ("steps", "passes", "planes", "z_step_um")
+    check_options(given["engine"], {name: given[name] for name in names})
+    check_z_range(given["z_range_um"])
+    pick_device(given["device"])
+    for name in ("steps", "passes", "workers"):
+        if given[name] is not None and given[name] < 1:
+            raise SettingsError(f"is {given[name]}", "give at least 1", field=name)
+
+
+def _recipe(engine: str, name: str) -> Any:
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.solve.engine import engine_named
+
+    recipe = engine_named(engine).recipe(name)
+    if getattr(recipe, "calibrate", None) is not None:
+        raise SettingsError(
+            "learns the instrument in every tile by itself",
+            "leave calibrate out of it, and give the mosaic a --calibration",
+            field="recipe",
+        )
+    return recipe
+
+
+def _workers(given: dict[str, Any]) -> int:
+    import os
+
+    from fpm_inr.device import pick_device
+
+    if given["workers"] is not None:
+        return int(given["workers"])
+    if pick_device(given["device"]).type != "cpu":
+        return 1
+    # those that this process may use
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _kept_calibration(given: dict[str, Any]) -> Path | None:
+    """The calibration, kept in the mosaic's folder, where every worker finds it."""
+    import shutil
+
+    from fpm_inr.calibration.file import read_calibration
+    from fpm_inr.errors import OutputError
+
+    path: Path | None = given["calibration"]
+    if path is None or given["plan_only"]:
+        return path
+    read_calibration(path)
+    kept: Path = given["output"] / "calibration.json"
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() != kept.resolve():
+            shutil.copyfile(path, kept)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror})", "choose a folder that is writable", source=kept
+        ) from error
+    return kept
+
+
+def _say(plan: Plan) -> None:
+    """What the plan is, in words."""
+    height, width = plan.shape_y_x
+    sides = plan.sides
+    click.echo(
+        f"{sides[0].count} x {sides[1].count} tiles of {sides[0].length} x {sides[1].length} "
+        f"pixels (y x x) for frames of {height} x {width}, of {plan.led_count} LEDs; neighbours "
+        f"share {max(side.overlap for side in sides)}, of which {plan.edge_px} at each edge are "
+        "the neighbour's."
+    )
+    if plan.angles == "tile":
+        click.echo("Every tile has the LED directions of its own centre.")
+    else:
+        click.echo(
+            "The data hold LED directions only: all tiles have the same ones. --led-distance MM "
+            "gives every tile its own."
+        )
+
+
+def _foretell(console: Console, plan: Plan, output: Path, workers: int) -> None:
+    from fpm_inr.mosaic.cost import probe
+
+    with console.status("Measuring a few steps of the middle tile"):
+        cost = probe(plan, output)
+    tiles = len(plan.tiles)
+    click.echo(
+        f"Memory: {cost.memory_mb / 1000:.1f} GB a worker "
+        f"({cost.memory_mb * workers / 1000:.1f} GB for {workers}), "
+        "measured on the tile in the middle."
+    )
+    click.echo(
+        f"Time: {cost.tile_seconds:.0f} s a tile by {cost.steps} of its {cost.total} steps; "
+        f"{tiles} tiles take about {_duration(cost.tile_seconds * tiles / workers)} with {workers} "
+        "workers, less where tiles are empty."
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _both(one: str, other: str) -> Exception:
+    from fpm_inr.errors import SettingsError
+
+    return SettingsError(f"is given with --{other}", "give one of them", field=one)
+
+
+class _Bar:
+    """Tiles done, the residual of the last, and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = progress_bar(console, "{task.fields[last]}", transient=False)
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        words = {"tiles": "Solving tiles", "gauges": "Settling overlaps"}
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self._bar.add_task(
+                words[progress.stage], total=progress.total, last=""
+            )
+        record = progress.record
+        last = "" if record is None else f"tile {record.number}: {record.kind}"
+        if record is not None and record.kind == "solved":
+            last += f", residual {record.residual:.4f}"
+        self._bar.update(self._tasks[progress.stage], completed=progress.done, last=last)

@@ -1,0 +1,303 @@
+"""A mosaic as one solution: it renders any window of the whole field at any height."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fpm_inr.acquisition import Optics
+from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.heights import check_heights
+from fpm_inr.mosaic import blend
+from fpm_inr.mosaic.gauge import Gauge
+from fpm_inr.mosaic.manifest import Manifest, read_manifest
+from fpm_inr.mosaic.tiles import Tile, Window
+from fpm_inr.mosaic.worker import field_path
+from fpm_inr.solution import ImageStack
+
+if TYPE_CHECKING:
+    from fpm_inr.solution import Solution
+
+FloatArray = NDArray[np.float64]
+
+# Of the tiles that are kept decoded: those of a window that is looked at again at other heights.
+KEPT_TILES = 32
+
+
+class Mosaic:
+    """A whole field of view, solved tile by tile; offers what a `Solution` offers to be seen.
+
+    Tiles are read when they are needed, and few are in memory. Where they overlap, their fields are
+    brought to one amplitude, phase and height and blended.
+
+    Parameters
+    ----------
+    folder : Path
+        Of `fpm-inr mosaic`.
+    manifest : Manifest
+        That of the folder, done.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        if manifest.status != "done" or manifest.gauge is None:
+            raise DataError(
+                "is not done: some tiles are missing",
+                "go on with `fpm-inr mosaic ... --resume`",
+                source=folder,
+            )
+        self.folder, self.manifest, self.plan = folder, manifest, manifest.plan
+        self.gauge = Gauge.of(manifest.gauge)
+        self.tiles = self.plan.tiles
+        self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
+
+    @property
+    def optics(self) -> Optics:
+        """Of the acquisition: `pixel_um` is the frames' pixel."""
+        return Optics(**self.plan.optics)
+
+    @property
+    def upsampling(self) -> int:
+        """Sampling of the fields over that of the frames."""
+        return self.plan.settings.upsample
+
+    @property
+    def amplitude_scale(self) -> float:
+        """Camera amplitude, sqrt(counts), of a field of 1."""
+        return self.plan.amplitude_scale
+
+    @property
+    def z_range_um(self) -> tuple[float, float]:
+        """Solved range of z."""
+        return self.plan.settings.z_range_um
+
+    @cached_property
+    def planes_um(self) -> NDArray[np.float64] | None:
+        """Heights of a conventional mosaic's planes; None where any height can be rendered."""
+        if self.plan.settings.engine == "inr":
+            return None
+        solved = (r.number for r in self.manifest.records if r.kind == "solved")
+        return next((self._tile(number).planes_um for number in solved), None)
+
+    @property
+    def shape_y_x(self) -> tuple[int, int]:
+        """Size of a rendered image of the whole field."""
+        height, width = self.plan.shape_y_x
+        return height * self.upsampling, width * self.upsampling
+
+    @property
+    def pixel_um(self) -> float:
+        """Pixel of a rendered image at the sample."""
+        return self.optics.pixel_um / self.upsampling
+
+    @property
+    def cutoff_per_um(self) -> float:
+        """Cutoff of the synthetic aperture, of the steepest LED of any tile."""
+        return self.plan.cutoff_per_um
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """How it was made: plain JSON values."""
+        settings = self.plan.settings
+        return {
+            "status": "done",
+            "engine": settings.engine,
+            "recipe": settings.recipe_name,
+            "tiles": len(self.tiles),
+            "solve_seconds": sum(one.seconds for one in self.manifest.records),
+            "settings": settings.model_dump(mode="json"),
+            "version": self.plan.version,
+        }
+
+    @property
+    def levels(self) -> int:
+        """Levels of a pyramid whose coarsest fits 512 pixels a side; level 0 is the finest."""
+        return max(1, 1 + int(np.ceil(np.log2(max(self.shape_y_x) / 512))))
+
+    def level_shape_y_x(self, level: int) -> tuple[int, int]:
+        """Size of a level of the pyramid: every one has half the pixels of the one before."""
+        height, width = self.shape_y_x
+        return max(1, height >> level), max(1, width >> level)
+
+    def slices(
+        self, z_um: ArrayLike, *, window: Window | None = None, level: int = 0
+    ) -> Iterator[ImageStack]:
+        """Render one height after the other, so that memory does not grow with their number.
+
+        Parameters and errors are those of `render`.
+        """
+        heights = check_heights(z_um, self.z_range_um)
+        chosen = self._checked(window, level)
+        return (self._slice(float(z), chosen, level) for z in heights)
+
+    def render(
+        self, z_um: ArrayLike, *, window: Window | None = None, level: int = 0
+    ) -> ImageStack:
+        """Render a window of the field at any heights within the solved range.
+
+        Parameters
+        ----------
+        z_um : float or sequence of float
+        window : (y, x, height, width), optional
+            In pixels of the level. Default: all of it.
+        level : int
+            Of the pyramid: each has pixels twice as large as the one before, made from the
+            frequencies that it can hold. The first pixel of level n has its centre in the middle of
+            2^n x 2^n pixels of level 0.
+
+        Returns
+        -------
+        ImageStack
+            complex64 [z, y, x].
+
+        Raises
+        ------
+        SettingsError
+            A height lies outside the solved range, or the window outside the field.
+        DataError
+            The field file of a tile is damaged or missing.
+        """
+        parts = list(self.slices(z_um, window=window, level=level))
+        return ImageStack(
+            np.concatenate([part.field_z_y_x for part in parts]),
+            np.concatenate([part.z_um for part in parts]),
+            self.pixel_um * 2**level,
+            self.amplitude_scale,
+        )
+
+    def tile_solution(self, number: int) -> Solution:
+        """The solution of one tile by itself.
+
+        Raises
+        ------
+        DataError
+            Its field file is damaged or missing.
+        """
+        return self._tile(number)
+
+    def _checked(self, window: Window | None, level: int) -> Window:
+        if not 0 <= level <= 16:
+            raise SettingsError(f"is {level}", f"give 0 to {self.levels - 1}", field="level")
+        shape = self.level_shape_y_x(level)
+        y, x, height, width = window or (0, 0, *shape)
+        if min(y, x) < 0 or min(height, width) < 1 or y + height > shape[0] or x + width > shape[1]:
+            raise SettingsError(
+                f"{y} {x} {height} {width} leaves the field of {shape[0]} x {shape[1]} pixels "
+                f"(y x x) at level {level}",
+                "give Y X HEIGHT WIDTH inside it",
+                field="window",
+            )
+        return y, x, height, width
+
+    def _read(self, number: int) -> Solution:
+        from fpm_inr.field_file import read_solution
+        from fpm_inr.mosaic.plan import file_digest
+
+        path = field_path(self.folder, number)
+        if path.is_file() and file_digest(path) != self.manifest.records[number].sha256:
+            raise DataError(
+                "is not the file that was written (its digest differs)",
+                "solve this tile again: `fpm-inr mosaic ... --resume`",
+                source=path,
+            )
+        return read_solution(path)
+
+    def _slice(self, z_um: float, window: Window, level: int) -> ImageStack:
+        y, x, height, width = window
+        size = 2**level / self.upsampling
+        # centres of the window's pixels, in pixels of the frames
+        first = (2**level - 1) / 2 / self.upsampling
+        rows = first + size * np.arange(y, y + height)
+        columns = first + size * np.arange(x, x + width)
+        image = np.zeros((height, width), np.complex64)
+        for tile in self.tiles:
+            part = self._part(tile, z_um, rows, columns, level)
+            if part is not None:
+                at, field = part
+                image[at] += field
+        pixel_um = self.pixel_um * 2**level
+        return ImageStack(image[None], np.array([z_um]), pixel_um, self.amplitude_scale)
+
+    def _part(
+        self, tile: Tile, z_um: float, rows: FloatArray, columns: FloatArray, level: int
+    ) -> tuple[tuple[slice, slice], NDArray[np.complex64]] | None:
+        """A tile's weighted share of the image, and where it lies."""
+        sides, places, spans = self.plan.sides, (rows, columns), []
+        for side, at, index in zip(sides, places, (tile.row, tile.column), strict=True):
+            first, last = blend.reach_of(side, self.plan.edge_px, index)
+            # a pixel of the field may lie up to one of the frame beyond its tile's last centre
+            span = np.searchsorted(at, [first - 0.5 if index else -np.inf, last - 0.5])
+            if index == side.count - 1:
+                span[1] = len(at)
+            if span[0] >= span[1]:
+                return None
+            spans.append(slice(int(span[0]), int(span[1])))
+        if self.manifest.records[tile.number].kind == "dark":
+            return None
+        y_px, x_px = rows[spans[0]], columns[spans[1]]
+        weight = blend.weight_of(tile, sides, self.plan.edge_px, y_px, x_px)
+        solution = self._tile(tile.number)
+        low, high = self.z_range_um
+        height_um = float(np.clip(z_um + self.gauge.height_um[tile.number], low, high))
+        field = sampled(solution, height_um, y_px - tile.crop[0], x_px - tile.crop[1], level)
+        centre = [tile.crop[axis] + (tile.crop[axis + 2] - 1) / 2 for axis in range(2)]
+        factor = self.gauge.factor(tile.number, z_um, y_px - centre[0], x_px - centre[1])
+        scale = solution.amplitude_scale / self.amplitude_scale
+        return (spans[0], spans[1]), (field * (factor * scale) * weight).astype(np.complex64)
+
+
+def sampled(
+    solution: Solution, z_um: float, y_px: FloatArray, x_px: FloatArray, level: int
+) -> NDArray[np.complexfloating[Any, Any]]:
+    """Field [y, x] of a solution at these places, in pixels of its frames, for a pyramid's level.
+
+    At level 0 these are pixels of the field. At others the frequencies that the level can hold are
+    summed there: a smaller image is a smaller disc of frequencies.
+    """
+    import torch
+
+    from fpm_inr import transforms
+    from fpm_inr.fields.spline import SplineField
+
+    field, factor = solution.field, solution.upsampling
+    with torch.no_grad():
+        if level == 0:
+            image = field(z_um).cpu().numpy()
+            first = [round(at[0] * factor) for at in (y_px, x_px)]
+            return np.asarray(
+                image[first[0] : first[0] + len(y_px), first[1] : first[1] + len(x_px)]
+            )
+        if isinstance(field, SplineField):
+            spectrum = field.spectrum_y_x(z_um).cpu().numpy()
+        else:
+            spectrum = transforms.spectrum(field(z_um)).cpu().numpy()
+    waves, kept = [], []
+    for at, count in zip((y_px, x_px), spectrum.shape, strict=True):
+        cycles = np.rint(np.fft.fftfreq(count, 1 / count)).astype(np.intp)
+        some = np.flatnonzero(np.abs(cycles) <= count / 2 ** (level + 1))
+        kept.append(some)
+        waves.append(np.exp(2j * np.pi * np.outer(at * factor / count, cycles[some])))
+    part = spectrum[np.ix_(*kept)].astype(np.complex128)
+    # a disc, not a square, of frequencies
+    radii = [
+        np.fft.fftfreq(n)[some] * 2 ** (level + 1)
+        for n, some in zip(spectrum.shape, kept, strict=True)
+    ]
+    part *= np.hypot(radii[0][:, None], radii[1]) <= 1
+    return np.asarray(waves[0] @ part @ waves[1].T)
+
+
+def load_mosaic(folder: str | Path) -> Mosaic:
+    """Open the folder of `fpm-inr mosaic`.
+
+    Raises
+    ------
+    DataError
+        It is none, or not done, or its manifest is damaged.
+    """
+    folder = Path(folder)
+    return Mosaic(folder, read_manifest(folder))

@@ -1,0 +1,150 @@
+"""One further solve: the same frames with noise of their own kind laid over them once more.
+
+What the result changes by is a draw of the noise that it holds already, whatever the engine, its
+damping and its stopping do to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
+from fpm_inr.errors import DataError
+from fpm_inr.reconstruction import reconstruct
+from fpm_inr.solution import Solution
+from fpm_inr.solve.progress import Listener, ignore
+from fpm_inr.trust.noise import Noise, estimate_noise
+
+
+def noisier(acquisition: Acquisition, noise: Noise | None = None, *, seed: int = 0) -> Acquisition:
+    """Lay noise as strong as the frames' own over them.
+
+    It is laid over amplitudes, which is what a solve compares: laid over intensities, it would make
+    their roots smaller on average.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    noise : Noise, optional
+        Default: estimated from the frames.
+    seed : int
+    """
+    noise = estimate_noise(acquisition) if noise is None else noise
+    random = np.random.default_rng(seed)
+    amplitude = acquisition.amplitude_led_y_x
+    frames = np.empty_like(acquisition.frames_led_y_x)
+    for led, frame in enumerate(acquisition.frames_led_y_x):
+        # what the amplitude is the root of may be more than the frame: see `CameraNoise`
+        offset = amplitude[led].astype(np.float64) ** 2 - frame
+        # a few electrons scatter about their mean, not about what was counted
+        deviation = np.sqrt(noise.squared_error(led, uniform_filter(frame, 3)))
+        noisy = amplitude[led] + deviation * random.standard_normal(frame.shape)
+        frames[led] = np.maximum(np.maximum(noisy, 0) ** 2 - offset, 0)
+    return replace(acquisition, frames_led_y_x=frames)
+
+
+def solve_again(
+    acquisition: Acquisition,
+    like: Solution,
+    *,
+    device: str = "cpu",
+    listen: Listener = ignore,
+) -> Solution:
+    """Solve frames the way that a solution was made, with the instrument that it used.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        Of as many frames as `like` was made from.
+    like : Solution
+    device : str
+    listen : callable
+
+    Raises
+    ------
+    DataError
+        The solution does not say how it was made, or was made from another number of frames.
+    """
+    if len(like.instrument.gain_led) != acquisition.led_count:
+        raise DataError(
+            f"has {acquisition.led_count} frames, and the solution was made from "
+            f"{len(like.instrument.gain_led)}",
+            "give the data that the solution was made from",
+            field="acquisition",
+        )
+    try:
+        settings = _settings(like)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            "do not say how the solution was made", "reconstruct again", field="settings"
+        ) from error
+    return reconstruct(
+        acquisition, device=device, listen=listen, calibration=like.instrument, **settings
+    )
+
+
+def solve_halves(
+    acquisition: Acquisition,
+    like: Solution,
+    *,
+    device: str = "cpu",
+    listen: Listener = ignore,
+) -> tuple[Solution, Solution]:
+    """Solve two disjoint halves of the LEDs, every other one in the order of their NA.
+
+    Together they cost one further solve.
+
+    Raises
+    ------
+    DataError
+        As `solve_again`.
+    """
+    used = like.leds_used
+    order = used[np.argsort(acquisition.illumination.na_led[used], kind="stable")]
+    halves = []
+    for start in range(2):
+        leds = np.sort(order[start::2])
+        instrument = like.instrument.select(torch.from_numpy(leds))
+        part = replace(like, instrument=instrument, record={**like.record, "leds_left_out": []})
+        halves.append(solve_again(acquisition.select(leds), part, device=device, listen=listen))
+    return halves[0], halves[1]
+
+
+def _settings(like: Solution) -> dict[str, Any]:
+    """Keywords of `reconstruct` for a solve like this one."""
+    settings = like.record["settings"]
+    keywords: dict[str, Any] = {
+        "z_range_um": settings["z_range_um"],
+        "upsample": like.upsampling,
+        "engine": settings["engine"],
+    }
+    if settings["engine"] == "conventional":
+        return {
+            **keywords,
+            "recipe": ConventionalRecipe.model_validate(settings["recipe"]),
+            "planes": len(settings["z_um"]),
+        }
+    return {
+        **keywords,
+        # the instrument has been found
+        "recipe": Recipe.model_validate({**settings["recipe"], "calibrate": None}),
+        "steps": settings["steps"],
+        "seed": settings["seed"],
+    }
+
+
+def change(
+    again_y_x: NDArray[np.complex64], image_y_x: NDArray[np.complex64]
+) -> NDArray[np.complex128]:
+    """What two images [y, x] differ by, apart from one complex factor, which no frames tell."""
+    first, second = image_y_x.astype(np.complex128), again_y_x.astype(np.complex128)
+    power = np.vdot(second, second).real
+    factor = np.vdot(second, first) / power if power > 0 else 1.0
+    return np.asarray(factor * second - first)

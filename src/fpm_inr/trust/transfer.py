@@ -1,0 +1,188 @@
+"""What the LEDs can tell, before any solve: the transfer of amplitude and phase by frequency.
+
+About a clear background a frequency q of an object, amplitude a and phase p, changes the amplitude
+that a bright-field LED's frame shows at q by
+
+    (G(q) (a + 1j p) + conj(G(-q)) (a - 1j p)) / 2
+
+where G is the pupil as that LED sees it, turned by its direct light (Streibl, J. Opt. Soc. Am. A 2,
+121 (1985)). Where G(q) = conj(G(-q)), as of an LED that passes both in focus, phase makes no
+difference. A dark-field LED has no direct light; its frame tells as much of amplitude as of phase.
+Summed over LEDs that is a matrix for every q, whose inverse is the noise that frames of unit noise
+leave in amplitude and in phase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fpm_inr.acquisition import Acquisition
+from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
+
+FloatArray = NDArray[np.float64]
+
+# Direct light that is weaker (mean bright-field amplitude: 1) leaves a dark-field frame.
+DIRECT = 0.3
+# Phase of which less is told, as a share of the amplitude of the same frequency, is not determined:
+# a solve damps it away (docs/trust.md has the measurement).
+LEAST_SHARE = 0.01
+# Two directions of frequency that no LED tells apart have this information, in frames, not none.
+FLOOR = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """Information on every frequency of a field, in frames: one frame tells 1 at best.
+
+    Noise of unit variance in the pixels of N-pixel frames leaves the variance 1 / (N * information)
+    in the amplitude's (or phase's) Fourier coefficient.
+
+    Parameters
+    ----------
+    amplitude_y_x, phase_y_x : array [y, x]
+        On amplitude, and on phase, each with the other unknown; `fftfreq` order.
+    seen_y_x : array [y, x] of bool
+        Whether any LED brings the frequency into the pupil.
+    step_y_x_per_um : (float, float)
+        Distance of neighbouring frequencies.
+    z_um : float
+        Height of the object.
+    """
+
+    amplitude_y_x: FloatArray
+    phase_y_x: FloatArray
+    seen_y_x: NDArray[np.bool_]
+    step_y_x_per_um: tuple[float, float]
+    z_um: float
+
+    @property
+    def frequency_y_x_per_um(self) -> FloatArray:
+        """Distance of every frequency from zero."""
+        y, x = (
+            np.fft.fftfreq(side, 1 / side) * step
+            for side, step in zip(self.seen_y_x.shape, self.step_y_x_per_um, strict=True)
+        )
+        return np.hypot(y[:, None], x)
+
+    @property
+    def undetermined_y_x(self) -> NDArray[np.bool_]:
+        """Frequencies that some LED sees, but none their phase; not the mean."""
+        lost = self.seen_y_x & (self.phase_y_x < LEAST_SHARE * self.amplitude_y_x)
+        lost[0, 0] = False
+        return np.asarray(lost)
+
+    @property
+    def undetermined_um(self) -> tuple[float, float] | None:
+        """Longest and shortest period whose phase is not determined; None where all is."""
+        lost = self.undetermined_y_x
+        if not lost.any():
+            return None
+        frequency = self.frequency_y_x_per_um[lost]
+        return float(1 / frequency.min()), float(1 / frequency.max())
+
+    def curves(self, count: int = 40) -> dict[str, FloatArray]:
+        """Median information by ring of frequency: `per_um`, `amplitude`, `phase`, all [ring]."""
+        radius = self.frequency_y_x_per_um
+        inside = self.seen_y_x & (radius > 0)
+        lowest, highest = float(radius[radius > 0].min()), float(radius[inside].max())
+        # even steps of the root: the slow end, where phase is hard to tell, in more detail
+        edges = np.linspace(np.sqrt(lowest) * 0.999, np.sqrt(highest) * 1.001, count + 1) ** 2
+        ring = np.digitize(radius[inside], edges) - 1
+        held = [n for n in range(count) if (ring == n).any()]
+        rows = {
+            "per_um": radius[inside],
+            "amplitude": self.amplitude_y_x[inside],
+            "phase": self.phase_y_x[inside],
+        }
+        return {
+            name: np.array([np.median(values[ring == n]) for n in held])
+            for name, values in rows.items()
+        }
+
+    def warning(self) -> str | None:
+        """A sentence on what is not determined; None where all is."""
+        periods = self.undetermined_um
+        if periods is None:
+            return None
+        longest, shortest = periods
+        share = float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1))
+        return (
+            f"The LEDs do not determine the phase of structures with periods from {shortest:.3g} "
+            f"to {longest:.3g} um ({share:.0%} of the frequencies that they see), at z = "
+            f"{self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination NA just "
+            "below the objective's), or defocus."
+        )
+
+
+@torch.no_grad()
+def transfer(
+    acquisition: Acquisition,
+    upsampling: int,
+    *,
+    instrument: Instrument | None = None,
+    z_um: float = 0.0,
+) -> Transfer:
+    """Find what the LEDs of an acquisition tell of a weak object at a height.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        Its frames are not looked at.
+    upsampling : int
+        Sampling of the field over that of the frames.
+    instrument : Instrument, optional
+        As the acquisition states it where left out.
+    z_um : float
+    """
+    model = compile_forward(acquisition, upsampling, instrument=instrument)
+    if instrument is None:
+        instrument = nominal_instrument(acquisition)
+    own, cross = _sums(model, instrument.to("cpu"), z_um)
+    # of (e, e') with e = a + 1j p at q and e' = a - 1j p: its own conjugate at -q
+    a, b, c = own / 4 + FLOOR, _mirrored(own) / 4 + FLOOR, cross / 4
+    determinant = a * b - np.abs(c) ** 2
+    both = 4 * determinant / np.stack([a + b - 2 * c.real, a + b + 2 * c.real])
+    return Transfer(
+        both[0],
+        both[1],
+        own > 0,
+        (
+            1 / (model.field_shape_y_x[0] * model.pixel_um),
+            1 / (model.field_shape_y_x[1] * model.pixel_um),
+        ),
+        float(z_um),
+    )
+
+
+def _sums(
+    model: ForwardModel, instrument: Instrument, z_um: float
+) -> tuple[FloatArray, NDArray[np.complex128]]:
+    """Sums over LEDs [y, x] of |G(q)|^2, and over bright-field ones of G(q) G(-q)."""
+    height, width = model.field_shape_y_x
+    own, cross = np.zeros(height * width), np.zeros(height * width, np.complex128)
+    place = np.full(height * width, -1)
+    aperture = model.aperture(instrument)
+    z = torch.tensor([z_um], dtype=torch.float32)
+    for led in torch.arange(model.led_count).split(1):
+        seen = aperture.select(led).at(z)[0, 0].to(torch.complex128).numpy()
+        inside = seen != 0
+        index, seen = model.field_index(led)[0].numpy()[inside], seen[inside]
+        own[index] += np.abs(seen) ** 2
+        place[index] = np.arange(len(index))
+        if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
+            direct = seen[place[0]]
+            of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
+            has = of_mirror >= 0
+            turn = (direct.conj() / np.abs(direct)) ** 2
+            cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
+        place[index] = -1
+    return own.reshape(height, width), cross.reshape(height, width)
+
+
+def _mirrored(image_y_x: FloatArray) -> FloatArray:
+    """Values [y, x] at -q for every q, `fftfreq` order."""
+    return np.roll(image_y_x[::-1, ::-1], 1, axis=(0, 1))
