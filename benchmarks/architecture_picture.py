@@ -25,12 +25,12 @@ FLOORS = {
     "before and after": "calibration first_aid results report published",
     "formats": "io",
     "looking": "focus metrics trust inspection residual simulate",
-    "the unknowns": "solution field_file solution_set field_header fields instrument forward"
-    " aperture edges",
+    "the unknowns": "solution field_file solution_set set_manifest field_header fields instrument"
+    " forward aperture edges",
     "the measurement": "acquisition illumination sources lighting beams sampling reach believed"
     " camera_noise",
     "ground": "errors files registry device optics aberration transforms display figures heights"
-    " allocator",
+    " allocator cie chromatic_offset",
 }
 WAY = (
     ("file", "io"),

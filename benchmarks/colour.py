@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.chromatic_offset import Offset, shifted
 from fpm_inr.colour.compare import colour_errors
-from fpm_inr.colour.offset import Offset, shifted
 from fpm_inr.colour.solve import reconstruct_colours
 from fpm_inr.sampling import depth_of_field_um
 from fpm_inr.simulate import Simulation, simulate

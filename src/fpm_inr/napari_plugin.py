@@ -28,10 +28,10 @@ KEPT_SLICES = 16
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
     """Give the function that reads a field, a mosaic or a result in colour; else None."""
-    from fpm_inr.colour.file import manifest_of
     from fpm_inr.errors import DataError
     from fpm_inr.field_header import read_header
     from fpm_inr.mosaic.manifest import read_manifest
+    from fpm_inr.set_manifest import manifest_of
 
     first = Path(path if isinstance(path, str) else path[0])
     if manifest_of(first) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpm_inr.colour.cie import encode_srgb, rgb_of_channels
-from fpm_inr.colour.offset import Offset, laid_over
-from fpm_inr.errors import DataError
+from fpm_inr.chromatic_offset import Offset, laid_over
+from fpm_inr.cie import encode_srgb, rgb_of_channels
+from fpm_inr.errors import DataError, InputError
+from fpm_inr.files.replacing import make_folder
 from fpm_inr.heights import check_heights
+from fpm_inr.set_manifest import (
+    FIELD_FILE,
+    MANIFEST,
+    ChannelPart,
+    Manifest,
+    OffsetPart,
+    manifest_of,
+    read_manifest,
+    write_manifest,
+)
 from fpm_inr.solution import ImageStack, Solution, load_solution
 
 if TYPE_CHECKING:
@@ -251,9 +262,33 @@ class SolutionSet:
         OutputError
             The folder cannot be written.
         """
-        from fpm_inr.colour.file import write_set
+        folder = Path(folder)
+        for name, solution in self.solutions.items():
+            make_folder(folder / name)
+            solution.save(folder / name / FIELD_FILE, precision=precision)
+        self.save_manifest(folder)
 
-        write_set(self, Path(folder), precision)
+    def save_manifest(self, folder: Path) -> None:
+        """Write ``colours.json`` alone, where the field files are there: one folder a name.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written.
+        """
+        channels = [
+            ChannelPart(
+                name=name,
+                wavelength_um=self.wavelength_um[name],
+                field=f"{name}/{FIELD_FILE}",
+                offset=OffsetPart(**asdict(self.offsets[name])),
+                white=self.white[name],
+            )
+            for name in self.names
+        ]
+        write_manifest(
+            Manifest(reference=self.reference, channels=channels, record=self.record), folder
+        )
 
     @cached_property
     def _rgb_of_channels(self) -> NDArray[np.float64]:
@@ -286,9 +321,24 @@ def load_set(path: str | Path) -> SolutionSet:
     DataError
         The manifest or a field file is missing or damaged.
     """
-    from fpm_inr.colour.file import read_set
+    from fpm_inr.field_file import read_solution
 
-    return read_set(Path(path))
+    manifest_path = manifest_of(Path(path))
+    if manifest_path is None:
+        raise DataError(
+            f"holds no {MANIFEST}", "give the folder of a reconstruction in colour", source=path
+        )
+    manifest, folder = read_manifest(manifest_path), manifest_path.parent
+    try:
+        return SolutionSet(
+            {one.name: read_solution(folder / one.field) for one in manifest.channels},
+            manifest.reference,
+            {one.name: Offset(**one.offset.model_dump()) for one in manifest.channels},
+            {one.name: one.white for one in manifest.channels},
+            manifest.record,
+        )
+    except InputError as error:
+        raise (error if error.source else error.at(manifest_path)) from error
 
 
 def load_result(path: str | Path) -> Solution | Mosaic | SolutionSet:
@@ -299,10 +349,8 @@ def load_result(path: str | Path) -> Solution | Mosaic | SolutionSet:
     DataError
         There is none, or it is damaged.
     """
-    from fpm_inr.colour.file import manifest_of
-
     path = Path(path)
     if manifest_of(path) is not None:
         return load_set(path)
-    inside = path / "field.safetensors"
+    inside = path / FIELD_FILE
     return load_solution(inside if path.is_dir() and inside.is_file() else path)

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.colour.offset import shifted
+from fpm_inr.chromatic_offset import shifted
 from fpm_inr.simulate import Simulation, simulate
 from fpm_inr.simulate.section import section_setups
 from fpm_inr.solution_set import SolutionSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fpm_inr.colour.cie import (
+from fpm_inr.cie import (
     encode_srgb,
     observer,
     rgb_of_channels,
@@ -75,7 +75,7 @@ def test_hue_of_a_known_stain(stain, strength):
 
 def test_lines_between_leds_are_nearer_than_leds_alone():
     """Taking three lines of light for all there is makes stains garish."""
-    from fpm_inr.colour.cie import RGB_OF_XYZ
+    from fpm_inr.cie import RGB_OF_XYZ
 
     primaries = RGB_OF_XYZ @ observer(1e3 * np.array(LEDS_UM))
     alone = primaries * np.linalg.solve(primaries, np.ones(3))

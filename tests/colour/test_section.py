@@ -10,9 +10,9 @@ import pytest
 import tifffile
 import yaml
 
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.cli import main
 from fpm_inr.colour.compare import colour_errors
-from fpm_inr.colour.offset import Offset
 from fpm_inr.colour.solve import joined, reconstruct_colours
 from fpm_inr.colour.white import balanced
 from fpm_inr.errors import DataError

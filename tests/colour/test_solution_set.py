@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fpm_inr.acquisition import Optics
-from fpm_inr.colour.offset import Offset, laid_over, shifted
+from fpm_inr.chromatic_offset import Offset, laid_over, shifted
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.io.export import export
 from fpm_inr.io.slide import SlideOptions

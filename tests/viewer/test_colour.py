@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from fpm_inr.acquisition import Optics
-from fpm_inr.colour.offset import Offset
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.errors import SettingsError
 from fpm_inr.solution import Solution
 from fpm_inr.solution_set import SolutionSet, load_set

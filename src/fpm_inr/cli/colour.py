@@ -60,7 +60,7 @@ def reconstruct_in_colour(
     from rich.console import Console
     from rich.markup import escape
 
-    from fpm_inr.colour.offset import Offset
+    from fpm_inr.chromatic_offset import Offset
     from fpm_inr.colour.results import PREVIEW, REPORT, write_colour_results
     from fpm_inr.colour.solve import reconstruct_colours
     from fpm_inr.errors import SettingsError
@@ -147,10 +147,10 @@ class _OneByOne:
     def __call__(self, name: str, acquisition: Acquisition, **options: Any) -> Solution:
         from fpm_inr.cli.progress import SolveProgress
         from fpm_inr.cli.reconstruct import CHECKPOINT
-        from fpm_inr.colour.file import FIELD_FILE
         from fpm_inr.field_file import read_solution
         from fpm_inr.reconstruction import reconstruct
         from fpm_inr.results import write_results
+        from fpm_inr.set_manifest import FIELD_FILE
 
         folder, settings = self.output / name, self.settings
         checkpoint = folder / CHECKPOINT
@@ -214,8 +214,8 @@ def _is_done(folder: Path) -> bool:
 
 
 def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
-    from fpm_inr.colour.file import MANIFEST
     from fpm_inr.errors import OutputError
+    from fpm_inr.set_manifest import MANIFEST
 
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def command(
             "leave one of them out",
             field="z",
         )
-    from fpm_inr.colour.file import manifest_of
+    from fpm_inr.set_manifest import manifest_of
 
     if manifest_of(result) is not None:
         for name, told in (("true-height", true_height), ("shift", find_shift), ("o", output)):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.colour.offset import Offset
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.errors import SettingsError
 from fpm_inr.solution import Solution
 from fpm_inr.solution_set import LaidOver, SolutionSet

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from fpm_inr.colour.file import write_manifest
 from fpm_inr.display import height_texts, robust_contrast
 from fpm_inr.figures import save_figure
 from fpm_inr.files.replacing import replacing
@@ -29,7 +28,7 @@ def write_colour_results(folder: Path, solutions: SolutionSet) -> list[str]:
     OutputError
         The folder cannot be written.
     """
-    write_manifest(solutions, folder)
+    solutions.save_manifest(folder)
     heights = heights_figure(solutions)
     save_figure(heights, folder / PREVIEW)
     warnings = colour_warnings(solutions)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.colour.chromatic import check_offsets, heights_um, registered
-from fpm_inr.colour.offset import Offset
 from fpm_inr.colour.white import balanced
 from fpm_inr.errors import DataError
 from fpm_inr.sampling import default_upsampling

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpm_inr.colour.cie import rgb_of_channels
-from fpm_inr.colour.file import manifest_of, read_manifest
+from fpm_inr.cie import rgb_of_channels
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY, check_header, read_header
 from fpm_inr.fields.sizes import OWN
+from fpm_inr.set_manifest import manifest_of, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

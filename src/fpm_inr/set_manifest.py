@@ -1,20 +1,15 @@
-"""A reconstruction in colour on disk: ``colours.json``, and one field file a wavelength."""
+"""``colours.json``: what says that field files are wavelengths of one specimen."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fpm_inr.colour.offset import Offset
-from fpm_inr.errors import DataError, InputError, OutputError
+from fpm_inr.errors import DataError
 from fpm_inr.files.replacing import replacing
-
-if TYPE_CHECKING:
-    from fpm_inr.solution_set import SolutionSet
 
 MANIFEST = "colours.json"
 FIELD_FILE = "field.safetensors"
@@ -49,8 +44,8 @@ class ChannelPart(_Part):
 class Manifest(_Part):
     """What ``colours.json`` holds."""
 
-    format: Literal["fpm-inr colours"]
-    version: Literal[1]
+    format: Literal["fpm-inr colours"] = FORMAT
+    version: Literal[1] = 1
     reference: str
     channels: Annotated[list[ChannelPart], Field(min_length=2, max_length=16)]
     record: dict[str, Any] = {}
@@ -62,7 +57,7 @@ def manifest_of(path: Path) -> Path | None:
     return inside if inside.name == MANIFEST and inside.is_file() else None
 
 
-def write_manifest(solutions: SolutionSet, folder: Path) -> None:
+def write_manifest(content: Manifest, folder: Path) -> None:
     """Write ``colours.json`` beside the folders of the field files.
 
     Raises
@@ -70,38 +65,9 @@ def write_manifest(solutions: SolutionSet, folder: Path) -> None:
     OutputError
         The folder cannot be written.
     """
-    content = {
-        "format": FORMAT,
-        "version": 1,
-        "reference": solutions.reference,
-        "channels": [
-            {
-                "name": name,
-                "wavelength_um": solutions.wavelength_um[name],
-                "field": f"{name}/{FIELD_FILE}",
-                "offset": asdict(solutions.offsets[name]),
-                "white": solutions.white[name],
-            }
-            for name in solutions.names
-        ],
-        "record": solutions.record,
-    }
     with replacing(folder / MANIFEST) as beside:
-        beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_set(solutions: SolutionSet, folder: Path, precision: str) -> None:
-    """Write a whole set; see `fpm_inr.solution_set.SolutionSet.save`."""
-    try:
-        for name in solutions.names:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a place that is writable", source=folder
-        ) from error
-    for name, solution in solutions.solutions.items():
-        solution.save(folder / name / FIELD_FILE, precision=precision)
-    write_manifest(solutions, folder)
+        text = json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False)
+        beside.write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -139,26 +105,3 @@ def read_manifest(path: Path) -> Manifest:
                 source=path,
             )
     return manifest
-
-
-def read_set(path: Path) -> SolutionSet:
-    """Read a whole set; see `fpm_inr.solution_set.load_set`."""
-    from fpm_inr.field_file import read_solution
-    from fpm_inr.solution_set import SolutionSet
-
-    manifest_path = manifest_of(path)
-    if manifest_path is None:
-        raise DataError(
-            f"holds no {MANIFEST}", "give the folder of a reconstruction in colour", source=path
-        )
-    manifest, folder = read_manifest(manifest_path), manifest_path.parent
-    try:
-        return SolutionSet(
-            {one.name: read_solution(folder / one.field) for one in manifest.channels},
-            manifest.reference,
-            {one.name: Offset(**one.offset.model_dump()) for one in manifest.channels},
-            {one.name: one.white for one in manifest.channels},
-            manifest.record,
-        )
-    except InputError as error:
-        raise (error if error.source else error.at(manifest_path)) from error
