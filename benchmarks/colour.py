@@ -1,8 +1,11 @@
 """A stained section under three wavelengths whose lens shifts them: colour error and offsets found.
 
-python benchmarks/colour.py                      a table; docs/colour.md has it
-python benchmarks/colour.py --draw FOLDER        also pictures: truth, result, and without offsets
-python benchmarks/colour.py --size 96            smaller frames
+    python benchmarks/colour.py                  a table
+    python benchmarks/colour.py --draw FOLDER    also pictures: truth, result, without offsets
+    python benchmarks/colour.py --size 96        smaller frames
+    python benchmarks/colour.py --stains         hue of stains whose spectra are known
+
+docs/colour.md has the tables.
 """
 
 from __future__ import annotations
@@ -17,6 +20,14 @@ from PIL import Image
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.chromatic_offset import Offset, shifted
+from fpm_inr.cie import (
+    RGB_OF_XYZ,
+    encode_srgb,
+    observer,
+    rgb_of_channels,
+    rgb_of_spectrum,
+    wavelengths_nm,
+)
 from fpm_inr.colour.compare import colour_errors
 from fpm_inr.colour.solve import reconstruct_colours
 from fpm_inr.sampling import depth_of_field_um
@@ -25,6 +36,8 @@ from fpm_inr.simulate.section import section_setups
 from fpm_inr.solution_set import SolutionSet
 
 Pair = tuple[float, float]
+FloatArray = NDArray[np.float64]
+LEDS_UM = [0.632, 0.530, 0.470]
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,59 @@ CASES = (
     Case("finer NA 0.4", OFF, SIDE, 0.275, 0.40),
     Case("colour camera (rggb)", OFF, SIDE, is_mosaic=True),
 )
+
+
+def absorbance(*bands: tuple[float, float, float]) -> FloatArray:
+    """Sum of Gaussian bands (height, middle in nm, width in nm) at `wavelengths_nm`."""
+    nm = wavelengths_nm()
+    every = [h * np.exp(-0.5 * ((nm - middle) / width) ** 2) for h, middle, width in bands]
+    return np.asarray(np.sum(every, axis=0))
+
+
+# the main bands of the stains, roughly as their spectra are published
+STAINS = {
+    "haematoxylin": absorbance((0.9, 590, 55), (0.25, 430, 40)),
+    "eosin": absorbance((1.0, 525, 22), (0.45, 490, 25)),
+    "DAB": absorbance((0.9, 400, 110)),
+    "methylene blue": absorbance((0.9, 665, 25), (0.6, 615, 35)),
+    "haematoxylin and eosin": 0.6 * absorbance((0.9, 590, 55), (1.0, 525, 22), (0.45, 490, 25)),
+}
+
+
+def lab_of(linear_rgb: FloatArray) -> FloatArray:
+    """CIE L*a*b* of one colour."""
+    from skimage.color import rgb2lab
+
+    return np.asarray(rgb2lab(encode_srgb(linear_rgb)[None, None] / 255.0)[0, 0])
+
+
+def leds_alone() -> FloatArray:
+    """Matrix [rgb, channel] with three lines for all the light there is, white alike."""
+    lines = RGB_OF_XYZ @ observer(1e3 * np.array(LEDS_UM))
+    return np.asarray(lines * np.linalg.solve(lines, np.ones(3)))
+
+
+def stain_errors(strength: float = 1.0) -> dict[str, tuple[float, float, float]]:
+    """Colour difference (CIE 1976) of each stain from what daylight shows, and of its hue.
+
+    Returns
+    -------
+    dict of name to (with lines between the LEDs, with LEDs alone, hue in degrees with lines)
+    """
+    errors = {}
+    for name, absorbed in STAINS.items():
+        transmission = 10 ** (-strength * absorbed)
+        seen = lab_of(rgb_of_spectrum(transmission))
+        at_leds = np.interp(1e3 * np.array(LEDS_UM), wavelengths_nm(), transmission)
+        drawn = lab_of(rgb_of_channels(LEDS_UM) @ at_leds)
+        alone = lab_of(leds_alone() @ at_leds)
+        turned = complex(*drawn[1:]) * complex(*seen[1:]).conjugate()
+        errors[name] = (
+            float(np.linalg.norm(drawn - seen)),
+            float(np.linalg.norm(alone - seen)),
+            float(np.degrees(np.angle(turned))),
+        )
+    return errors
 
 
 def frames_of(case: Case, made: dict[str, Simulation]) -> dict[str, Acquisition]:
@@ -135,7 +201,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--draw", type=Path)
+    parser.add_argument("--stains", action="store_true")
     given = parser.parse_args()
+    if given.stains:
+        print("| stain | lines between LEDs | LEDs alone | hue |\n|---|---|---|---|")
+        for name, (lines, alone, hue) in stain_errors().items():
+            print(f"| {name} | {lines:.1f} | {alone:.1f} | {hue:+.1f}° |")
+        return
     if given.draw is not None:
         given.draw.mkdir(parents=True, exist_ok=True)
     print(

@@ -1,7 +1,9 @@
-"""What a large slide takes: memory to write it, seconds to see it. docs/slides.md has the numbers.
+"""What a large slide takes: memory to write it, seconds to see it.
 
-python benchmarks/slides.py                 16384 x 16384 pixels in colour
-python benchmarks/slides.py --side 4096     a smaller one
+    python benchmarks/slides.py                 16384 x 16384 pixels in colour
+    python benchmarks/slides.py --side 4096     a smaller one
+
+docs/slides.md has the numbers.
 """
 
 from __future__ import annotations

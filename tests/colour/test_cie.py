@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
 
+from benchmarks.colour import LEDS_UM, stain_errors
 from fpm_inr.cie import (
     encode_srgb,
     observer,
@@ -14,33 +14,6 @@ from fpm_inr.cie import (
     wavelengths_nm,
 )
 from fpm_inr.errors import DataError
-
-LEDS_UM = [0.632, 0.530, 0.470]
-
-
-def absorbance(*bands: tuple[float, float, float]) -> np.ndarray:
-    """Sum of Gaussian bands: height, middle in nm, width in nm."""
-    nm = wavelengths_nm()
-    return sum(h * np.exp(-0.5 * ((nm - middle) / width) ** 2) for h, middle, width in bands)
-
-
-# the main bands of the stains, as their spectra are published
-STAINS = {
-    "haematoxylin": absorbance((0.9, 590, 55), (0.25, 430, 40)),
-    "eosin": absorbance((1.0, 525, 22), (0.45, 490, 25)),
-    "DAB": absorbance((0.9, 400, 110)),
-    "methylene blue": absorbance((0.9, 665, 25), (0.6, 615, 35)),
-    "both": 0.6 * absorbance((0.9, 590, 55), (1.0, 525, 22), (0.45, 490, 25)),
-}
-
-
-def lab_of_channels(transmission_nm: np.ndarray) -> np.ndarray:
-    at_leds = np.interp(1e3 * np.array(LEDS_UM), wavelengths_nm(), transmission_nm)
-    return lab(rgb_of_channels(LEDS_UM) @ at_leds)
-
-
-def lab(linear: np.ndarray) -> np.ndarray:
-    return rgb2lab(encode_srgb(linear)[None, None] / 255.0)[0, 0]
 
 
 def test_clear_is_white_and_grey_is_grey():
@@ -62,31 +35,17 @@ def test_the_observer_is_that_of_1931():
     np.testing.assert_allclose([x.sum() / y.sum(), z.sum() / y.sum()], 1, atol=0.02)
 
 
-@pytest.mark.parametrize("stain", STAINS)
 @pytest.mark.parametrize("strength", [0.3, 1.0])
-def test_hue_of_a_known_stain(stain, strength):
-    transmission = 10 ** (-strength * STAINS[stain])
-    seen = lab(rgb_of_spectrum(transmission))
-    drawn = lab_of_channels(transmission)
-    hue = np.degrees(np.angle(complex(*drawn[1:]) * complex(*seen[1:]).conjugate()))
-    assert abs(hue) < 30
-    assert np.linalg.norm(drawn - seen) < 30
+def test_hue_of_stains_with_known_spectra(strength):
+    for lines, _, hue in stain_errors(strength).values():
+        assert abs(hue) < 30
+        assert lines < 30
 
 
 def test_lines_between_leds_are_nearer_than_leds_alone():
     """Taking three lines of light for all there is makes stains garish."""
-    from fpm_inr.cie import RGB_OF_XYZ
-
-    primaries = RGB_OF_XYZ @ observer(1e3 * np.array(LEDS_UM))
-    alone = primaries * np.linalg.solve(primaries, np.ones(3))
-    errors = {"lines": [], "alone": []}
-    for absorbed in STAINS.values():
-        transmission = 10**-absorbed
-        seen = lab(rgb_of_spectrum(transmission))
-        at_leds = np.interp(1e3 * np.array(LEDS_UM), wavelengths_nm(), transmission)
-        errors["lines"].append(np.linalg.norm(lab_of_channels(transmission) - seen))
-        errors["alone"].append(np.linalg.norm(lab(alone @ at_leds) - seen))
-    assert np.mean(errors["lines"]) < 0.8 * np.mean(errors["alone"])
+    lines, alone, _ = zip(*stain_errors().values(), strict=True)
+    assert np.mean(lines) < 0.8 * np.mean(alone)
 
 
 def test_order_of_wavelengths_is_of_no_account():
