@@ -173,6 +173,44 @@ def test_layers_for_napari(three: SolutionSet, tmp_path: Path):
     assert {"smear red amplitude", "smear blue phase"} <= set(layers)
 
 
+@pytest.mark.parametrize("magnification", [1.0, 1.004, 0.997])
+def test_sideways_shift_and_magnification_are_found(magnification):
+    """Two pictures of one specimen, of which one was moved and magnified."""
+    from fpm_inr.colour.chromatic import registered
+    from fpm_inr.fields.pixel import PixelField
+    from tests.viewer.fields import solution_of
+
+    shape, shift = (160, 192), (1.4, -0.6)
+    detail = smooth((220, 260), 5)
+
+    def seen(scale: float, y_px: float, x_px: float) -> Solution:
+        from scipy import ndimage
+
+        places = [
+            (np.arange(n) - (n - 1) / 2 - move) / scale + (m - 1) / 2
+            for n, m, move in zip(shape, detail.shape, (y_px, x_px), strict=True)
+        ]
+        grid = np.meshgrid(*places, indexing="ij")
+        parts = [ndimage.map_coordinates(p, grid, order=5) for p in (detail.real, detail.imag)]
+        image = torch.from_numpy((parts[0] + 1j * parts[1]).astype(np.complex64))[None]
+        return solution_of(PixelField(image, torch.tensor([0.0])))
+
+    def at(wavelength_um: float, one: Solution) -> Solution:
+        optics = Optics(wavelength_um, 0.25, 0.65)
+        return Solution(one.field, optics, one.instrument, 2, 10.0)
+
+    solutions = {"green": at(0.53, seen(1, 0, 0)), "red": at(0.63, seen(magnification, *shift))}
+    found = registered(solutions, "green", {"green": 0.0, "red": 0.0})
+    offset = found.offsets["red"]
+    pixel_um = solutions["green"].pixel_um
+    assert offset.y_um / pixel_um == pytest.approx(shift[0], abs=0.1)
+    assert offset.x_um / pixel_um == pytest.approx(shift[1], abs=0.1)
+    assert offset.magnification == pytest.approx(magnification, abs=5e-4)
+    assert found.record["offsets"]["red"]["agreement"] > 0.9
+    red, green = (found.render(0.0)[name].field_z_y_x[0] for name in ("red", "green"))
+    assert np.abs(red - green)[16:-16, 16:-16].mean() < 0.02
+
+
 def test_names_tell_wavelengths_apart():
     assert channel_names([0.47, 0.632, 0.53]) == ["blue", "red", "green"]
     assert channel_names([0.6, 0.65, 0.53]) == ["600nm", "650nm", "530nm"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.chromatic_offset import Offset
+from fpm_inr.chromatic_offset import Offset, laid_over
 from fpm_inr.errors import SettingsError
 from fpm_inr.solution import Solution
 from fpm_inr.solution_set import LaidOver, SolutionSet
@@ -32,6 +32,7 @@ BLOCKS = 4  # a side, of which each votes on the magnification
 LEAST_AGREEMENT = 0.2
 # A magnification is believed where it moves the corners by more than this, and beyond its error.
 LEAST_CORNER_PX = 0.1
+MAGNIFIED_TURNS, MOST_MAGNIFIED = 4, 0.05
 
 
 @dataclass(frozen=True)
@@ -251,12 +252,37 @@ def _place(anchor: NDArray[np.complex64], detail: NDArray[np.complex64]) -> Plac
 def _magnified(
     anchor: NDArray[np.complex64], detail: NDArray[np.complex64], shift_y_x: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Magnification and shift from where blocks of the picture lie; 1 where it cannot be told."""
-    blocks = list(_blocks(anchor.shape))
+    """Magnification and shift from where blocks of the picture lie; 1 where it cannot be told.
+
+    What is found is taken out and the rest is looked for: a block that holds other things at its
+    edge than the anchor's shows less of a shift than there is.
+    """
+    y_px, x_px, magnification, error = *shift_y_x, 1.0, 0.0
+    for _ in range(MAGNIFIED_TURNS):
+        offset = Offset(0.0, y_px, x_px, magnification)
+        rest = _rest(anchor, laid_over(detail, 1.0, offset, detail.shape, 1.0))
+        if rest is None or abs(magnification + rest[2] - 1) > MOST_MAGNIFIED:
+            return 1.0, *shift_y_x
+        y_px, x_px, magnification = y_px + rest[0], x_px + rest[1], magnification + rest[2]
+        error = rest[3]
+    corner_px = abs(magnification - 1) * max(anchor.shape) / 2
+    if corner_px < LEAST_CORNER_PX or abs(magnification - 1) < 4 * error:
+        return 1.0, *shift_y_x
+    return magnification, y_px, x_px
+
+
+def _rest(
+    anchor: NDArray[np.complex64], detail: NDArray[np.complex64]
+) -> tuple[float, float, float, float] | None:
+    """Shift (y, x), more of magnification and its error, that blocks agree on; else None."""
     moved, places, weights = [], [], []
-    for rows, columns in blocks:
-        y, x, agreement = _peak(anchor[rows, columns], detail[rows, columns])
-        if agreement < LEAST_AGREEMENT or max(abs(y - shift_y_x[0]), abs(x - shift_y_x[1])) > 3:
+    for rows, columns in _blocks(anchor.shape):
+        fade = np.hanning(rows.stop - rows.start)[:, None] * np.hanning(
+            columns.stop - columns.start
+        )
+        ours, theirs = (one[rows, columns] * fade for one in (anchor, detail))
+        y, x, agreement = _peak(ours, theirs)
+        if agreement < LEAST_AGREEMENT or max(abs(y), abs(x)) > 3:
             continue
         middle = [
             (part.start + part.stop - side) / 2
@@ -264,9 +290,9 @@ def _magnified(
         ]
         moved += [y, x]
         places += [(1.0, 0.0, middle[0]), (0.0, 1.0, middle[1])]
-        weights += [agreement * float(np.linalg.norm(anchor[rows, columns]))] * 2
+        weights += [agreement * float(np.linalg.norm(ours))] * 2
     if len(moved) < 12:
-        return 1.0, *shift_y_x
+        return None
     matrix, values = np.array(places), np.array(moved)
     weight = np.array(weights) / max(weights)
     keep = np.ones(len(values), dtype=bool)
@@ -274,16 +300,11 @@ def _magnified(
         solved, *_ = np.linalg.lstsq(
             matrix[keep] * weight[keep, None], values[keep] * weight[keep], rcond=None
         )
-        rest = np.abs(values - matrix @ solved)
-        keep = rest <= 3 * max(float(np.median(rest)), 0.02)
-    spread = float(np.sqrt(np.mean(rest[keep] ** 2)))
-    reach = np.array([place[2] for place in places])[keep]
-    error = spread / max(float(np.sqrt((reach**2).sum())), 1e-9)
-    corner = max(anchor.shape) / 2
-    more = float(solved[2])
-    if abs(more) * corner < LEAST_CORNER_PX or abs(more) < 4 * error or abs(more) > 0.05:
-        return 1.0, *shift_y_x
-    return 1 + more, float(solved[0]), float(solved[1])
+        left = np.abs(values - matrix @ solved)
+        keep = left <= 3 * max(float(np.median(left)), 0.02)
+    spread = float(np.sqrt(np.mean(left[keep] ** 2)))
+    error = spread / max(float(np.linalg.norm(matrix[keep, 2])), 1e-9)
+    return float(solved[0]), float(solved[1]), float(solved[2]), error
 
 
 def _blocks(shape_y_x: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:

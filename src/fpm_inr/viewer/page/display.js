@@ -56,6 +56,7 @@ export class Display {
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.useProgram(this.encode.program);
     bindTextures(gl, this.encode, [[gl.TEXTURE_2D, sums.texture, "sums"]]);
+    gl.uniform1f(this.encode.uniform("count"), parts.length);
     drawAll(gl);
   }
 

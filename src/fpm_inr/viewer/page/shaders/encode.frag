@@ -3,13 +3,14 @@
 
 precision highp float;
 
-uniform sampler2D sums;  // alpha 0: no image there
+uniform sampler2D sums;  // alpha: how many wavelengths have an image there
+uniform float count;     // of wavelengths
 
 out vec4 colour;
 
 void main() {
   vec4 sum = texelFetch(sums, ivec2(gl_FragCoord.xy), 0);
-  if (sum.a == 0.0) {
+  if (sum.a < count - 0.5) {
     colour = vec4(0.055, 0.063, 0.075, 1.0);
     return;
   }
