@@ -48,9 +48,9 @@ def test_layers_are_what_render_gives(tmp_path: Path, make: Any) -> None:
 def test_nothing_is_rendered_before_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     solution = random_solution((30, 44))
     seen: list[float] = []
-    render = type(solution).render
+    slices = type(solution).slices
     monkeypatch.setattr(
-        type(solution), "render", lambda self, z: (seen.append(float(z)), render(self, z))[1]
+        type(solution), "slices", lambda self, z: (seen.append(float(z[0])), slices(self, z))[1]
     )
     (phase, _, _), (amplitude, _, _) = solution_layers(solution, "x")
     assert len(seen) == 1  # for the contrast
@@ -80,7 +80,10 @@ def test_manifest() -> None:
     manifest = npe2.PluginManifest.from_file(Path(fpm_inr.__file__).parent / "napari.yaml")
     assert manifest.name == "fpm-inr"
     manifest.validate_imports()
-    assert manifest.contributions.readers[0].filename_patterns == ["*.safetensors"]
+    assert manifest.contributions.readers[0].filename_patterns == [
+        "*.safetensors",
+        "*colours.json",
+    ]
     assert manifest.contributions.sample_data[0].key == "tilted"
 
 

@@ -13,7 +13,7 @@ MOST_LINES_OF_FILE = 400
 MOST_LINES_OF_FUNCTION = 60  # its docstring not counted
 
 # Still to be mended. These lists only shrink: what is mended must be taken off.
-LONG_FILES = {"forward.py"}
+LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
 # who -> whom: without these there is no circle
 BACKWARD = {("solution", "field_file"), ("solution", "mosaic"), ("simulate", "io")}

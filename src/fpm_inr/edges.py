@@ -70,8 +70,10 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
     bright-field and a dark-field image, which no coherent model describes. What its frame says
     beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
-    pupil would be left.
+    pupil would be left, or where the LEDs' size is known and the model describes the sum.
     """
+    if acquisition.illumination.die is not None:
+        return np.zeros(acquisition.led_count, dtype=np.bool_)
     optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
     sample_na = fourier_sample_na(optics, acquisition.shape_y_x)
     outside_na = np.hypot(*found.T) - instrument.na_of(optics)

@@ -204,7 +204,8 @@ def _draw_leds(axes: Axes, acquisition: Acquisition) -> None:
     )
     axes.figure.colorbar(colours, ax=axes, shrink=0.7, label="mean intensity")
     _draw_circle(axes, acquisition.optics.na, "NA of the objective")
-    axes.set(title=f"{len(x)} LEDs", xlabel="NA x", ylabel="NA y", aspect="equal")
+    together = "" if light.lighting is None else f" in {light.frame_count} frames"
+    axes.set(title=f"{len(x)} LEDs{together}", xlabel="NA x", ylabel="NA y", aspect="equal")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False)
     axes.invert_yaxis()
 

@@ -5,7 +5,7 @@ Installed with ``pip install 'fpm-inr[napari]'``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
+    from fpm_inr.solution_set import LaidOver, SolutionSet
+
+    Shown = Solution | Mosaic | LaidOver | SolutionSet
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -24,12 +27,15 @@ KEPT_SLICES = 16
 
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Give the function that reads a field file or a mosaic; None where it is something else."""
+    """Give the function that reads a field, a mosaic or a result in colour; else None."""
     from fpm_inr.errors import DataError
     from fpm_inr.field_header import read_header
     from fpm_inr.mosaic.manifest import read_manifest
+    from fpm_inr.set_manifest import manifest_of
 
     first = Path(path if isinstance(path, str) else path[0])
+    if manifest_of(first) is not None:
+        return read_fields
     try:
         if first.is_dir():
             read_manifest(first)
@@ -41,20 +47,51 @@ def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] 
 
 
 def read_fields(path: str | Sequence[str]) -> list[LayerData]:
-    """Amplitude and phase layers of one or more field files.
+    """Amplitude and phase layers of one or more field files; of results in colour, that first.
 
     Raises
     ------
     DataError
         A file is damaged.
     """
-    from fpm_inr.solution import load_solution
+    from fpm_inr.solution_set import SolutionSet, load_result
 
     paths = [path] if isinstance(path, str) else path
-    return [layer for one in paths for layer in solution_layers(load_solution(one), Path(one).stem)]
+    layers: list[LayerData] = []
+    for one in paths:
+        result = load_result(one)
+        if isinstance(result, SolutionSet):
+            folder = Path(one).resolve()
+            layers += set_layers(result, (folder if folder.is_dir() else folder.parent).name)
+        else:
+            layers += solution_layers(result, Path(one).stem)
+    return layers
 
 
-def solution_layers(solution: Solution | Mosaic, name: str) -> list[LayerData]:
+def set_layers(solutions: SolutionSet, name: str) -> list[LayerData]:
+    """Colour as a lazy stack [z, y, x, rgb], and amplitude and phase of each wavelength, hidden.
+
+    All lie over each other: each wavelength is shown at its own focus and place.
+    """
+    import dask.array
+
+    heights = _heights(solutions)
+    chunks = ((1,) * len(heights), *((side,) for side in solutions.shape_y_x), (3,))
+
+    def block(block_info: Any = None) -> NDArray[np.uint8]:
+        number = int(block_info[None]["chunk-location"][0])
+        return solutions.colour(float(heights[number]))[None]
+
+    stack = dask.array.map_blocks(block, chunks=chunks, dtype=np.uint8, meta=np.empty(0, "u1"))
+    layers = []
+    for one in solutions.names:
+        for data, about, kind in solution_layers(solutions.channel(one), f"{name} {one}"):
+            layers.append((data, {**about, "visible": False}, kind))
+    place = _place(solutions, heights, solutions.record)
+    return [*layers, (stack, {"name": f"{name} colour", "rgb": True, **place}, "image")]
+
+
+def solution_layers(solution: Solution | Mosaic | LaidOver, name: str) -> list[LayerData]:
     """Amplitude, in sqrt(counts), and phase, in rad, as lazy stacks [z, y, x] in micrometres.
 
     A conventional solution of unevenly spaced planes is shown at even heights, each by the plane
@@ -62,14 +99,13 @@ def solution_layers(solution: Solution | Mosaic, name: str) -> list[LayerData]:
     """
     import dask.array
 
-    low, high = solution.z_range_um
-    heights = np.linspace(low, high, _count(solution))
+    heights = _heights(solution)
     shape = (len(heights), *solution.shape_y_x)
 
     @lru_cache(maxsize=KEPT_SLICES)  # both layers look at the same slice
     def rendered(number: int) -> NDArray[np.complex64]:
-        image: NDArray[np.complex64] = solution.render(float(heights[number])).field_z_y_x
-        return image
+        (stack,) = solution.slices(heights[number : number + 1])
+        return stack.field_z_y_x
 
     def stack(part: Callable[[NDArray[np.complex64]], NDArray[np.float32]]) -> Any:
         def block(block_info: Any = None) -> NDArray[np.float32]:
@@ -81,14 +117,8 @@ def solution_layers(solution: Solution | Mosaic, name: str) -> list[LayerData]:
     amplitude_scale = np.float32(solution.amplitude_scale)
     middle = np.abs(rendered(len(heights) // 2)) * amplitude_scale
     black, white = (float(v) for v in np.percentile(middle, (0.5, 99.5)))
-    step = float(heights[1] - heights[0]) if len(heights) > 1 else 1.0
-    place = {
-        "scale": (step, solution.pixel_um, solution.pixel_um),
-        "translate": (low, 0.0, 0.0),
-        "units": ("um", "um", "um"),
-        "axis_labels": ("z", "y", "x"),
-        "metadata": {"z_um": heights.tolist(), "record": dict(solution.record)},
-    }
+    record = solution.record
+    place = _place(solution, heights, record)
     return [
         (
             stack(np.angle),
@@ -128,9 +158,22 @@ def sample_layers() -> list[LayerData]:
     return solution_layers(solution, "tilted specimen")
 
 
-def _count(solution: Solution | Mosaic) -> int:
+def _heights(solution: Shown) -> NDArray[np.float64]:
     low, high = solution.z_range_um
     planes = solution.planes_um
     if planes is not None:
-        return len(planes)
-    return HEIGHTS if high > low else 1
+        return np.linspace(float(planes[0]), float(planes[-1]), len(planes))
+    return np.linspace(low, high, HEIGHTS if high > low else 1)
+
+
+def _place(
+    solution: Shown, heights: NDArray[np.float64], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    step = float(heights[1] - heights[0]) if len(heights) > 1 else 1.0
+    return {
+        "scale": (step, solution.pixel_um, solution.pixel_um),
+        "translate": (float(heights[0]), 0.0, 0.0),
+        "units": ("um", "um", "um"),
+        "axis_labels": ("z", "y", "x"),
+        "metadata": {"z_um": heights.tolist(), "record": dict(record)},
+    }

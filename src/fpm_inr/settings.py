@@ -12,6 +12,17 @@ from fpm_inr.errors import SettingsError, at
 from fpm_inr.io.yaml_text import read_yaml
 
 
+class OffsetSettings(BaseModel):
+    """How a wavelength lies against the one nearest to green (docs/colour.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    z_um: float = 0.0
+    y_um: float = 0.0
+    x_um: float = 0.0
+    magnification: float = 1.0
+
+
 class ReconstructSettings(BaseModel):
     """What a reconstruction can be told; keys are those of the YAML for ``--config``."""
 
@@ -34,6 +45,9 @@ class ReconstructSettings(BaseModel):
     seed: int = 0
     calibration: Path | None = None
     calibrate: str | dict[str, Any] | None = None
+    wavelengths_um: list[float] | None = None
+    white: tuple[int, int, int, int] | None = None
+    offsets: dict[str, OffsetSettings] | None = None
 
 
 def gather_settings(config: Path | None, options: dict[str, Any]) -> ReconstructSettings:

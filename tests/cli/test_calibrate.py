@@ -87,7 +87,7 @@ def test_reconstruct_finds_orientation_and_heights(
         ("calibrate", ("--z", "0", "--max-move", "0"), "most move"),
         ("reconstruct", ("--calibrate", "colour"), "names 'colour'"),
         ("reconstruct", ("--calibration", "none.json"), "none.json: is not a file"),
-        ("reconstruct", ("--z-range", "auto", "1"), "unexpected extra argument"),
+        ("reconstruct", ("--z-range", "auto", "1"), "1: does not exist"),
         ("reconstruct", ("--z-range", "1", "auto"), "is no range of heights"),
     ],
 )

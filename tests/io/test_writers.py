@@ -190,7 +190,7 @@ def test_mp4_has_even_frames_and_the_image_in_them(tmp_path: Path):
     repeat = round(480 / 47)
     for frame, z in zip(frames, Z, strict=True):
         shown = frame[44 + repeat // 2 :: repeat, 5 + repeat // 2 : 475 : repeat].mean(-1)[:33]
-        true = rendering.contrast().grey(np.abs(truth([z])[0])) * 255
+        true = rendering.contrasts()[0].grey(np.abs(truth([z])[0])) * 255
         assert np.corrcoef(shown.ravel(), true.ravel())[0, 1] > 0.99
 
 
@@ -282,7 +282,8 @@ def test_slices_are_counted(tmp_path: Path):
         ("s.ome.zarr", {"z_um": [-10, 0, 5.5]}, "not evenly spaced"),
         ("s.mp4", {"part": "complex"}, "'complex' cannot be written as .mp4"),
         ("s.jpg", {}, "has a suffix that is not written"),
-        ("s.tif", {}, r"use .ome.zarr, .ome.tif"),
+        ("s.tif", {}, "is one image for 41 planes"),
+        ("s.bmp", {}, r"use .ome.zarr, .ome.tif"),
         ("s.npy", {"z_um": [np.nan]}, "outside the solved range"),
         ("no/s.npy", {}, "its folder does not exist"),
         ("no/s", {}, "its folder does not exist"),

@@ -60,6 +60,8 @@ def command(
     Complex and phase error come first, whole and by band of spatial frequency, in cycles across
     the image. Where one of the two holds no phase, amplitudes are compared. Of a simulated
     Siemens star or USAF target, the contrast is given as well.
+
+    The folder of a reconstruction in colour is compared with a picture in colour (.png, .tif).
     """
     from fpm_inr.errors import OutputError, SettingsError
     from fpm_inr.io.results import is_mosaic, load_picture
@@ -74,6 +76,16 @@ def command(
             "leave one of them out",
             field="z",
         )
+    from fpm_inr.set_manifest import manifest_of
+
+    if manifest_of(result) is not None:
+        for name, told in (("true-height", true_height), ("shift", find_shift), ("o", output)):
+            if told:
+                raise SettingsError(
+                    "is not for pictures in colour", "leave it out", field=f"--{name}"
+                )
+        _compare_colours(result, reference, z_um, as_json)
+        return
     theirs = load_picture(reference, z_um)
     ours = _at_true_height(result, reference) if true_height else load_picture(result, z_um)
     if find_shift is None:
@@ -145,6 +157,33 @@ def _print_tables(comparison: Comparison, contrast: TargetContrast | None) -> No
     for name, value in rest.items():
         click.echo(f"  {name:<34s} {value:.5g}")
     _print_contrast(contrast)
+
+
+def _compare_colours(result: Path, reference: Path, z_um: float | None, as_json: bool) -> None:
+    """Print the errors of a result in colour."""
+    import json
+
+    import numpy as np
+
+    from fpm_inr.colour.compare import colour_errors, read_rgb
+    from fpm_inr.io.sharp import sharp_rendering
+    from fpm_inr.solution_set import load_set
+
+    theirs, solutions = read_rgb(reference), load_set(result)
+    low, high = solutions.z_range_um
+    if z_um is None and low < high:
+        (plane,) = sharp_rendering(solutions, "colour").planes()
+        ours = np.moveaxis(plane, 0, -1)
+    else:
+        ours = solutions.colour(low if z_um is None else z_um)
+    numbers = colour_errors(ours, theirs)
+    if as_json:
+        about = {"result": str(result), "reference": str(reference), "z_um": z_um}
+        click.echo(json.dumps(about | {"compared": "colour"} | numbers, indent=1))
+        return
+    click.echo(f"Compared: colour, {ours.shape[:2]} pixels (y, x)")
+    for name, value in numbers.items():
+        click.echo(f"  {name:<34s} {value:.5g}")
 
 
 def _at_true_height(result: Path, reference: Path) -> Picture:

@@ -20,6 +20,8 @@ FILES = (
     "focus_curve.png",
 )
 
+COLOUR_FILE = "all_in_focus_colour.png"
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from fpm_inr.focus.scores import Method
     from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
+    from fpm_inr.solution_set import LaidOver, SolutionSet
 
 
 @click.command("focus")
@@ -90,14 +93,17 @@ def command(
 
     Writes all_in_focus.npy (complex; its pixel beside it in .json) and .png, depth_um.tif,
     depth.png, focus_curve.csv and .png. Slices are rendered one at a time, twice, so memory does
-    not grow with their number.
+    not grow with their number. Of a reconstruction in colour, the wavelength nearest to green is
+    judged, and all_in_focus_colour.png is written too.
     """
     from fpm_inr.focus import all_in_focus, autofocus
-    from fpm_inr.solution import load_solution
+    from fpm_inr.solution_set import SolutionSet, load_result
 
     settings = _settings(method, data, crop, patch, stride, background_clip)
     _check_output(output, overwrite)
-    solution = load_solution(field)
+    loaded = load_result(field)
+    # in colour, the reference says where all are sharp
+    solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
     z_um = _heights(z_text, solution)
     _check_point(point, solution.shape_y_x)
     judge = _judge(data, crop, solution)
@@ -112,6 +118,8 @@ def command(
         result = all_in_focus(solution.slices, z_um, settings, count, judge)
     at_point = None if point is None else autofocus(result.depth.scores, *point)
     _write(output, result, at_point)
+    if isinstance(loaded, SolutionSet):
+        _write_colour(output, loaded, z_um, result)
     _say(result, at_point)
     click.echo(f"Wrote {output}")
 
@@ -145,7 +153,7 @@ def _settings(
     )
 
 
-def _heights(z_text: str | None, solution: Solution | Mosaic) -> NDArray[np.float64]:
+def _heights(z_text: str | None, solution: Solution | Mosaic | LaidOver) -> NDArray[np.float64]:
     """Heights to look at: those asked for, or the solution's planes, or an even choice."""
     from fpm_inr.errors import SettingsError
     from fpm_inr.heights import check_heights, default_heights, parse_heights
@@ -165,7 +173,9 @@ def _heights(z_text: str | None, solution: Solution | Mosaic) -> NDArray[np.floa
 
 
 def _judge(
-    data: Path | None, crop: tuple[int, int, int, int] | None, solution: Solution | Mosaic
+    data: Path | None,
+    crop: tuple[int, int, int, int] | None,
+    solution: Solution | Mosaic | LaidOver,
 ) -> Judge:
     """What scores slices: their sharpness, or how well they explain the frames."""
     from fpm_inr.errors import SettingsError
@@ -180,7 +190,7 @@ def _judge(
     if not isinstance(solution, Solution):
         raise SettingsError(
             "residual judges one solution against its frames, and a mosaic has a part for every "
-            "tile",
+            "tile, colour one for every wavelength",
             "leave --data out",
             field="method",
         )
@@ -255,6 +265,20 @@ def _write(output: Path, result: AllInFocus, at_point: Autofocus | None) -> None
         figures.all_in_focus_figure(result).savefig(picture)
         figures.depth_figure(result).savefig(depth_picture)
         figures.curve_figure(scores, at_point).savefig(curve_picture)
+
+
+def _write_colour(
+    output: Path, solutions: SolutionSet, z_um: NDArray[np.float64], result: AllInFocus
+) -> None:
+    """The all-in-focus image in colour, all wavelengths at the depth of the reference."""
+    from PIL import Image
+
+    from fpm_inr.files.replacing import replacing
+    from fpm_inr.io.sharp import colour_at_depth
+
+    rgb = colour_at_depth(solutions, z_um, result.depth_um_y_x)
+    with replacing(output / COLOUR_FILE) as beside:
+        Image.fromarray(rgb).save(beside, format="PNG")
 
 
 def _say(result: AllInFocus, at_point: Autofocus | None) -> None:

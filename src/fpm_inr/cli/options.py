@@ -76,6 +76,14 @@ def acquisition_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def several_acquisitions_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, of one or more DATA."""
+    data = click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
+    for parameter in reversed((data, *_PARAMETERS[1:])):
+        function = parameter(function)
+    return function
+
+
 def prepare_folder(folder: Path, name: str, what: str, *, replace: bool) -> None:
     """Make the folder of results; refuse to write over what nobody gave up.
 

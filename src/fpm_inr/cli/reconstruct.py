@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpm_inr.cli.options import (
-    acquisition_options,
     device_option,
     load_data,
     output_option,
     overwrite_option,
     prepare_folder,
+    several_acquisitions_options,
 )
 from fpm_inr.cli.progress import SolveProgress
 
@@ -60,8 +60,34 @@ def _z_range_of(
         ) from None
 
 
+def _numbers(_: click.Context, __: click.Parameter, told: str | None) -> list[float] | None:
+    if told is None:
+        return None
+    try:
+        return [float(one) for one in told.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{told!r} is no list of numbers, as 0.63,0.53,0.47.") from None
+
+
+def _offsets(
+    _: click.Context, __: click.Parameter, told: tuple[str, ...]
+) -> dict[str, dict[str, float]] | None:
+    keys = ("z_um", "y_um", "x_um", "magnification")
+    offsets = {}
+    for one in told:
+        name, _sign, text = one.partition("=")
+        try:
+            numbers = [float(number) for number in text.split(",")]
+        except ValueError:
+            numbers = []
+        if not name or not 3 <= len(numbers) <= 4:
+            raise click.BadParameter(f"{one!r} is not NAME=Z,Y,X or NAME=Z,Y,X,M.")
+        offsets[name] = dict(zip(keys, numbers, strict=False))
+    return offsets or None
+
+
 @click.command("reconstruct", cls=_WithAutoRange)
-@acquisition_options
+@several_acquisitions_options
 @output_option("Folder for the results; made where it is missing.", folder=True)
 @click.option(
     "--z-range",
@@ -117,6 +143,29 @@ def _z_range_of(
     help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus, "
     "na (comma-separated).",
 )
+@click.option(
+    "--wavelengths",
+    "wavelengths_um",
+    metavar="UM,UM,...",
+    callback=_numbers,
+    help="Several DATA: the wavelength of each (um), in their order.  [default: what they tell]",
+)
+@click.option(
+    "--white",
+    type=int,
+    nargs=4,
+    metavar="Y X HEIGHT WIDTH",
+    help="Several wavelengths: clear background, in pixels of the result.  [default: found]",
+)
+@click.option(
+    "--offset",
+    "offsets",
+    multiple=True,
+    metavar="NAME=Z,Y,X[,M]",
+    callback=_offsets,
+    help="Several wavelengths: how far (um) NAME has its focus higher, lies down and to the right, "
+    "and its magnification; may be repeated.  [default: found]",
+)
 @device_option(None)
 @click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
 @click.option(
@@ -130,7 +179,7 @@ def _z_range_of(
 )
 @overwrite_option("results that are")
 def command(
-    data: Path,
+    data: tuple[Path, ...],
     output: Path,
     config: Path | None,
     resume: bool,
@@ -142,6 +191,9 @@ def command(
 
     Writes field.safetensors (render it at any z with `fpm-inr render`), run.json, history.csv,
     preview.png and report.html. Ctrl-C ends early with a usable field; --resume goes on from there.
+
+    Several DATA, one a wavelength, or one acquisition.yaml with channels, are solved for one
+    picture in colour: a folder each, and colours.json, which all other verbs take.
     """
     from rich.console import Console
 
@@ -152,8 +204,15 @@ def command(
     console = Console(stderr=True)
     settings = gather_settings(config, options)
     check_options(settings.engine, settings.model_dump(include=settings.model_fields_set))
+    from fpm_inr.cli.colour import check_single, is_colour, reconstruct_in_colour
+
+    if is_colour(data):
+        how = {"resume": resume, "full_precision": full_precision, "overwrite": overwrite}
+        reconstruct_in_colour(data, output, settings, **how)
+        return
+    check_single(settings)
     prepare_folder(output, "field.safetensors", "a field", replace=resume or overwrite)
-    acquisition = _load(console, data, settings)
+    acquisition = _load(console, data[0], settings)
     z_range_um = settings.z_range_um
     if z_range_um == "auto":
         z_range_um = _z_range(console, acquisition)
@@ -168,7 +227,7 @@ def command(
             acquisition,
             solution,
             settings=settings.model_dump(mode="json"),
-            data=data,
+            data=data[0],
             load_seconds=load_seconds,
             precision="full" if full_precision else "compact",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from fpm_inr.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from fpm_inr.io.rendering import Part
+    from fpm_inr.io.slide import SlideOptions
 
 
 @click.command("render")
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="Where to; the suffix is the format: .ome.zarr .ome.tif .npy .mp4 .gif .png "
+    help="Where to; the suffix is the format: .ome.zarr .ome.tif .tif .npy .mp4 .gif .png "
     "(with {z} in the name for several heights), or a folder of PNG files (no suffix).",
 )
 @click.option(
@@ -32,35 +33,142 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--part",
-    type=click.Choice(["amplitude", "phase", "both", "complex"]),
-    help="What to write.  [default: complex for .npy, both elsewhere]",
+    type=click.Choice(["amplitude", "phase", "both", "complex", "colour"]),
+    help="What to write.  [default: complex for .npy, both elsewhere; colour where several "
+    "wavelengths were solved]",
+)
+@click.option(
+    "--all-in-focus", is_flag=True, help="One image in place of many: each part where it is sharp."
+)
+@click.option(
+    "--bits",
+    type=click.Choice(["8", "16", "32"]),
+    help=".ome.zarr and .tif: of each number.  [default: 8 for colour, else 32]",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["deflate", "zstd", "jpeg", "none"]),
+    help=".ome.zarr and .tif; jpeg for 8 bits.  [default: deflate, in .ome.zarr zstd]",
+)
+@click.option(
+    "--ome-zarr",
+    type=click.Choice(["0.4", "0.5"]),
+    help="Version of .ome.zarr; 0.4 for programs that do not know 0.5.  [default: 0.5]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="A mosaic as .ome.zarr: processes that render it.  [default: one a core]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
-    field: Path, output: Path, z_text: str | None, part: Part | None, overwrite: bool
+    field: Path,
+    output: Path,
+    z_text: str | None,
+    part: Part | None,
+    workers: int | None,
+    all_in_focus: bool,
+    bits: str | None,
+    compression: str | None,
+    ome_zarr: str | None,
+    overwrite: bool,
 ) -> None:
     """Render FIELD, a solution of `fpm-inr reconstruct`, into images at any z.
 
-    Slices are made and written one at a time, so a stack may be larger than memory. Numeric formats
-    hold amplitude in sqrt(counts) and phase in radians as reconstructed, in (-pi, pi].
+    FIELD is a field file, or the folder of a reconstruction. Slices are made and written one at a
+    time, so a stack may be larger than memory. Numeric formats hold amplitude in sqrt(counts) and
+    phase in radians as reconstructed, in (-pi, pi]. .ome.tif, .tif and .ome.zarr are slides: tiles
+    with coarser levels.
+
+    A mosaic is written as .ome.zarr by several processes, shard by shard; the same command goes on
+    with what an interrupted one has left.
     """
     from rich.console import Console
 
     from fpm_inr.heights import parse_heights
-    from fpm_inr.io.export import export, format_of
-    from fpm_inr.solution import load_solution
+    from fpm_inr.io.export import default_part, export, format_of
+    from fpm_inr.solution_set import load_result
 
-    format_of(output)
+    format = format_of(output)
+    slide = _slide(bits, compression, ome_zarr, output)
     z_um = None if z_text is None else parse_heights(z_text)
-    solution = load_solution(field)
+    source = load_result(field)
     with progress_bar(Console(stderr=True)) as progress:
+        if format.suffix == ".ome.zarr" and (field / "manifest.json").is_file():
+            _check_plain(slide, all_in_focus)
+            _write_mosaic(field, output, z_um, part or format.default, workers, overwrite, progress)
+            click.echo(f"Wrote {output}")
+            return
         task = progress.add_task("slices", total=None)
-        export(
-            solution,
-            output,
-            z_um=z_um,
-            part=part,
-            overwrite=overwrite,
-            on_slice=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+        told: Any = {
+            "slide": slide,
+            "overwrite": overwrite,
+            "on_slice": lambda done, total: progress.update(task, completed=done, total=total),
+        }
+        if all_in_focus:
+            from fpm_inr.io.sharp import sharp_rendering
+
+            wanted = part or default_part(source, format)
+            export(sharp_rendering(source, wanted, z_um), output, **told)
+        else:
+            export(source, output, z_um=z_um, part=part, **told)
     click.echo(f"Wrote {output}")
+
+
+def _check_plain(slide: SlideOptions | None, all_in_focus: bool) -> None:
+    """Refuse what the writer of whole fields does not do."""
+    from fpm_inr.errors import SettingsError
+
+    if slide is not None or all_in_focus:
+        raise SettingsError(
+            "means nothing to a mosaic as .ome.zarr, which is written in 32 bits with zstd",
+            "leave it out, or render a .ome.tif",
+            field="--all-in-focus" if all_in_focus else "--bits, --compression or --ome-zarr",
+        )
+
+
+def _write_mosaic(
+    folder: Path,
+    output: Path,
+    z_um: Any,
+    part: Part,
+    workers: int | None,
+    overwrite: bool,
+    progress: Any,
+) -> None:
+    import os
+    from functools import partial
+
+    from fpm_inr.io.export import check_free
+    from fpm_inr.io.sharded import write_sharded
+    from fpm_inr.mosaic.manifest import MANIFEST
+    from fpm_inr.mosaic.mosaic import load_mosaic
+    from fpm_inr.mosaic.plan import file_digest
+
+    check_free(output, [output], overwrite)
+    task = progress.add_task("shards", total=None)
+    write_sharded(
+        output,
+        partial(load_mosaic, folder),
+        fingerprint=file_digest(folder / MANIFEST),
+        z_um=z_um,
+        part=part,
+        workers=workers or os.cpu_count() or 1,
+        on_region=lambda done, total: progress.update(task, completed=done, total=total),
+    )
+
+
+def _slide(bits: str | None, compression: Any, ome_zarr: Any, output: Path) -> SlideOptions | None:
+    """How numbers are stored, where anything was said of it."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.io.slide import SlideOptions
+
+    if bits is None and compression is None and ome_zarr is None:
+        return None
+    if ome_zarr is not None and not output.name.lower().endswith(".ome.zarr"):
+        raise SettingsError(
+            f"is given for {output.name!r}", "end the name in .ome.zarr", field="--ome-zarr"
+        )
+    number: Any = None if bits is None else int(bits)
+    return SlideOptions(number, compression, ome_zarr or "0.5")

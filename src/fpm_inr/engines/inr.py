@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -68,6 +69,6 @@ def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:
         seed=problem.seed,
         steps=problem.options.get("steps"),
         planes=planes,
-        looks=max(1, round(float(problem.illumination.leds_in_frame.mean()))),
+        looks=math.ceil(problem.model.beam_count / problem.model.frame_count),
         left_out_led=problem.left_out_led,
     )

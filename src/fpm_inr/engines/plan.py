@@ -88,7 +88,8 @@ def make_plan(
     left_out_led : array [frame], optional
         Which frames are not visited.
     looks : int
-        Passes are so many times more: frames that show several LEDs at once tell them apart slowly.
+        Passes are so many times more: frames that show several LEDs, or points of them, at once
+        tell them apart slowly.
     """
     if left_out_led is not None and left_out_led.any():
         used = np.flatnonzero(~left_out_led)

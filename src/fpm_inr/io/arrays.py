@@ -22,23 +22,33 @@ def sidecar_of(path: Path) -> Path:
 def write_npy(path: Path, rendering: Rendering) -> None:
     """Write ``.npy`` slice by slice: complex64 [z, y, x], or float32 of the part that is asked for.
 
-    "amplitude" and "phase" are [z, y, x]; "both" is [z, channel, y, x]. The file is written in
+    "amplitude" and "phase" are [z, y, x]; "both" is [z, channel, y, x], as is every part of several
+    wavelengths; "colour" is uint8 [z, y, x, rgb]. The file is written in
     order rather than memory-mapped, so that a full disk is an error and not a crash.
     """
-    is_complex = rendering.part == "complex"
     channels = rendering.channels
-    axes = ["z", "c", "y", "x"] if rendering.part == "both" else ["z", "y", "x"]
-    lengths = {"z": len(rendering.z_um), "c": len(channels)} | dict(
+    is_complex = rendering.part == "complex"
+    if is_complex:  # one complex image in place of its two parts
+        numbers = list(dict.fromkeys(channel.number for channel in channels))
+        names = ["complex" if n is None else channels[2 * n].name[:-5] for n in numbers]
+        units = [channels[0].unit] * len(numbers)
+    else:
+        names, units = [c.name for c in channels], [c.unit for c in channels]
+    has_axis = len(names) > 1 or rendering.part == "both"
+    is_colour = rendering.part == "colour"
+    axes = ["z", *(["c"] if has_axis else []), "y", "x", *(["rgb"] if is_colour else [])]
+    lengths = {"z": len(rendering.z_um), "c": len(names), "rgb": 3} | dict(
         zip("yx", rendering.shape_y_x, strict=True)
     )
     about = {
         "axes": axes,
-        "channels": ["complex"] if is_complex else [c.name for c in channels],
-        "units": [rendering.channels[0].unit] if is_complex else [c.unit for c in channels],
+        "channels": names,
+        "units": units,
         "z_um": rendering.z_um.tolist(),
         "pixel_um": rendering.pixel_um,
     }
-    dtype = np.dtype(np.complex64 if is_complex else np.float32).newbyteorder("<")
+    kind = np.complex64 if is_complex else np.uint8 if is_colour else np.float32
+    dtype = np.dtype(kind).newbyteorder("<")
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),
         "fortran_order": False,
@@ -49,7 +59,9 @@ def write_npy(path: Path, rendering: Rendering) -> None:
         with beside.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for plane in rendering.planes():
-                for image in [plane] if is_complex else [c.of(plane) for c in channels]:
+                images = [plane] if is_complex else [c.of(plane) for c in channels]
+                for image in images:
+                    image = np.moveaxis(image, 0, -1) if is_colour else image
                     file.write(np.ascontiguousarray(image, dtype=dtype).data)
 
 

@@ -49,7 +49,13 @@ def recognise(path: Path) -> Path | None:
     return beside if is_array_or_picture and names_file(beside, path.name) else None
 
 
-def read(path: Path, asked: Asked = NOTHING, *, folder: Path | None = None) -> Acquisition:
+def read(
+    path: Path,
+    asked: Asked = NOTHING,
+    *,
+    folder: Path | None = None,
+    described: Description | None = None,
+) -> Acquisition:
     """Read what an ``acquisition.yaml`` describes (docs/acquisition-yaml.md explains its keys).
 
     Parameters
@@ -61,6 +67,8 @@ def read(path: Path, asked: Asked = NOTHING, *, folder: Path | None = None) -> A
         in part.
     folder : Path, optional
         Where the files are that it names. Default: the description's own folder.
+    described : Description, optional
+        One channel of it, as `fpm_inr.io.channels` takes it out.
 
     Raises
     ------
@@ -69,7 +77,7 @@ def read(path: Path, asked: Asked = NOTHING, *, folder: Path | None = None) -> A
     SettingsError
         No wavelength is described or given.
     """
-    described = read_description(path)
+    described = read_description(path) if described is None else described
     folder = path.parent if folder is None else folder
     with at(path):
         optics, notes = _optics(described, asked.wavelength_um, asked.medium_index)

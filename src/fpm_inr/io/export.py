@@ -11,7 +11,8 @@ from re import fullmatch
 from numpy.typing import ArrayLike
 
 from fpm_inr.errors import OutputError, SettingsError
-from fpm_inr.io.rendering import PARTS, FieldSource, Part, Rendering
+from fpm_inr.io.rendering import PARTS, ColourSource, FieldSource, Part, Rendering
+from fpm_inr.io.slide import SlideOptions
 from fpm_inr.solution import ImageStack
 
 
@@ -23,19 +24,23 @@ class Format:
     writer: str
     parts: tuple[str, ...] = PARTS
     default: Part = "both"
+    is_slide: bool = False
 
-    def write(self, path: Path, rendering: Rendering) -> None:
-        """Write a rendering to a file or folder."""
+    def write(self, path: Path, rendering: Rendering, options: SlideOptions) -> None:
+        """Write a rendering to a file or folder; options are for slides."""
         module, function = self.writer.split(":")
-        getattr(import_module(f"fpm_inr.io.{module}"), function)(path, rendering)
+        write = getattr(import_module(f"fpm_inr.io.{module}"), function)
+        write(path, rendering, options) if self.is_slide else write(path, rendering)
 
 
-SEEN: tuple[Part, ...] = ("amplitude", "phase", "both")
+SEEN: tuple[Part, ...] = ("amplitude", "phase", "both", "colour")
 FOLDER = Format("", "pictures:write_picture_folder", SEEN)
 FORMATS = (
-    Format(".ome.zarr", "ome_zarr:write_ome_zarr"),
-    Format(".ome.tif", "ome_tiff:write_ome_tiff"),
-    Format(".ome.tiff", "ome_tiff:write_ome_tiff"),
+    Format(".ome.zarr", "ome_zarr:write_ome_zarr", is_slide=True),
+    Format(".ome.tif", "ome_tiff:write_ome_tiff", is_slide=True),
+    Format(".ome.tiff", "ome_tiff:write_ome_tiff", is_slide=True),
+    Format(".tif", "ome_tiff:write_plain_tiff", SEEN, "amplitude", is_slide=True),
+    Format(".tiff", "ome_tiff:write_plain_tiff", SEEN, "amplitude", is_slide=True),
     Format(".npy", "arrays:write_npy", default="complex"),
     Format(".mp4", "movies:write_mp4", SEEN),
     Format(".gif", "movies:write_gif", SEEN),
@@ -44,27 +49,31 @@ FORMATS = (
 
 
 def export(
-    source: FieldSource | ImageStack,
+    source: FieldSource | ColourSource | ImageStack | Rendering,
     path: str | Path,
     *,
     z_um: ArrayLike | None = None,
     part: Part | None = None,
+    slide: SlideOptions | None = None,
     overwrite: bool = False,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write amplitude and phase at some heights, slice by slice, in the format of the suffix.
+    """Write amplitude and phase, or colour, at some heights, in the format of the suffix.
 
     Parameters
     ----------
-    source : Solution or ImageStack
+    source : Solution, SolutionSet or ImageStack
+        Or a Rendering, which has its heights and part already.
     path : str or Path
-        ``.ome.zarr``, ``.ome.tif(f)``, ``.npy``, ``.mp4``, ``.gif``, ``.png`` (with ``{z}`` in the
-        name for several heights) or a folder of PNG files (no suffix).
+        ``.ome.zarr``, ``.ome.tif(f)``, ``.tif(f)``, ``.npy``, ``.mp4``, ``.gif``, ``.png`` (with
+        ``{z}`` in the name for several heights) or a folder of PNG files (no suffix).
     z_um : array-like [z], optional
         Heights in um, ascending. Default: 41 over the range of a solution; all planes of a stack
         or of a conventional solution.
-    part : {"amplitude", "phase", "both", "complex"}, optional
-        Default: complex for ``.npy``, both elsewhere.
+    part : {"amplitude", "phase", "both", "complex", "colour"}, optional
+        Default: complex for ``.npy``, both elsewhere; colour of several wavelengths.
+    slide : SlideOptions, optional
+        How ``.ome.zarr`` and ``.tif`` store numbers.
     overwrite : bool
         Replace what is at `path`.
     on_slice : callable
@@ -79,17 +88,18 @@ def export(
     """
     path = Path(path)
     format = format_of(path)
-    part = part or format.default
-    if part not in format.parts:
+    if slide is not None and not format.is_slide:
         raise SettingsError(
-            f"{part!r} cannot be written as {format.suffix or 'a folder of PNG files'}",
-            f"choose one of {', '.join(format.parts)}",
-            field="part",
+            f"are stored in a way of their own in {format.suffix or 'a folder of PNG files'}",
+            "leave bits, compression and the version of OME-Zarr out",
+            field="numbers",
         )
-    if isinstance(source, ImageStack):
-        rendering = Rendering.of_stack(source, part, z_um)
+    if isinstance(source, Rendering):
+        rendering = source
     else:
-        rendering = Rendering.of_solution(source, part, z_um)
+        rendering = rendering_of(source, part or default_part(source, format), z_um)
+    _check_part(rendering.part, format)
+    options = (slide or SlideOptions()).checked(rendering.part)
     check_free(path, targets(path, rendering), overwrite)
     done, total = 0, len(rendering.z_um)
 
@@ -98,7 +108,43 @@ def export(
         done += 1
         on_slice(done, total)
 
-    format.write(path, replace(rendering, on_slice=count))
+    format.write(path, replace(rendering, on_slice=count), options)
+
+
+def default_part(source: FieldSource | ColourSource | ImageStack, format: Format) -> Part:
+    """What is written where nobody says: what a format is for, of several wavelengths colour."""
+    is_colour = isinstance(source, ColourSource) and format.default != "complex"
+    return "colour" if is_colour else format.default
+
+
+def rendering_of(
+    source: FieldSource | ColourSource | ImageStack, part: Part, z_um: ArrayLike | None
+) -> Rendering:
+    """Slices of whatever can be written.
+
+    Raises
+    ------
+    SettingsError
+        Heights outside the range, or colour of one wavelength.
+    """
+    if part == "colour" and not isinstance(source, ColourSource):
+        raise SettingsError(
+            "is colour, and this is one wavelength",
+            "give another part, or the folder of a reconstruction in colour",
+            field="part",
+        )
+    if isinstance(source, ImageStack):
+        return Rendering.of_stack(source, part, z_um)
+    return Rendering.of_solution(source, part, z_um)
+
+
+def _check_part(part: Part, format: Format) -> None:
+    if part not in format.parts:
+        raise SettingsError(
+            f"{part!r} cannot be written as {format.suffix or 'a folder of PNG files'}",
+            f"choose one of {', '.join(format.parts)}",
+            field="part",
+        )
 
 
 def format_of(path: Path) -> Format:
@@ -172,5 +218,9 @@ def check_free(path: Path, targets: list[Path], overwrite: bool) -> None:
 
 def _is_ours(folder: Path) -> bool:
     if folder.name.lower().endswith(".ome.zarr"):
-        return (folder / "zarr.json").exists() or not any(folder.iterdir())
-    return all(fullmatch(r"\d+_z[-+][\d.]+um(_\w+)?\.png", item.name) for item in folder.iterdir())
+        return any((folder / name).exists() for name in ("zarr.json", ".zgroup")) or not any(
+            folder.iterdir()
+        )
+    return all(
+        fullmatch(r"\d+_z[-+][\d.]+um(_[\w ]+)?\.png", item.name) for item in folder.iterdir()
+    )

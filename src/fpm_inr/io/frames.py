@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fpm_inr.display import Contrast, height_texts, length_text, phase_rgb, scale_bar_um
-from fpm_inr.io.rendering import Rendering, halve
+from fpm_inr.io.rendering import Channel, Rendering, halve, shown_contrasts
 
 LARGEST_PANEL_PX = 1920  # players give up on much wider frames
 SMALLEST_PANEL_PX = 480  # the caption needs this much
@@ -63,7 +64,8 @@ def layout_of(rendering: Rendering) -> Layout:
 
 def draw_frames(rendering: Rendering) -> Iterator[NDArray[np.uint8]]:
     """Give one frame [y, x, rgb] a height: grey amplitude, cyclic colours for phase."""
-    layout, contrast = layout_of(rendering), rendering.contrast()
+    layout = layout_of(rendering)
+    contrasts = shown_contrasts(rendering)
     background = _background(rendering, layout)
     for text, plane in zip(height_texts(rendering.z_um), rendering.planes(), strict=True):
         frame = background.copy()
@@ -72,17 +74,21 @@ def draw_frames(rendering: Rendering) -> Iterator[NDArray[np.uint8]]:
         )
         for _ in range(layout.halvings):
             plane = halve(plane)
-        for number, channel in enumerate(rendering.channels):
-            panel = Image.fromarray(_colours(channel.name, channel.of(plane), contrast, layout))
+        for number, (channel, contrast) in enumerate(
+            zip(rendering.channels, contrasts, strict=True)
+        ):
+            panel = Image.fromarray(_colours(channel, channel.of(plane), contrast, layout))
             frame.paste(panel, (_left(layout, number), CAPTION_PX))
         yield np.asarray(frame)
 
 
 def _colours(
-    name: str, image: NDArray[np.float32], contrast: Contrast, layout: Layout
+    channel: Channel, image: NDArray[Any], contrast: Contrast | None, layout: Layout
 ) -> NDArray[np.uint8]:
-    if name == "phase":
+    if channel.kind == "phase":
         rgb = phase_rgb(image)
+    elif contrast is None:
+        rgb = np.moveaxis(image, 0, -1)
     else:
         rgb = np.repeat((contrast.grey(image) * 255).round().astype(np.uint8)[..., None], 3, -1)
     return rgb.repeat(layout.repeat, axis=0).repeat(layout.repeat, axis=1)
@@ -102,7 +108,7 @@ def _background(rendering: Rendering, layout: Layout) -> Image.Image:
     draw.rectangle((right - length_px, CAPTION_PX - 12, right - 1, CAPTION_PX - 8), "white")
     draw.text((right, 4), length_text(length_um), "white", _font(16), anchor="ra")
     for number, channel in enumerate(rendering.channels):
-        if channel.name == "phase":
+        if channel.kind == "phase":
             strip = phase_rgb(np.linspace(-np.pi, np.pi, LEGEND_PX, endpoint=False)[None])
             left = int((number + (0.6 if number == 0 else 0.25)) * layout.cell_px) - LEGEND_PX // 2
             frame.paste(Image.fromarray(strip.repeat(12, axis=0)), (left, CAPTION_PX // 2 - 6))

@@ -1,9 +1,9 @@
-"""OME-Zarr 0.5: chunked stacks for napari, Fiji (MoBIE, BigDataViewer) and the web."""
+"""OME-Zarr 0.5 and 0.4: chunked stacks for napari, Fiji (MoBIE, BigDataViewer) and the web."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,22 +12,24 @@ from fpm_inr.display import Contrast
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.heights import uniform_step_um
-from fpm_inr.io.rendering import Channel, Rendering, halve
+from fpm_inr.io.rendering import Channel, Rendering
+from fpm_inr.io.slide import TILE, Levels, Pixels, SlideOptions, origins, pixels_of
 
-CHUNK = 512
 AXES = ("c", "z", "y", "x")
+RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
-def write_ome_zarr(path: Path, rendering: Rendering) -> None:
-    """Write float32 [channel, z, y, x] slice by slice, with coarser levels of large planes.
+def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> None:
+    """Write [channel, z, y, x] chunk by chunk, with coarser levels of large planes.
 
     Each level halves y and x until a plane fits one chunk of 512 x 512. Amplitudes are averaged;
-    the phase of a coarse pixel is that of the averaged field, so that wraps do no harm.
+    the phase of a coarse pixel is that of the averaged field, so that wraps do no harm. Colour has
+    three channels.
 
     Raises
     ------
     SettingsError
-        The heights are not evenly spaced, which the format cannot say.
+        The heights are not evenly spaced, which the format cannot say; or JPEG, which it has not.
     """
     import zarr
 
@@ -39,48 +41,68 @@ def write_ome_zarr(path: Path, rendering: Rendering) -> None:
             "give START:STOP:STEP, or write .ome.tif or .npy",
             field="z",
         )
-    shapes_y_x = level_shapes(rendering.shape_y_x)
-    channels = rendering.channels
-    contrast = rendering.contrast()
-    with replacing(path) as beside:
-        group = zarr.create_group(store=str(beside), zarr_format=3)
-        levels = [
+    if options.compression == "jpeg":
+        raise SettingsError("is jpeg, which OME-Zarr has not", "give zstd", field="compression")
+    pixels = pixels_of(rendering, options.bits or 32)
+    count = 3 if rendering.part == "colour" else len(rendering.channels)
+    with replacing(path) as beside, Levels(path.parent, rendering.shape_y_x) as levels:
+        version: Literal[2, 3] = 2 if options.ome_zarr == "0.4" else 3
+        group = zarr.create_group(store=str(beside), zarr_format=version)
+        arrays = [
             group.create_array(
                 str(level),
-                shape=(len(channels), len(z_um), *shape_y_x),
-                chunks=(1, 1, *(min(CHUNK, n) for n in shape_y_x)),
-                dtype="float32",
-                dimension_names=AXES,
+                shape=(count, len(z_um), *shape_y_x),
+                chunks=(1, 1, *(min(TILE, n) for n in shape_y_x)),
+                dtype=pixels[0].dtype,
+                **_stored_as(options),
             )
-            for level, shape_y_x in enumerate(shapes_y_x)
+            for level, shape_y_x in enumerate(levels.shapes)
         ]
-        for z, plane in enumerate(rendering.planes()):
-            for level, array in enumerate(levels):
-                plane = plane if level == 0 else halve(plane)
-                for c, channel in enumerate(channels):
-                    array[c, z] = channel.of(plane)
-        group.attrs.update(
-            {
-                "ome": {
-                    "version": "0.5",
-                    "multiscales": [_multiscale(path, rendering, len(levels), step_um or 1.0)],
-                    "omero": {"channels": [_display(c, contrast) for c in channels]},
-                },
-                "fpm_inr": {
-                    "version": __version__,
-                    "units": {c.name: c.unit for c in channels},
-                    "z_um": z_um.tolist(),
-                },
+        _fill(arrays, rendering, levels, pixels)
+        multiscale = _multiscale(path, rendering, len(arrays), step_um or 1.0)
+        display = {"channels": _displays(rendering, pixels)}
+        about = {
+            "version": __version__,
+            "units": {
+                one.name: pixel.says(one)
+                for one, pixel in zip(rendering.channels, pixels, strict=True)
             }
-        )
+            if options.bits not in (None, 32)
+            else {c.name: c.unit for c in rendering.channels},
+            "z_um": z_um.tolist(),
+        }
+        if version == 2:
+            multiscales = [{"version": "0.4", **multiscale}]
+            ome: Any = {"multiscales": multiscales, "omero": {"version": "0.4", **display}}
+        else:
+            ome = {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": display}}
+        group.attrs.update({**ome, "fpm_inr": about})
 
 
-def level_shapes(shape_y_x: tuple[int, int]) -> list[tuple[int, int]]:
-    """Shapes [y, x] of the levels, finest first, down to one that fits a chunk."""
-    shapes = [shape_y_x]
-    while max(shapes[-1]) > CHUNK and min(shapes[-1]) > 1:
-        shapes.append((shapes[-1][0] // 2, shapes[-1][1] // 2))
-    return shapes
+def _stored_as(options: SlideOptions) -> dict[str, Any]:
+    """Codec, names of the axes and how chunks are named, in a version's own words."""
+    from numcodecs import Zlib, Zstd
+    from zarr.codecs import GzipCodec, ZstdCodec
+
+    chosen = options.compression or "zstd"
+    if options.ome_zarr == "0.4":
+        codecs = {"zstd": Zstd(level=3), "deflate": Zlib(level=5), "none": None}
+        separator = {"name": "v2", "separator": "/"}
+        return {"compressors": codecs[chosen], "chunk_key_encoding": separator}
+    codecs_3 = {"zstd": ZstdCodec(level=3), "deflate": GzipCodec(level=5), "none": None}
+    return {"compressors": codecs_3[chosen], "dimension_names": AXES}
+
+
+def _fill(arrays: list[Any], rendering: Rendering, levels: Levels, pixels: list[Pixels]) -> None:
+    for z, source in enumerate(rendering.regions()):
+        for level, array in enumerate(arrays):
+            tiles = levels.tiles(level, z, source if level == 0 else None)
+            for (y, x), tile in zip(origins(levels.shapes[level]), tiles, strict=True):
+                place = (slice(y, y + tile.shape[-2]), slice(x, x + tile.shape[-1]))
+                for c, (channel, one) in enumerate(zip(rendering.channels, pixels, strict=True)):
+                    numbers = one.stored(channel.of(tile))
+                    chosen = slice(None) if channel.kind == "colour" else c
+                    array[(chosen, z, *place)] = numbers
 
 
 def _multiscale(path: Path, rendering: Rendering, levels: int, step_um: float) -> dict[str, Any]:
@@ -107,16 +129,34 @@ def _multiscale(path: Path, rendering: Rendering, levels: int, step_um: float) -
     }
 
 
-def _display(channel: Channel, contrast: Contrast) -> dict[str, Any]:
-    if channel.name == "phase":
+def _displays(rendering: Rendering, pixels: list[Pixels]) -> list[dict[str, Any]]:
+    if rendering.part == "colour":
+        return [_display(name, colour, 0, 255, 0, 255) for name, colour in RGB]
+    return [
+        _shown(channel, contrast, one)
+        for channel, contrast, one in zip(
+            rendering.channels, rendering.contrasts(), pixels, strict=True
+        )
+    ]
+
+
+def _shown(channel: Channel, contrast: Contrast, pixels: Pixels) -> dict[str, Any]:
+    if channel.kind == "phase":
         low, high, floor = -np.pi, np.pi, -np.pi
-    elif channel.name == "amplitude":
+    elif channel.kind == "amplitude":
         low, high, floor = contrast.black, contrast.white, min(0.0, contrast.black)
     else:
         low, high, floor = -contrast.white, contrast.white, -contrast.white
+    low, high, floor = ((value - pixels.low) / pixels.step for value in (low, high, floor))
+    return _display(channel.name, "FFFFFF", floor, high, low, high)
+
+
+def _display(
+    name: str, colour: str, least: float, most: float, low: float, high: float
+) -> dict[str, Any]:
     return {
-        "label": channel.name,
-        "color": "FFFFFF",
+        "label": name,
+        "color": colour,
         "active": True,
-        "window": {"min": floor, "max": high, "start": low, "end": high},
+        "window": {"min": least, "max": most, "start": low, "end": high},
     }

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from fpm_inr.display import PHASE_COLOURS, height_texts, phase_rgb
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
-from fpm_inr.io.rendering import Rendering
+from fpm_inr.io.rendering import Rendering, shown_contrasts
 
 FOLDER_TEMPLATE = "{n}_z{z}um.png"
 
@@ -68,13 +68,16 @@ def write_picture_folder(path: Path, rendering: Rendering) -> None:
 
 
 def _draw(files: list[list[Path]], rendering: Rendering) -> None:
-    contrast = rendering.contrast()
+    contrasts = shown_contrasts(rendering)
     for z, row, plane in zip(rendering.z_um, files, rendering.planes(), strict=True):
-        for file, channel in zip(row, rendering.channels, strict=True):
+        for file, channel, contrast in zip(row, rendering.channels, contrasts, strict=True):
             about = {"z_um": f"{z:.6g}", "pixel_um": f"{rendering.pixel_um:.6g}"}
-            if channel.name == "phase":
+            if channel.kind == "phase":
                 image = Image.fromarray(phase_rgb(channel.of(plane)))
                 about |= {"colours": f"{PHASE_COLOURS}, -pi to pi"}
+            elif contrast is None:
+                rgb = np.moveaxis(channel.of(plane), 0, -1)
+                image = Image.fromarray(np.ascontiguousarray(rgb))
             else:
                 grey = (contrast.grey(channel.of(plane)) * 65535).round().astype(np.uint16)
                 image = Image.fromarray(grey)

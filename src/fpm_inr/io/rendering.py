@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +13,10 @@ from fpm_inr.display import Contrast, robust_contrast
 from fpm_inr.heights import check_heights, default_heights, pick_planes
 from fpm_inr.solution import ImageStack
 
-Part = Literal["amplitude", "phase", "both", "complex"]
+Part = Literal["amplitude", "phase", "both", "complex", "colour"]
 PARTS: tuple[str, ...] = get_args(Part)
 AMPLITUDE_UNIT = "sqrt(counts)"
+ComplexPlane = NDArray[np.complex64]
 
 
 class FieldSource(Protocol):
@@ -36,17 +37,80 @@ class FieldSource(Protocol):
         ...
 
 
+@runtime_checkable
+class WindowSource(Protocol):
+    """A source too large for memory (a mosaic): it renders windows of a height."""
+
+    def level_shape_y_x(self, level: int) -> tuple[int, int]:
+        """Size of a level of its pyramid."""
+        ...
+
+    def render(self, z_um: float, *, window: tuple[int, int, int, int]) -> ImageStack:
+        """Render a window (y, x, height, width)."""
+        ...
+
+
+@runtime_checkable
+class ColourSource(Protocol):
+    """Several named fields on one grid, and the colour they make; a SolutionSet is one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def z_range_um(self) -> tuple[float, float]: ...
+    @property
+    def planes_um(self) -> NDArray[np.float64] | None: ...
+    @property
+    def shape_y_x(self) -> tuple[int, int]: ...
+    @property
+    def pixel_um(self) -> float: ...
+    def fields(self, z_um: NDArray[np.float64]) -> Iterable[ComplexPlane]:
+        """Give fields [channel, y, x] in the camera's unit, one height after the other."""
+        ...
+
+    def srgb(self, field_c_y_x: ComplexPlane) -> NDArray[np.uint8]:
+        """Colour [3, y, x] of such fields, or of a part of them."""
+        ...
+
+
+class Regions(Protocol):
+    """A plane [y, x] or [channel, y, x] that is read piece by piece."""
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]: ...
+
+
+Kind = Literal["amplitude", "phase", "complex part", "colour"]
+
+
 @dataclass(frozen=True)
 class Channel:
-    """One real image made from a complex one."""
+    """One image made from a complex one: [y, x] of float32, or of a colour [3, y, x] of uint8.
+
+    Parameters
+    ----------
+    name, unit : str
+    of : callable
+        Complex plane (or colour) -> image.
+    kind : Kind
+        What a person is shown of it.
+    number : int, optional
+        Which of several complex planes it is made from.
+    """
 
     name: str
     unit: str
-    of: Callable[[NDArray[np.complex64]], NDArray[np.float32]]
+    of: Callable[[NDArray[Any]], NDArray[Any]]
+    kind: Kind = "complex part"
+    number: int | None = None
+
+    def amplitude(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        """Amplitude [y, x] of the complex plane that it is made from."""
+        return np.abs(plane if self.number is None else plane[self.number])
 
 
-_AMPLITUDE = Channel("amplitude", AMPLITUDE_UNIT, np.abs)
-_PHASE = Channel("phase", "rad", np.angle)
+_AMPLITUDE = Channel("amplitude", AMPLITUDE_UNIT, np.abs, "amplitude")
+_PHASE = Channel("phase", "rad", np.angle, "phase")
+COLOUR = Channel("colour", "sRGB", lambda plane: plane, "colour")
 CHANNELS: dict[Part, tuple[Channel, ...]] = {
     "amplitude": (_AMPLITUDE,),
     "phase": (_PHASE,),
@@ -55,7 +119,24 @@ CHANNELS: dict[Part, tuple[Channel, ...]] = {
         Channel("real", AMPLITUDE_UNIT, np.real),
         Channel("imaginary", AMPLITUDE_UNIT, np.imag),
     ),
+    "colour": (COLOUR,),
 }
+
+
+def named_channels(part: Part, names: tuple[str, ...]) -> tuple[Channel, ...]:
+    """Channels of several complex planes: "red amplitude", "green amplitude", ..."""
+    if part == "colour":
+        return CHANNELS[part]
+
+    def of(one: Channel, number: int) -> Channel:
+        return replace(
+            one,
+            name=f"{names[number]} {one.name}",
+            of=lambda plane: one.of(plane[number]),
+            number=number,
+        )
+
+    return tuple(of(one, number) for number in range(len(names)) for one in CHANNELS[part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,31 +145,35 @@ class Rendering:
 
     Parameters
     ----------
-    slices : callable
-        Heights [z] in um -> one-slice ImageStacks, in that order.
+    fields : callable
+        Heights [z] in um -> planes in the camera's unit, in that order: complex [y, x] of one
+        field, complex [channel, y, x] of several, or a colour, uint8 [3, y, x].
     z_um : array [z]
         Ascending.
     shape_y_x, pixel_um
         Of every slice.
-    amplitude_scale : float
-        Multiplies the slices, which brings them to the camera's unit.
     part : Part
         What of the complex field is written.
+    channels : tuple of Channel
+        The images that are made of a plane.
+    windows : callable, optional
+        Height -> the plane, piece by piece, where a whole one is too large for memory.
     on_slice : callable
-        Called after each slice that `planes` gives.
+        Called after each slice that `planes` or `regions` gives.
     """
 
-    slices: Callable[[NDArray[np.float64]], Iterable[ImageStack]]
+    fields: Callable[[NDArray[np.float64]], Iterable[NDArray[Any]]]
     z_um: NDArray[np.float64]
     shape_y_x: tuple[int, int]
     pixel_um: float
-    amplitude_scale: float
     part: Part
+    channels: tuple[Channel, ...]
+    windows: Callable[[float], Regions] | None = None
     on_slice: Callable[[], None] = lambda: None
 
     @classmethod
     def of_solution(
-        cls, source: FieldSource, part: Part, z_um: ArrayLike | None = None
+        cls, source: FieldSource | ColourSource, part: Part, z_um: ArrayLike | None = None
     ) -> Rendering:
         """Slices of a solution: by default all its planes, or 41 heights over a continuous range.
 
@@ -97,13 +182,27 @@ class Rendering:
         SettingsError
             A height is outside the solved range, or between the planes of a conventional solution.
         """
-        if source.planes_um is not None:
-            heights = pick_planes(z_um, source.planes_um)
-        else:
-            wanted = default_heights(source.z_range_um) if z_um is None else z_um
-            heights = check_heights(wanted, source.z_range_um)
-        shape, pixel_um, scale = source.shape_y_x, source.pixel_um, source.amplitude_scale
-        return cls(source.slices, heights, shape, pixel_um, scale, part)
+        heights = heights_of(source, z_um)
+        shape, pixel_um = source.shape_y_x, source.pixel_um
+        if isinstance(source, ColourSource):
+            several = source
+            channels = named_channels(part, source.names)
+
+            def shown(z_um: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
+                for field in several.fields(z_um):
+                    yield several.srgb(field) if part == "colour" else field
+
+            return cls(shown, heights, shape, pixel_um, part, channels)
+        one, scale = source, np.float32(source.amplitude_scale)
+
+        def fields(z_um: NDArray[np.float64]) -> Iterator[ComplexPlane]:
+            for stack in one.slices(z_um):
+                yield stack.field_z_y_x[0] * scale
+
+        rendering = cls(fields, heights, shape, pixel_um, part, CHANNELS[part])
+        if isinstance(source, WindowSource):
+            return replace(rendering, windows=lambda z_um: _Windows(source, z_um, scale))
+        return rendering
 
     @classmethod
     def of_stack(cls, stack: ImageStack, part: Part, z_um: ArrayLike | None = None) -> Rendering:
@@ -116,40 +215,104 @@ class Rendering:
         """
         heights = pick_planes(z_um, stack.z_um)
 
-        def slices(z_um: NDArray[np.float64]) -> Iterator[ImageStack]:
+        def fields(z_um: NDArray[np.float64]) -> Iterator[ComplexPlane]:
             for z in z_um:
                 at = int(np.flatnonzero(stack.z_um == z)[0])
-                yield replace(
-                    stack, field_z_y_x=stack.field_z_y_x[at : at + 1], z_um=stack.z_um[at : at + 1]
-                )
+                yield stack.field_z_y_x[at] * np.float32(stack.amplitude_scale)
 
-        return cls(slices, heights, stack.shape_y_x, stack.pixel_um, stack.amplitude_scale, part)
+        return cls(fields, heights, stack.shape_y_x, stack.pixel_um, part, CHANNELS[part])
 
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        return CHANNELS[self.part]
-
-    def planes(self) -> Iterator[NDArray[np.complex64]]:
-        """Give the complex fields [y, x] in the camera's unit, one height after the other."""
-        for stack in self.slices(self.z_um):
-            yield self._plane(stack)
+    def planes(self) -> Iterator[NDArray[Any]]:
+        """Give the planes, one height after the other."""
+        for plane in self.fields(self.z_um):
+            yield plane
             self.on_slice()
 
-    def contrast(self) -> Contrast:
-        """One amplitude contrast for all slices, from at most nine of them."""
+    def regions(self) -> Iterator[Regions]:
+        """Give the planes to be read piece by piece, one height after the other."""
+        if self.windows is None:
+            yield from map(_Whole, self.planes())
+            return
+        for z in self.z_um:
+            yield self.windows(float(z))
+            self.on_slice()
+
+    def contrasts(self) -> list[Contrast]:
+        """One amplitude contrast a channel for all slices, from at most nine of them."""
         chosen = np.unique(np.linspace(0, len(self.z_um) - 1, 9).round().astype(np.intp))
-        return robust_contrast(np.abs(self._plane(s)) for s in self.slices(self.z_um[chosen]))
+        numbers = list(dict.fromkeys(channel.number for channel in self.channels))
+        of_number = {channel.number: channel for channel in self.channels}
+        thinned: dict[int | None, list[NDArray[np.float32]]] = {n: [] for n in numbers}
+        for plane in self._thinned(self.z_um[chosen]):
+            for number in numbers:
+                thinned[number].append(of_number[number].amplitude(plane))
+        found = {number: robust_contrast(some) for number, some in thinned.items()}
+        return [found[channel.number] for channel in self.channels]
 
-    def _plane(self, stack: ImageStack) -> NDArray[np.complex64]:
-        plane: NDArray[np.complex64] = stack.field_z_y_x[0] * np.float32(self.amplitude_scale)
-        return plane
+    def _thinned(self, z_um: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
+        """Planes of about 256 x 256 pixels: every so-manieth pixel, or of a mosaic its middle."""
+        if self.windows is not None:
+            height, width = (min(side, 1024) for side in self.shape_y_x)
+            y, x = ((self.shape_y_x[0] - height) // 2, (self.shape_y_x[1] - width) // 2)
+            yield from (self.windows(float(z)).read(y, x, height, width) for z in z_um)
+            return
+        step_y, step_x = (max(1, side // 256) for side in self.shape_y_x)
+        for plane in self.fields(z_um):
+            yield plane[..., ::step_y, ::step_x]
 
 
-def halve(field: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Join pixels [y, x] two by two: mean amplitude, phase of the mean (odd edges are cut)."""
-    y, x = field.shape[0] // 2, field.shape[1] // 2
-    blocks = field[: 2 * y, : 2 * x].reshape(y, 2, x, 2)
-    amplitude = np.abs(blocks).mean(axis=(1, 3))
-    phase = np.angle(blocks.mean(axis=(1, 3)))
-    halved: NDArray[np.complex64] = (amplitude * np.exp(1j * phase)).astype(np.complex64)
-    return halved
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A plane that is in memory."""
+
+    plane: NDArray[Any]
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        return self.plane[..., y : y + height, x : x + width]
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """A height of a source that renders windows."""
+
+    source: WindowSource
+    z_um: float
+    scale: np.float32
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        stack = self.source.render(self.z_um, window=(y, x, height, width))
+        return stack.field_z_y_x[0] * self.scale
+
+
+def heights_of(source: FieldSource | ColourSource, z_um: ArrayLike | None) -> NDArray[np.float64]:
+    """Heights that are wanted of a source, checked; by default all its planes, or 41 of its range.
+
+    Raises
+    ------
+    SettingsError
+        A height is outside the solved range, or between the planes of a conventional solution.
+    """
+    if source.planes_um is not None:
+        return pick_planes(z_um, source.planes_um)
+    wanted = default_heights(source.z_range_um) if z_um is None else z_um
+    return check_heights(wanted, source.z_range_um)
+
+
+def shown_contrasts(rendering: Rendering) -> list[Contrast] | list[None]:
+    """Contrast of each channel as pictures show it; a colour needs none."""
+    return [None] if rendering.part == "colour" else rendering.contrasts()
+
+
+def halve(plane: NDArray[Any]) -> NDArray[Any]:
+    """Join pixels [..., y, x] two by two (odd edges are cut).
+
+    Of a complex plane mean amplitude, phase of the mean; of a colour the mean.
+    """
+    y, x = plane.shape[-2] // 2, plane.shape[-1] // 2
+    blocks = plane[..., : 2 * y, : 2 * x].reshape(*plane.shape[:-2], y, 2, x, 2)
+    if plane.dtype.kind != "c":
+        mean = blocks.mean(axis=(-3, -1), dtype=np.float32)
+        return np.asarray((mean + 0.5).astype(plane.dtype) if plane.dtype.kind == "u" else mean)
+    amplitude = np.abs(blocks).mean(axis=(-3, -1))
+    phase = np.angle(blocks.mean(axis=(-3, -1)))
+    return np.asarray((amplitude * np.exp(1j * phase)).astype(np.complex64))

@@ -194,6 +194,24 @@ def read_description(path: Path) -> Description:
     content = read_yaml(path, DataError)
     if not isinstance(content, dict):
         raise DataError("holds no keys", "start it with `fpm-inr init` and fill it in", source=path)
+    if "channels" in content:
+        raise DataError(
+            "describe several wavelengths, and one is to be read",
+            "solve them together with `fpm-inr reconstruct`, or describe one alone",
+            field="channels",
+            source=path,
+        )
+    return checked_description(content, path)
+
+
+def checked_description(content: dict[str, Any], path: Path) -> Description:
+    """The description that the content of a file is.
+
+    Raises
+    ------
+    DataError
+        A key is unknown, missing or of the wrong kind.
+    """
     try:
         return Description.model_validate(content)
     except ValidationError as error:

@@ -66,10 +66,22 @@ def _camera() -> tuple[FloatArray, FloatArray]:
     return 1 - stretched(picture("camera")), 1 - stretched(picture("immunohistochemistry")[..., 1])
 
 
+def _section(sample: int) -> tuple[FloatArray, FloatArray]:
+    """What a stained section loses of the amplitude at one colour; optical path alike at all."""
+    shown = picture("immunohistochemistry") / 255.0
+    linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+    clear = np.percentile(linear, 99, axis=(0, 1))
+    transmission = np.clip(linear / clear, 0, 1)
+    return 1 - np.sqrt(transmission[..., sample]), 1 - stretched(shown.mean(axis=-1))
+
+
 # name -> absorption and phase
 PICTURES: dict[str, Callable[[], tuple[FloatArray, FloatArray]]] = {
     "immunohistochemistry": _immunohistochemistry,
     "cell": _cell,
     "retina": _retina,
     "camera": _camera,
+    "section-red": lambda: _section(0),
+    "section-green": lambda: _section(1),
+    "section-blue": lambda: _section(2),
 }

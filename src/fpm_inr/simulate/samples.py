@@ -23,6 +23,9 @@ SUBJECTS = (
     "cell",
     "retina",
     "camera",
+    "section-red",
+    "section-green",
+    "section-blue",
     "slow-phase",
     "lens",
     "usaf",
@@ -58,6 +61,10 @@ class Specimen:
         Amplitude lost where the subject is densest, 0 (a pure phase object) to 1 (black).
     phase_rad : float
         Phase where the subject retards most.
+    shift_y_x_um : (float, float)
+        Where its middle lies, as a lens shows it that moves this wavelength sideways.
+    detail_um : float, optional
+        Size of a pixel of the subject's picture. Default: what the microscope just resolves.
 
     Raises
     ------
@@ -74,6 +81,8 @@ class Specimen:
     wave_um: float = 40.0
     opacity: float = 0.6
     phase_rad: float = 1.0
+    shift_y_x_um: tuple[float, float] = (0.0, 0.0)
+    detail_um: float | None = None
 
     def __post_init__(self) -> None:
         for field, names in (("subject", SUBJECTS), ("shape", SHAPES)):
@@ -92,8 +101,14 @@ class Specimen:
             ("wave_um", 5.0, 1e5),
             ("opacity", 0.0, 1.0),
             ("phase_rad", -10.0, 10.0),
+            ("shift_y_x_um", -1000.0, 1000.0),
+            ("detail_um", 1e-3, 1e3),
         ):
             value = getattr(self, field)
+            if field == "shift_y_x_um":
+                value = max(value, key=abs)
+            if value is None:
+                continue
             if not (math.isfinite(value) and low <= value <= high):
                 raise SettingsError(
                     f"is {value:g}", f"give a number from {low:g} to {high:g}", field=field
@@ -192,11 +207,13 @@ def make_sheets(
     field_um : float
         Shorter side of the field of view, which targets and slow phases fill.
     detail_um : float
-        Size that one pixel of a picture is given.
+        Size that one pixel of a picture is given, unless the specimen says.
     seed : int
         Places the cells of a smear.
     """
     layers = specimen.sheet_count
+    y_um, x_um = y_um - specimen.shift_y_x_um[0], x_um - specimen.shift_y_x_um[1]
+    detail_um = detail_um if specimen.detail_um is None else specimen.detail_um
     sheets = []
     for layer in range(layers):
         absorption, phase = _draw(

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
 from fpm_inr.errors import DataError
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
+from fpm_inr.solve.engine import engine_named
 from fpm_inr.solve.progress import Listener, ignore
 from fpm_inr.trust.noise import Noise, estimate_noise
 
@@ -90,6 +90,31 @@ def solve_again(
     )
 
 
+def noise_draw(
+    acquisition: Acquisition,
+    like: Solution,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    listen: Listener = ignore,
+) -> tuple[Solution, Solution]:
+    """A solution and one of noisier frames, which differ by a draw of the noise.
+
+    The first is the one given, at the cost of one further solve. Where the instrument was learned
+    together with the field, which a further solve does not do, both are solved anew.
+
+    Raises
+    ------
+    DataError
+        As `solve_again`.
+    """
+    frames = noisier(acquisition, seed=seed)
+    noisy = solve_again(frames, like, device=device, listen=listen)
+    if "calibrate" not in like.record["settings"]:
+        return like, noisy
+    return solve_again(acquisition, like, device=device, listen=listen), noisy
+
+
 def solve_halves(
     acquisition: Acquisition,
     like: Solution,
@@ -113,7 +138,7 @@ def solve_halves(
         frames = np.sort(order[start::2])
         leds = light.leds_of(frames)
         instrument = like.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
-        part = replace(like, instrument=instrument, record={**like.record, "leds_left_out": []})
+        part = replace(like, instrument=instrument, leds_left_out=())
         halves.append(solve_again(acquisition.select(frames), part, device=device, listen=listen))
     return halves[0], halves[1]
 
@@ -121,24 +146,19 @@ def solve_halves(
 def _settings(like: Solution) -> dict[str, Any]:
     """Keywords of `reconstruct` for a solve like this one."""
     settings = like.record["settings"]
+    engine = engine_named(settings["engine"])
+    # the instrument has been found
+    recipe = {name: one for name, one in settings["recipe"].items() if name != "calibrate"}
     keywords: dict[str, Any] = {
         "z_range_um": settings["z_range_um"],
         "upsample": like.upsampling,
-        "engine": settings["engine"],
+        "engine": engine.name,
+        "recipe": engine.settings.model_validate(recipe),
     }
-    if settings["engine"] == "conventional":
-        return {
-            **keywords,
-            "recipe": ConventionalRecipe.model_validate(settings["recipe"]),
-            "planes": len(settings["z_um"]),
-        }
-    return {
-        **keywords,
-        # the instrument has been found
-        "recipe": Recipe.model_validate({**settings["recipe"], "calibrate": None}),
-        "steps": settings["steps"],
-        "seed": settings["seed"],
-    }
+    if "planes" in engine.options and "z_um" in settings:
+        keywords["planes"] = len(settings["z_um"])
+    told = {name: settings[name] for name in ("steps", "passes", "seed") if name in settings}
+    return {**keywords, **told}
 
 
 def change(

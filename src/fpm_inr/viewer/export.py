@@ -6,9 +6,9 @@ import gzip
 from pathlib import Path
 
 from fpm_inr.files.replacing import replacing
-from fpm_inr.viewer.page import page_html
+from fpm_inr.viewer.page import page_html, source_entry
 from fpm_inr.viewer.shrink import in_bytes
-from fpm_inr.viewer.sources import Source
+from fpm_inr.viewer.sources import Source, title_of
 
 
 def export_page(sources: list[Source], path: str | Path, *, exact: bool = False) -> int:
@@ -38,8 +38,8 @@ def export_page(sources: list[Source], path: str | Path, *, exact: bool = False)
         else:
             content = in_bytes(source).read()
             payloads[element], packing = gzip.compress(content, compresslevel=6, mtime=0), "gzip"
-        named.append({"name": source.name, "element": element, "packing": packing})
-    page = page_html(sources[0].name, named, payloads)
+        named.append({**source_entry(source), "element": element, "packing": packing})
+    page = page_html(title_of(sources), named, payloads)
     with replacing(path) as beside:
         beside.write_text(page, encoding="utf-8")
     return Path(path).stat().st_size

@@ -12,13 +12,17 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fpm_inr import __version__
 from fpm_inr.display import phase_table
+
+if TYPE_CHECKING:
+    from fpm_inr.viewer.sources import Source
 
 DEPTH_COLOURS = "viridis"
 _FILES = files("fpm_inr.viewer") / "page"
@@ -26,7 +30,15 @@ _IMPORT = re.compile(r'^import (.+?) from "\./(\w+\.js)";\n', re.MULTILINE | re.
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
-def page_html(title: str, sources: list[dict[str, str]], payloads: Mapping[str, bytes] = {}) -> str:
+def source_entry(source: Source) -> dict[str, Any]:
+    """What the page is told of a source, besides where it is."""
+    entry: dict[str, Any] = {"name": source.name}
+    if source.channel is not None:
+        entry["channel"] = asdict(source.channel)
+    return entry
+
+
+def page_html(title: str, sources: list[dict[str, Any]], payloads: Mapping[str, bytes] = {}) -> str:
     """Make the page.
 
     Parameters
@@ -34,7 +46,8 @@ def page_html(title: str, sources: list[dict[str, str]], payloads: Mapping[str, 
     title : str
     sources : list of dict
         What is shown, the main field first: `name`, and either `address` (relative to the page) or
-        `element` (a key of `payloads`) with its `packing`, "gzip" or "none".
+        `element` (a key of `payloads`) with its `packing`, "gzip" or "none"; wavelengths of one
+        specimen have a `channel` each.
     payloads : dict
         Field files that travel in the page.
 

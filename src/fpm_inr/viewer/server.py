@@ -7,8 +7,8 @@ import secrets
 import shutil
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from fpm_inr.viewer.page import page_html
-from fpm_inr.viewer.sources import Source
+from fpm_inr.viewer.page import page_html, source_entry
+from fpm_inr.viewer.sources import Source, title_of
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,12 +40,12 @@ class ViewServer(ThreadingHTTPServer):
         self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
         self.root = f"/{secrets.token_urlsafe(16)}/"
         named = [
-            {"name": source.name, "address": f"field-{number}"}
+            {**source_entry(source), "address": f"field-{number}"}
             for number, source in enumerate(sources)
         ]
-        page = page_html(sources[0].name, named).encode()
+        page = page_html(title_of(sources), named).encode()
         self.routes = {self.root: Source("page", page)} | {
-            self.root + entry["address"]: source
+            self.root + str(entry["address"]): source
             for entry, source in zip(named, sources, strict=True)
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -51,7 +53,7 @@ def in_bytes(source: Source) -> Source:
             return source
     except DataError as error:
         raise error.at(source.content) from error
-    return Source(source.name, save(tensors, metadata=metadata))
+    return replace(source, content=save(tensors, metadata=metadata))
 
 
 def _features(tensors: Tensors) -> Tensors:

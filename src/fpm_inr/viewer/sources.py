@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpm_inr.cie import rgb_of_channels
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY, check_header, read_header
 from fpm_inr.fields.sizes import OWN
+from fpm_inr.set_manifest import manifest_of, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +27,38 @@ MOSAIC_PX, MOSAIC_HEIGHTS = 768, 15
 
 
 @dataclass(frozen=True)
+class ShownChannel:
+    """How a wavelength lies against the first source's, and what it adds to the colour.
+
+    Parameters
+    ----------
+    z, y, x : float
+        How much higher its focus lies, and how far down and to the right its picture, in um.
+    magnification : float
+    white : float
+        Amplitude of clear background, on the scale of the field.
+    rgb : (float, float, float)
+        Linear sRGB of its whole light.
+    """
+
+    z: float
+    y: float
+    x: float
+    magnification: float
+    white: float
+    rgb: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Source:
-    """A name for the person, and the bytes of a field file, in a file or in memory."""
+    """A name for the person, and the bytes of a field file, in a file or in memory.
+
+    One of several wavelengths has a channel.
+    """
 
     name: str
     content: Path | bytes
+    channel: ShownChannel | None = None
 
     def read(self) -> bytes:
         """All bytes.
@@ -128,6 +157,37 @@ def field_file(path: Path) -> Path:
     return field
 
 
+def colour_sources(manifest_path: Path) -> list[Source]:
+    """The wavelengths of a reconstruction in colour, the reference first.
+
+    Raises
+    ------
+    DataError
+        The manifest or a field file cannot be used.
+    """
+    manifest, folder = read_manifest(manifest_path), manifest_path.parent
+    try:
+        rgb = rgb_of_channels([one.wavelength_um for one in manifest.channels])
+    except DataError as error:
+        raise error.at(manifest_path) from error
+    sources = []
+    for number, one in enumerate(manifest.channels):
+        field = field_file(folder / one.field)
+        scale = check_header(read_header(field), field).amplitude_scale
+        red, green, blue = (float(share) for share in rgb[:, number])
+        offset = one.offset
+        channel = ShownChannel(
+            offset.z_um,
+            offset.y_um,
+            offset.x_um,
+            offset.magnification,
+            one.white / scale,
+            (red, green, blue),
+        )
+        sources.append(Source(one.name, field, channel))
+    return sorted(sources, key=lambda source: source.name != manifest.reference)
+
+
 def raw_source(path: str | Path) -> Source:
     """The most central raw frame of the acquisition that a reconstruction was made from.
 
@@ -219,9 +279,26 @@ def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:
         raise SettingsError(
             "is given with --beside", "leave one of them out: there are two sides", field="--raw"
         )
+    manifest = manifest_of(field)
+    if manifest is not None:
+        if beside is not None or raw:
+            raise SettingsError(
+                "is given for a result in colour, which has one side",
+                "leave it out, or give the folder of one wavelength",
+                field="--beside" if beside is not None else "--raw",
+            )
+        return colour_sources(manifest)
     sources = [field_source(field)]
     if beside is not None:
         sources.append(field_source(beside))
     if raw:
         sources.append(raw_source(field))
     return sources
+
+
+def title_of(sources: list[Source]) -> str:
+    """What a page is called: the main field, or the folder of several wavelengths."""
+    first = sources[0]
+    if first.channel is None or isinstance(first.content, bytes):
+        return first.name
+    return first.content.resolve().parent.parent.name

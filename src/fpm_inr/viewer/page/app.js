@@ -25,7 +25,8 @@ export class App {
   /**
    * @param {HTMLCanvasElement} image
    * @param {HTMLCanvasElement} overlay
-   * @param {{name: string, field: Object}[]} files one or two
+   * @param {{name: string, field: Object, channel: ?Object}[]} files one or two; or, with a
+   *   channel each, the wavelengths of one specimen, the reference first
    */
   constructor(image, overlay, files, { shaders, tables }) {
     const gl = startGl(image);
@@ -34,19 +35,22 @@ export class App {
     this.overlay = overlay.getContext("2d");
     this.pace = new Pace(gl);
     this.probe = new Probe(gl);
-    this.panes = files.map(({ name, field }) => {
+    this.panes = files.map(({ name, field, channel }) => {
       if (Math.max(field.width, field.height) > LARGEST_TARGET) {
         throw new FieldError(`This page shows images of at most ${LARGEST_TARGET} pixels a side.`);
       }
-      return new Pane(gl, makeSource(gl, field, shaders), this.probe, this.pace, name);
+      const source = makeSource(gl, field, shaders);
+      return new Pane(gl, source, this.probe, this.pace, name, channel);
     });
+    this.isSet = this.panes.every((pane) => pane.channel);
+    this.isOn = this.panes.map(() => true); // of wavelengths
     this.display = new Display(gl, shaders, tables);
     this.tables = tables;
     this.main = this.panes[0];
     this.field = this.main.field;
-    this.z = (this.field.zRange[0] + this.field.zRange[1]) / 2;
+    this.z = (this.zRange[0] + this.zRange[1]) / 2;
     this.view = "amplitude";
-    this.divider = this.panes.length > 1 ? 0.5 : null;
+    this.divider = this.panes.length > 1 && !this.isSet ? 0.5 : null;
     this.percent = 0.5;
     this.manual = { amplitude: null, phase: null }; // [low, high] in shown units
     this.point = null;
@@ -70,6 +74,34 @@ export class App {
     return this.canFocus && this.field.kind !== "planes";
   }
 
+  /** Heights that can be shown, as the first pane counts them: those that all wavelengths have. */
+  get zRange() {
+    if (!this.isSet) return this.panes[0].zRange;
+    const ranges = this.panes.map((pane) => pane.zRange);
+    return [Math.max(...ranges.map(([low]) => low)), Math.min(...ranges.map(([, high]) => high))];
+  }
+
+  /** Whether wavelengths are shown together, as a colour. */
+  get isColour() {
+    return this.isSet && this.isOn.filter(Boolean).length > 1 && this.#scale === "amplitude" &&
+      this.view !== "depth";
+  }
+
+  /** Take wavelengths in or out; one alone is shown in grey, with all that one field has. */
+  setChannels(isOn) {
+    if (!this.isSet || !isOn.some(Boolean)) return;
+    this.isOn = [...isOn];
+    const main = this.panes[this.isOn.indexOf(true)];
+    if (main !== this.main) {
+      this.main = main;
+      this.field = main.field;
+      this.focus = null;
+      if (this.view === "focus" || this.view === "depth") this.view = "amplitude";
+    }
+    if (this.line) this.#readProfile();
+    this.#changed();
+  }
+
   get isSettled() {
     return !this.#scheduled && !this.#scanning;
   }
@@ -77,7 +109,8 @@ export class App {
   /** Show a height; leaves the views that show all heights at once. */
   setZ(z) {
     if (!Number.isFinite(z)) return;
-    this.z = this.main.heightFor(z);
+    const [low, high] = this.zRange;
+    this.z = Math.min(Math.max(z, low), high);
     if (this.view === "focus" || this.view === "depth") this.view = "amplitude";
     if (this.line) this.#readProfile();
     this.#changed();
@@ -95,7 +128,7 @@ export class App {
   }
 
   setDivider(share) {
-    if (this.panes.length < 2) return;
+    if (this.divider === null) return;
     this.divider = Math.min(Math.max(share, 0), 1);
     this.#changed();
   }
@@ -115,7 +148,7 @@ export class App {
 
   /** Ends of the scale in shown units: sqrt(counts), rad, or um. */
   get range() {
-    if (this.view === "depth") return this.main.depth.range;
+    if (this.view === "depth") return this.main.depth.range.map((z) => z - this.main.higher);
     const range = this.#rangeOf(this.main, this.#scale);
     return this.#scale === "phase" ? range : range.map((v) => v * this.field.amplitudeScale);
   }
@@ -158,7 +191,11 @@ export class App {
   focusOn([x, y]) {
     if (!this.canFocus || !this.isInside([x, y])) return null;
     this.point = [x, y];
-    this.focus = focusAt(this.main.source, this.probe, Math.floor(x), Math.floor(y));
+    const { main } = this;
+    const [column, row] = this.#pixelOf(main, [x, y]);
+    const found = focusAt(main.source, this.probe, column, row);
+    const z = [...found.z].map((height) => height - main.higher);
+    this.focus = { ...found, z, best: found.best - main.higher };
     this.setZ(this.focus.best);
     return this.focus;
   }
@@ -174,7 +211,7 @@ export class App {
   /** What is under an image position, in shown units. */
   valueAt(place) {
     if (!this.isInside(place)) return null;
-    const [x, y] = place.map(Math.floor);
+    const [x, y] = this.#pixelOf(this.main, place);
     const { amplitude, phase } = this.probe.pixel(this.main.source, this.#height, x, y);
     return {
       x,
@@ -219,8 +256,25 @@ export class App {
   }
 
   get #height() {
-    if (this.view === "focus") return { depth: this.main.depth.texture };
-    return { z: this.z };
+    return this.#heightOf(this.main);
+  }
+
+  #heightOf(pane) {
+    // heights of the texture are shares of a range, and wavelengths have ranges of one length
+    const follows = pane === this.main || this.isSet;
+    if (this.view === "focus" && follows) return { depth: this.main.depth.texture };
+    return { z: pane.heightFor(this.z) };
+  }
+
+  /** The pixel of a pane at a place of the image. */
+  #pixelOf(pane, place) {
+    const { width, height } = pane.field;
+    const shown = pane.channel && pane !== this.panes[0];
+    const { factor, offset } = shown
+      ? cameras.chromatic(this.panes[0].field, pane.field.pixelUm, pane.channel)
+      : { factor: 1, offset: [0, 0] };
+    return [width, height].map((side, axis) =>
+      Math.min(Math.max(Math.floor(place[axis] * factor - offset[axis]), 0), side - 1));
   }
 
   #reference(pane) {
@@ -288,9 +342,11 @@ export class App {
     if (this.gl.isContextLost()) return;
     let isBusy = this.pace.isBusy();
     if (!isBusy) {
-      for (const pane of this.panes) {
-        const isMain = pane === this.main;
-        pane.layer.want(isMain ? this.#height : { z: pane.heightFor(this.z) });
+      // wavelengths go from height to height together: the next is taken up when all are there
+      if (!this.isColour || !this.#shown.some(({ layer }) => layer.wanted && layer.isBehind)) {
+        for (const pane of this.#shown) pane.layer.want(this.#heightOf(pane));
+      }
+      for (const pane of this.#shown) {
         const map = this.#mapOf(pane);
         if (pane.layer.step(cameras.visibleArea(map, this.image))) {
           isBusy = true;
@@ -299,15 +355,28 @@ export class App {
         }
       }
     }
-    if (this.#isDirty) this.#draw();
-    this.#isDirty = false;
+    const isMixed = isBusy && this.isColour && this.#shown.some(({ layer }) => layer.isBehind);
+    if (this.#isDirty && !isMixed) {
+      this.#draw();
+      this.#isDirty = false;
+    }
     if (isBusy) this.#schedule();
     else performance.mark("fpm-inr: sharp");
   }
 
+  get #shown() {
+    if (!this.isSet) return this.panes;
+    return this.isColour ? this.panes.filter((_, n) => this.isOn[n]) : [this.main];
+  }
+
   #mapOf(pane) {
     const map = cameras.toImage(this.camera, this.image);
-    if (pane === this.main) return map;
+    if (pane === this.panes[0]) return map;
+    if (pane.channel) {
+      const { factor, offset } =
+        cameras.chromatic(this.panes[0].field, pane.field.pixelUm, pane.channel);
+      return cameras.seenBy(map, factor, offset);
+    }
     const offset = pane.field.originUm.map((um) => um / pane.field.pixelUm);
     return cameras.seenBy(map, this.field.pixelUm / pane.field.pixelUm, offset);
   }
@@ -315,7 +384,13 @@ export class App {
   #draw() {
     const { width } = this.image;
     const divider = this.divider === null ? null : Math.round(this.divider * width);
-    this.panes.forEach((pane, side) => {
+    if (this.isColour) {
+      this.display.drawColour(this.#shown.map((pane) => ({
+        layer: pane.layer,
+        map: this.#mapOf(pane),
+        part: pane.channel.rgb.map((share) => share / pane.channel.white ** 2),
+      })));
+    } else this.#shown.forEach((pane, side) => {
       const isMain = pane === this.main;
       let view = this.view === "focus" ? "amplitude" : this.view;
       if (!isMain && (view === "depth" || !pane.field.hasPhase)) view = "amplitude";

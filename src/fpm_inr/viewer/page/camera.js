@@ -65,6 +65,23 @@ export function panned(camera, image, [dx, dy]) {
   return inside({ ...camera, centre }, image);
 }
 
+/**
+ * Where another wavelength shows pixel x of an image: x * factor - offset, as `seenBy` takes it.
+ * @param {Object} image width, height, pixelUm
+ * @param {number} pixelUm of the other
+ * @param {{x: number, y: number, magnification: number}} channel how far it lies off, in um
+ */
+export function chromatic(image, pixelUm, { x, y, magnification }) {
+  const ratio = image.pixelUm / pixelUm;
+  const sides = [image.width, image.height];
+  const offset = [x, y].map((moved, axis) => {
+    const middle = (sides[axis] - 1) / 2;
+    const centre = ratio * (middle - magnification * (middle + 0.5)) + 0.5;
+    return -(centre + moved / pixelUm);
+  });
+  return { factor: ratio * magnification, offset };
+}
+
 /** The same view of an image whose pixel (x, y) lies at (x, y) * factor - offset. */
 export function seenBy(map, factor, offset) {
   const scaled = (pair) => pair.map((value) => value * factor);

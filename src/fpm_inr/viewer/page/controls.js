@@ -13,7 +13,7 @@ const element = (id) => document.getElementById(id);
 /** Connect the page to an app. */
 export function connect(app, config) {
   const { field } = app;
-  const [low, high] = field.zRange;
+  const [low, high] = app.zRange;
   const step = (high - low) / WHEEL_STEPS;
   const css = (point) => point.map((value) => value * app.ratio);
   let isDrawing = false;
@@ -32,6 +32,7 @@ export function connect(app, config) {
     button.disabled =
       (needsScan && !app.canScan) || (button.dataset.view === "phase" && !field.hasPhase);
   }
+  const channels = channelButtons(app);
   element("fit").addEventListener("click", () => app.fit());
   element("rotate").addEventListener("click", () => app.rotate());
   element("more").addEventListener("click", (event) => {
@@ -100,6 +101,7 @@ export function connect(app, config) {
     p: () => setDrawing(!isDrawing),
     s: save,
     a: () => app.setRange(null),
+    c: () => app.setChannels(app.isOn.map(() => true)),
     Escape: () => app.setLine(null),
     ...Object.fromEntries(VIEWS.map((view, n) => [String(n + 1), () => app.setView(view)])),
   };
@@ -147,7 +149,11 @@ export function connect(app, config) {
     if (document.activeElement !== element("zNumber")) element("zNumber").value = app.z.toFixed(2);
     for (const button of views) {
       button.setAttribute("aria-pressed", String(button.dataset.view === app.view));
+      if (app.isSet && button.dataset.view === "amplitude") {
+        button.textContent = app.isOn.filter(Boolean).length > 1 ? "Colour" : "Amplitude";
+      }
     }
+    channels.forEach((button, n) => button.setAttribute("aria-pressed", String(app.isOn[n])));
     showContrast(app);
     if (app.focus) showFocus(app);
     const { profile } = app;
@@ -156,6 +162,24 @@ export function connect(app, config) {
     element("profileText").hidden = Boolean(profile);
     if (profile) drawPlot(element("profilePlot"), { x: profile.um, y: profile.values, unit: "µm" });
   }
+}
+
+/** One button a wavelength, which takes it in and out; with a double click it is alone. */
+function channelButtons(app) {
+  const group = element("channels");
+  group.hidden = !app.isSet;
+  if (!app.isSet) return [];
+  return app.panes.map((pane, n) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = pane.name;
+    button.title = "In or out (alone: double click; all: C)";
+    button.addEventListener("click", () =>
+      app.setChannels(app.isOn.map((isOn, other) => (other === n ? !isOn : isOn))));
+    button.addEventListener("dblclick", () => app.setChannels(app.isOn.map((_, o) => o === n)));
+    group.append(button);
+    return button;
+  });
 }
 
 /** What the result's own file warns of, by pane; text only, as it comes from a file. */
@@ -172,6 +196,10 @@ function showWarnings(app) {
 }
 
 function showContrast(app) {
+  const bar = element("colourbar");
+  bar.hidden = app.isColour;
+  for (const id of ["black", "white", "percent"]) element(id).disabled = app.isColour;
+  if (app.isColour) return; // white is white
   const [low, high] = app.range;
   const unit = { phase: "rad", depth: "µm" }[app.view] ?? "√counts";
   const number = (value) => (app.view === "depth" ? +value.toFixed(1) : +value.toPrecision(4));
@@ -183,8 +211,6 @@ function showContrast(app) {
   element("percent").value = app.percent;
   for (const id of ["black", "white"]) element(id).disabled = app.view === "depth";
   element("percent").disabled = app.view === "depth" || app.view === "phase";
-  const bar = element("colourbar");
-  bar.hidden = false;
   const isCyclic = app.view === "phase" && high - low > 6.283;
   const table = app.view === "depth" ? app.tables.depth : isCyclic ? app.tables.cyclic : null;
   bar.firstElementChild.style.background = gradient(table);
@@ -230,10 +256,10 @@ function valueText(app, place) {
 
 function about(app, config) {
   const { field } = app;
-  const [low, high] = field.zRange;
+  const [low, high] = app.zRange;
   return [
     `${field.width} × ${field.height} pixels of ${field.pixelUm.toPrecision(4)} µm`,
-    `z ${low} to ${high} µm`,
+    `z ${+low.toFixed(3)} to ${+high.toFixed(3)} µm`,
     `fpm-inr ${config.version}`,
   ].join("\n");
 }

@@ -61,10 +61,10 @@ export function makeTexture(gl, target, filter) {
   return texture;
 }
 
-/** A float image to draw into: red amplitude, green phase. */
-export function makeTarget(gl, width, height) {
+/** A float image to draw into: red amplitude, green phase (or of another format). */
+export function makeTarget(gl, width, height, format = gl.RG32F) {
   const texture = makeTexture(gl, gl.TEXTURE_2D, gl.NEAREST);
-  gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RG32F, width, height);
+  gl.texStorage2D(gl.TEXTURE_2D, 1, format, width, height);
   const framebuffer = gl.createFramebuffer();
   gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
   gl.framebufferTexture2D(

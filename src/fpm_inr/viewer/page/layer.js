@@ -31,6 +31,11 @@ export class Layer {
     if (this.wanted?.z !== height.z || this.wanted?.depth !== height.depth) this.wanted = height;
   }
 
+  /** Whether it holds another height than was asked for, or none. */
+  get isBehind() {
+    return this.shown === null || this.shown !== this.wanted;
+  }
+
   /**
    * Start the next batch of work for what is visible, [x0, y0, x1, y1] in image pixels.
    * @returns {boolean} whether there was anything to do

@@ -12,7 +12,8 @@ async function start() {
   try {
     const files = [];
     for (const source of config.sources) {
-      files.push({ name: source.name, field: readField(await readSource(source)) });
+      const field = readField(await readSource(source));
+      files.push({ name: source.name, field, channel: source.channel ?? null });
     }
     message.textContent = "";
     const app = new App(

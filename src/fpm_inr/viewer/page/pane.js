@@ -13,18 +13,26 @@ const SAMPLES = 64; // a side
 const TIMED_TILES = 2;
 
 export class Pane {
-  constructor(gl, source, probe, pace, name) {
+  /** @param {?Object} channel how a wavelength lies against the first pane's, and its colour */
+  constructor(gl, source, probe, pace, name, channel = null) {
     this.source = source;
     this.field = source.field;
     this.name = name;
+    this.channel = channel;
+    this.higher = channel?.z ?? 0; // its heights are those of the first pane and this
     this.layer = new Layer(gl, source, pace);
     this.depth = null; // of scanDepth
     this.#survey(probe, pace);
   }
 
-  /** The nearest height that this pane has. */
+  /** The nearest height that this pane has to one of the first pane's. */
   heightFor(z) {
-    return Math.min(Math.max(z, this.field.zRange[0]), this.field.zRange[1]);
+    return Math.min(Math.max(z + this.higher, this.field.zRange[0]), this.field.zRange[1]);
+  }
+
+  /** Its range in heights of the first pane. */
+  get zRange() {
+    return this.field.zRange.map((z) => z - this.higher);
   }
 
   /** Amplitudes (of fields scaled to 1) shown as black and white. */

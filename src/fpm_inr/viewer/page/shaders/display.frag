@@ -1,5 +1,5 @@
 #version 300 es
-// Amplitude, phase and depth as colours, at one canvas pixel a fragment.
+// Amplitude, phase and depth as colours, or a wavelength's part of the colour, at one canvas pixel a fragment.
 
 precision highp float;
 
@@ -13,7 +13,8 @@ uniform float previewStep;
 uniform int tile;
 uniform float canvasHeight;
 uniform vec2 toOrigin, toX, toY;  // canvas (x, y from the top) -> image pixels
-uniform int view;                 // 0 amplitude, 1 phase, 2 depth
+uniform int view;                 // 0 amplitude, 1 phase, 2 depth, 3 part of a colour
+uniform vec3 part;                // linear sRGB of an intensity of 1
 uniform bool cyclic;
 uniform vec2 range;       // shown as the ends of the scale
 uniform float reference;  // phase shown as zero
@@ -25,6 +26,7 @@ const int WIDEST = 4;  // samples averaged a side, at most
 // Sums of: amplitude, and the field relative to the reference.
 vec3 weigh(vec2 value) {
   if (view == 0) return vec3(value.x, 0.0, 0.0);
+  if (view == 3) return vec3(value.x * value.x, 0.0, 0.0);
   float angle = value.y - reference;
   return vec3(value.x, value.x * cos(angle), value.x * sin(angle));
 }
@@ -71,7 +73,7 @@ void main() {
   vec2 canvas = vec2(gl_FragCoord.x, canvasHeight - gl_FragCoord.y);
   vec2 place = toOrigin + toX * canvas.x + toY * canvas.y;
   if (any(lessThan(place, vec2(0.0))) || any(greaterThanEqual(place, imageSize))) {
-    colour = vec4(0.055, 0.063, 0.075, 1.0);
+    colour = view == 3 ? vec4(0.0) : vec4(0.055, 0.063, 0.075, 1.0);
     return;
   }
   if (view == 2) {
@@ -80,6 +82,10 @@ void main() {
     return;
   }
   vec3 value = fieldAt(place);
+  if (view == 3) {
+    colour = vec4(part * value.x, 1.0);
+    return;
+  }
   float shown = view == 1 ? atan(value.z, value.y) : value.x;
   float fraction = (shown - range.x) / (range.y - range.x);
   if (view == 1 && cyclic) {

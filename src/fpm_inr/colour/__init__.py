@@ -1,0 +1,1 @@
+"""Several wavelengths as one picture: where they lie against each other, white, and colour."""
