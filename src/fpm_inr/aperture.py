@@ -128,7 +128,7 @@ def with_phase(transmission: Tensor, phase_rad: Tensor) -> Tensor:
     return torch.complex(cosine * transmission, sine * transmission)
 
 
-class Crossing(torch.autograd.Function):
+class _Crossing(torch.autograd.Function):
     """Disc and defocus rate [beam, sample] at coordinates sample + rest, in 1/um.
 
     Both hang on the squared distance from the pupil's centre, so that their gradients join before

@@ -1,7 +1,7 @@
 """The plane waves that make up the frames, where these are not one wave each.
 
 A frame's intensity is the sum over its LEDs, and over the points of each, of what a plane wave
-leaves on the camera:
+leaves on the camera::
 
     I_frame = sum_led weight sum_point | IFFT( P(k) exp(1j kz z) O_z(k + shift_point) ) |^2 / points
 

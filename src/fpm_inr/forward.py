@@ -21,8 +21,8 @@ from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.aperture import Aperture as Aperture
-from fpm_inr.aperture import Crossing
 from fpm_inr.aperture import Sight as Sight
+from fpm_inr.aperture import _Crossing
 from fpm_inr.aperture import with_phase as with_phase
 from fpm_inr.beams import Beams, Shares, beams_of
 from fpm_inr.instrument_values import Instrument as Instrument
@@ -181,7 +181,7 @@ class ForwardModel:
         wavelength = self.optics.wavelength_um
         rest_y = window[:, 0] * step_y - na_xy[:, 1] / wavelength
         rest_x = window[:, 1] * step_x - na_xy[:, 0] / wavelength
-        disc, defocus = Crossing.apply(  # type: ignore[no-untyped-call]
+        disc, defocus = _Crossing.apply(  # type: ignore[no-untyped-call]
             rest_y,
             rest_x,
             (self.optics.na if na is None else na) / wavelength,

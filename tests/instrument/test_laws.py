@@ -243,7 +243,7 @@ def test_a_calibration_file_gives_back_the_instrument(names: str, seed: int) -> 
     # nodes that are joined lose a little of a map that is as rough as noise
     loose = "pupil_map" in names
     error = (frames(kept, image) - frames(found, image)).square().mean().sqrt()
-    assert float(error) < (0.05 if loose else 1e-5)
+    assert float(error) < (0.1 if loose else 1e-5)
 
 
 @pytest.mark.parametrize("names", [*PARAMETERS.own, ",".join(PARAMETERS.own)])

@@ -60,6 +60,7 @@ class Trust:
 
     @property
     def z_um(self) -> FloatArray:
+        """Heights [z] that were assessed."""
         return np.array([one.z_um for one in self.noise])
 
     @property
