@@ -116,6 +116,8 @@ class Visits:
     def _peak(self, frame: Tensor) -> float:
         """Largest sum of the squared transmissions of a frame's beams at one frequency."""
         seen_k = self.aperture.select(frame).transmission_led_k.abs().square()
+        if len(seen_k) == 1:
+            return float(seen_k.max().clamp_min(DARK))
         index, place = self.index[int(frame)].unique(return_inverse=True)
         cover = seen_k.new_zeros(len(index)).index_add_(0, place.flatten(), seen_k.flatten())
         return float(cover.max().clamp_min(DARK))
@@ -153,7 +155,9 @@ class Visits:
         """
         measured = self.amplitude[led]
         squares = torch.view_as_real(light).square()
-        intensity = (squares[..., 0] + squares[..., 1]).sum(dim=1).clamp_min_(DARK)
+        of_beams = squares[..., 0] + squares[..., 1]
+        intensity = of_beams[:, 0] if of_beams.shape[1] == 1 else of_beams.sum(dim=1)
+        intensity.clamp_min_(DARK)
         inverse = intensity.rsqrt()
         gain: Tensor | float = 1.0
         if self.is_rim[led]:
