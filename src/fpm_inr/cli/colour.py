@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fpm_inr.cli.options import prepare_folder
+from fpm_inr.cli.solving import (
+    CHECKPOINT,
+    found_z_range,
+    looked_at,
+    residual_told,
+    solve,
+    write,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -65,6 +75,7 @@ def reconstruct_in_colour(
     from fpm_inr.colour.solve import reconstruct_colours
     from fpm_inr.errors import SettingsError
     from fpm_inr.io.channels import load_channels
+    from fpm_inr.set_manifest import FIELD_FILE, MANIFEST
 
     for name in ("wavelength_um", "color", "calibration"):
         if getattr(settings, name) is not None:
@@ -74,7 +85,8 @@ def reconstruct_in_colour(
                 field=name,
             )
     console = Console(stderr=True)
-    _prepare(output, resume, overwrite)
+    for name in (MANIFEST, FIELD_FILE):
+        prepare_folder(output, name, name, replace=resume or overwrite)
     with console.status("Reading the acquisitions"):
         acquisitions = load_channels(
             data,
@@ -123,81 +135,47 @@ class _OneByOne:
 
     def checked(self, acquisitions: dict[str, Acquisition]) -> dict[str, Acquisition]:
         """Warn of their sampling, turn their LED maps where that is wanted."""
-        from fpm_inr.cli.reconstruct import _orient
-        from fpm_inr.sampling import warnings
-
         self.names = list(acquisitions)
-        for name, acquisition in acquisitions.items():
-            for warning in warnings(acquisition):
-                self.console.print(f"[yellow]Warning:[/] {name}: {warning}")
-        if self.settings.orient == "auto":
-            return {name: _orient(self.console, one) for name, one in acquisitions.items()}
-        return acquisitions
+        return {
+            name: looked_at(self.console, one, self.settings, name)
+            for name, one in acquisitions.items()
+        }
 
     def z_range_um(self, acquisitions: dict[str, Acquisition]) -> tuple[float, float]:
         """Heights as the reference sees them."""
-        from fpm_inr.cli.reconstruct import _z_range
         from fpm_inr.colour.solve import reference_of
 
         if self.settings.z_range_um != "auto":
             return self.settings.z_range_um
         wavelengths = {name: one.optics.wavelength_um for name, one in acquisitions.items()}
-        return _z_range(self.console, acquisitions[reference_of(wavelengths)])
+        return found_z_range(self.console, acquisitions[reference_of(wavelengths)])
 
     def __call__(self, name: str, acquisition: Acquisition, **options: Any) -> Solution:
-        from fpm_inr.cli.progress import SolveProgress
-        from fpm_inr.cli.reconstruct import CHECKPOINT
         from fpm_inr.field_file import read_solution
-        from fpm_inr.reconstruction import reconstruct
-        from fpm_inr.results import write_results
         from fpm_inr.set_manifest import FIELD_FILE
 
         folder, settings = self.output / name, self.settings
-        checkpoint = folder / CHECKPOINT
         if self.resume and _is_done(folder):
             self.console.print(f"{name}: solved already.")
             return read_solution(folder / FIELD_FILE)
         folder.mkdir(exist_ok=True)
         self.console.print(f"{name}, {acquisition.optics.wavelength_um:.4g} um")
         began = time.perf_counter()
-        with SolveProgress(self.console) as progress:
-            solution = reconstruct(
-                acquisition,
-                engine=settings.engine,
-                recipe=settings.recipe,
-                steps=settings.steps,
-                passes=settings.passes,
-                planes=settings.planes,
-                z_step_um=settings.z_step_um,
-                device=settings.device,
-                seed=settings.seed,
-                calibrate=settings.calibrate,
-                listen=progress,
-                listen_calibration=progress.calibrating,
-                checkpoint=checkpoint,
-                resume=self.resume and checkpoint.is_file(),
-                keep_checkpoint=True,
-                **options,
-            )
-        read = self.data[self.names.index(name)] if len(self.data) > 1 else self.data[0]
-        run = write_results(
+        resume = self.resume and (folder / CHECKPOINT).is_file()
+        solution = solve(self.console, acquisition, settings, folder, resume=resume, **options)
+        run = write(
             folder,
             acquisition,
             solution,
-            settings=settings.model_dump(mode="json"),
-            data=read,
+            settings,
+            data=self.data[self.names.index(name)] if len(self.data) > 1 else self.data[0],
             load_seconds=time.perf_counter() - began - solution.record["solve_seconds"],
-            precision="full" if self.full_precision else "compact",
+            full_precision=self.full_precision,
         )
         if solution.record["status"] == "interrupted":
             self.console.print("[yellow]Interrupted:[/] --resume goes on.")
             sys.exit(130)
-        checkpoint.unlink(missing_ok=True)
-        residual = run["data_residual"]
-        self.console.print(
-            f"  data residual {min(residual):.4f} to {max(residual):.4f} "
-            f"(noise alone: {run['expected_residual']:.4f})"
-        )
+        self.console.print(f"  {residual_told(run)}")
         for warning in run["warnings"]:
             self.console.print(f"[yellow]Warning:[/] {name}: {warning}", highlight=False)
         return solution
@@ -211,25 +189,6 @@ def _is_done(folder: Path) -> bool:
         return False
     done = isinstance(run, dict) and run.get("status") == "done"
     return done and (folder / "field.safetensors").is_file()
-
-
-def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
-    from fpm_inr.errors import OutputError
-    from fpm_inr.set_manifest import MANIFEST
-
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be made ({error.strerror})", "choose a folder that is writable", source=output
-        ) from error
-    there = [name for name in (MANIFEST, "field.safetensors") if (output / name).exists()]
-    if there and not (resume or overwrite):
-        raise OutputError(
-            f"holds {there[0]} already",
-            "choose another folder or give --overwrite",
-            source=output,
-        )
 
 
 def _say(console: Console, solutions: SolutionSet) -> None:

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fpm_inr.cli.options import (
+    COLOR,
+    DATA,
+    MEDIUM_INDEX,
+    WAVELENGTH,
+    device_option,
+    engine_options,
+    output_option,
+)
 from fpm_inr.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -19,14 +28,8 @@ if TYPE_CHECKING:
 
 
 @click.command("mosaic")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder to write.",
-)
+@DATA
+@output_option("Folder to write.", folder=True)
 @click.option(
     "--z-range",
     "z_range_um",
@@ -51,13 +54,9 @@ if TYPE_CHECKING:
     metavar="PX",
     help="What neighbouring tiles share.  [default: what the heights take, from 48]",
 )
-@click.option("--wavelength", "wavelength_um", type=float, metavar="UM", help="Wavelength (um).")
-@click.option(
-    "--color",
-    type=click.Choice(["r", "g", "b"]),
-    help="Wavelength by LED colour: 0.632, 0.5126 or 0.471 um.",
-)
-@click.option("--medium-index", type=float, metavar="N", help="Refractive index around the sample.")
+@WAVELENGTH
+@COLOR
+@MEDIUM_INDEX
 @click.option(
     "--led-distance",
     "led_distance_mm",
@@ -65,32 +64,7 @@ if TYPE_CHECKING:
     metavar="MM",
     help="From sample to LEDs, for data that hold only their directions: tiles then see their own.",
 )
-@click.option(
-    "--upsample",
-    type=int,
-    metavar="K",
-    help="Sampling over that of the frames.  [default: what the synthetic aperture takes, from 2]",
-)
-@click.option(
-    "--engine",
-    metavar="NAME",
-    default="inr",
-    show_default=True,
-    help="As of `fpm-inr reconstruct`.",
-)
-@click.option(
-    "--recipe", default="default", metavar="NAME|YAML", help="As of `fpm-inr reconstruct`."
-)
-@click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
-@click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")
-@click.option("--planes", type=int, metavar="N", help="conventional: number of planes.")
-@click.option(
-    "--z-step",
-    "z_step_um",
-    type=float,
-    metavar="UM",
-    help="conventional: largest distance of planes.",
-)
+@engine_options
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -101,13 +75,7 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help="Find the instrument across the field first, from a few tiles: gains, pupil, pose.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+@device_option()
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order.")
 @click.option(
     "--workers",
@@ -142,6 +110,7 @@ def command(**given: Any) -> None:
 
     console = Console(stderr=True)
     output = given["output"]
+    given["engine"], given["recipe"] = given["engine"] or "inr", given["recipe"] or "default"
     if given["resume"] and given["overwrite"]:
         raise _both("resume", "overwrite")
     plan = _plan(console, given)

@@ -35,16 +35,52 @@ def crop_option(of: str) -> Decorator:
     return click.option("--crop", type=int, nargs=4, metavar="Y X HEIGHT WIDTH", help=of)
 
 
+DATA = click.argument("data", type=click.Path(path_type=Path))
+COLOR = click.option(
+    "--color",
+    type=click.Choice(["r", "g", "b"]),
+    help="Wavelength by LED colour: 0.632, 0.5126 or 0.471 um.",
+)
 _PARAMETERS = (
-    click.argument("data", type=click.Path(path_type=Path)),
+    DATA,
     WAVELENGTH,
-    click.option(
-        "--color",
-        type=click.Choice(["r", "g", "b"]),
-        help="Wavelength by LED colour: 0.632, 0.5126 or 0.471 um.",
-    ),
+    COLOR,
     MEDIUM_INDEX,
     crop_option("Window of the frames (pixels)."),
+)
+
+
+_OF_ENGINE = (
+    click.option(
+        "--upsample",
+        type=int,
+        metavar="K",
+        help="Sampling over that of the frames.  "
+        "[default: what the synthetic aperture takes, from 2]",
+    ),
+    click.option(
+        "--engine",
+        metavar="NAME",
+        help="inr: one field for all z; conventional: planes solved one by one; or one that an "
+        "installed package adds.  [default: inr]",
+    ),
+    click.option(
+        "--recipe",
+        metavar="NAME|YAML",
+        help="A file, default or paper; inr: neural; conventional: pupil. A spline of complex "
+        "planes is solved, with neural and paper a neural field.",
+    ),
+    click.option("--steps", type=int, help="inr: number of steps instead of the recipe's."),
+    click.option("--passes", type=int, help="conventional: most passes instead of the recipe's."),
+    click.option("--planes", type=int, metavar="N", help="conventional: number of planes."),
+    click.option(
+        "--z-step",
+        "z_step_um",
+        type=float,
+        metavar="UM",
+        help="conventional: largest distance of planes.  "
+        "[default: half the image's depth of field]",
+    ),
 )
 
 
@@ -72,6 +108,13 @@ def device_option(default: str | None = "auto") -> Decorator:
 def acquisition_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument DATA and the options that `load_data` takes, in this order."""
     for parameter in reversed(_PARAMETERS):
+        function = parameter(function)
+    return function
+
+
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--upsample, --engine, --recipe and what engines take; None where nothing is said."""
+    for parameter in reversed(_OF_ENGINE):
         function = parameter(function)
     return function
 

@@ -11,13 +11,14 @@ import click
 
 from fpm_inr.cli.options import (
     device_option,
+    engine_options,
     load_data,
     output_option,
     overwrite_option,
     prepare_folder,
     several_acquisitions_options,
 )
-from fpm_inr.cli.progress import SolveProgress
+from fpm_inr.cli.solving import found_z_range, looked_at, residual_told, solve, write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
     from fpm_inr.settings import ReconstructSettings
     from fpm_inr.solution import Solution
-
-
-CHECKPOINT = "checkpoint.safetensors"  # in the output folder, until the results are there
 
 
 class _WithAutoRange(click.Command):
@@ -104,34 +102,7 @@ def _offsets(
     type=click.Choice(["stated", "auto"]),
     help="auto: turn or mirror the LED map where that clearly fits better.  [default: stated]",
 )
-@click.option(
-    "--upsample",
-    type=int,
-    metavar="K",
-    help="Sampling over that of the frames.  [default: what the synthetic aperture takes, from 2]",
-)
-@click.option(
-    "--engine",
-    metavar="NAME",
-    help="inr: one field for all z; conventional: planes solved one by one; or one that an "
-    "installed package adds.  [default: inr]",
-)
-@click.option(
-    "--recipe",
-    metavar="NAME|YAML",
-    help="A file, default or paper; inr: neural; conventional: pupil. A spline of complex "
-    "planes is solved, with neural and paper a neural field.",
-)
-@click.option("--steps", type=int, help="inr: number of steps instead of the recipe's.")
-@click.option("--passes", type=int, help="conventional: most passes instead of the recipe's.")
-@click.option("--planes", type=int, metavar="N", help="conventional: number of planes.")
-@click.option(
-    "--z-step",
-    "z_step_um",
-    type=float,
-    metavar="UM",
-    help="conventional: largest distance of planes.  [default: half the image's depth of field]",
-)
+@engine_options
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -215,24 +186,28 @@ def command(
     acquisition = _load(console, data[0], settings)
     z_range_um = settings.z_range_um
     if z_range_um == "auto":
-        z_range_um = _z_range(console, acquisition)
+        z_range_um = found_z_range(console, acquisition)
     load_seconds = time.perf_counter() - began
-    solution = _solve(console, acquisition, settings, z_range_um, output / CHECKPOINT, resume)
-
+    solution = solve(
+        console,
+        acquisition,
+        settings,
+        output,
+        resume=resume,
+        z_range_um=z_range_um,
+        upsample=settings.upsample,
+        calibration=settings.calibration,
+    )
     with console.status("Writing the results"):
-        from fpm_inr.results import write_results
-
-        run = write_results(
+        run = write(
             output,
             acquisition,
             solution,
-            settings=settings.model_dump(mode="json"),
+            settings,
             data=data[0],
             load_seconds=load_seconds,
-            precision="full" if full_precision else "compact",
+            full_precision=full_precision,
         )
-    if solution.record["status"] == "done":
-        (output / CHECKPOINT).unlink(missing_ok=True)
     _say(console, run, output)
     _say_of_instrument(console, solution)
     if solution.record["status"] == "interrupted":
@@ -242,8 +217,6 @@ def command(
 
 def _load(console: Console, data: Path, settings: ReconstructSettings) -> Acquisition:
     """Read the acquisition, warn of its sampling, turn its LED map where that is wanted."""
-    with console.status("Starting"):
-        from fpm_inr.sampling import warnings
     acquisition = load_data(
         data,
         crop=settings.crop,
@@ -251,54 +224,16 @@ def _load(console: Console, data: Path, settings: ReconstructSettings) -> Acquis
         color=settings.color,
         medium_index=settings.medium_index,
     )
-    for warning in warnings(acquisition):
-        console.print(f"[yellow]Warning:[/] {warning}")
-    return _orient(console, acquisition) if settings.orient == "auto" else acquisition
-
-
-def _solve(
-    console: Console,
-    acquisition: Acquisition,
-    settings: ReconstructSettings,
-    z_range_um: tuple[float, float],
-    checkpoint: Path,
-    resume: bool,
-) -> Solution:
-    with console.status("Starting"):
-        from fpm_inr.reconstruction import reconstruct
-    with SolveProgress(console) as progress:
-        return reconstruct(
-            acquisition,
-            z_range_um=z_range_um,
-            upsample=settings.upsample,
-            engine=settings.engine,
-            recipe=settings.recipe,
-            steps=settings.steps,
-            passes=settings.passes,
-            planes=settings.planes,
-            z_step_um=settings.z_step_um,
-            device=settings.device,
-            seed=settings.seed,
-            listen=progress,
-            listen_calibration=progress.calibrating,
-            checkpoint=checkpoint,
-            resume=resume,
-            keep_checkpoint=True,
-            calibration=settings.calibration,
-            calibrate=settings.calibrate,
-        )
+    return looked_at(console, acquisition, settings)
 
 
 def _say(console: Console, run: dict[str, Any], output: Path) -> None:
     """What it took, how well the frames are explained, and where all is."""
     from rich.markup import escape
 
-    residual = run["data_residual"]
     console.print(
         f"{run['steps']} steps in {run['seconds']['solve']:.1f} s on {run['device']}; "
-        f"data residual {min(residual):.4f} to {max(residual):.4f} "
-        f"(noise alone: {run['expected_residual']:.4f}); "
-        f"field of {run['field_bytes'] / 1e6:.2f} MB."
+        f"{residual_told(run)}; field of {run['field_bytes'] / 1e6:.2f} MB."
     )
     for name in ("field.safetensors", "run.json", "history.csv", "preview.png", "report.html"):
         click.echo(output / name)
@@ -333,26 +268,3 @@ def _say_of_instrument(console: Console, solution: Solution) -> None:
             f"[yellow]Warning:[/] what was learned of the instrument is refused, "
             f"{record['calibration_refused']}; the stated instrument was used."
         )
-
-
-def _orient(console: Console, acquisition: Acquisition) -> Acquisition:
-    """Turn the LED map into the orientation that fits, and say so."""
-    from fpm_inr.calibration.orientation import check_orientation, oriented
-
-    with console.status("Checking the orientation of the LED map"):
-        check = check_orientation(acquisition)
-    console.print(f"Orientation of the LED map: {check.best}.")
-    return oriented(acquisition, check.best)
-
-
-def _z_range(console: Console, acquisition: Acquisition) -> tuple[float, float]:
-    """Find the heights that hold the sample; print the focus curve."""
-    from fpm_inr.calibration.autofocus import find_z_range
-
-    (low, high), curve = find_z_range(acquisition)
-    top = float(curve.score_z.max())
-    for z_um, score in zip(curve.z_um, curve.score_z, strict=True):
-        if low - (high - low) / 2 <= z_um <= high + (high - low) / 2:
-            console.print(f"{z_um:8.1f} um  {'▒' * round(40 * float(score) / top)}")
-    console.print(f"Heights that hold the sample: {low:.1f} to {high:.1f} um.")
-    return low, high
