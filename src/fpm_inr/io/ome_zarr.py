@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from fpm_inr import __version__
-from fpm_inr.display import Contrast
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.heights import uniform_step_um
-from fpm_inr.io.rendering import Channel, Rendering
+from fpm_inr.io.multiscale import AXES, display_of, multiscale_of, shown_from
+from fpm_inr.io.rendering import Rendering
 from fpm_inr.io.slide import TILE, Levels, Pixels, SlideOptions, origins, pixels_of
 
-AXES = ("c", "z", "y", "x")
 RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
@@ -59,7 +56,8 @@ def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> N
             for level, shape_y_x in enumerate(levels.shapes)
         ]
         _fill(arrays, rendering, levels, pixels)
-        multiscale = _multiscale(path, rendering, len(arrays), step_um or 1.0)
+        name = path.name.removesuffix(".ome.zarr")
+        multiscale = multiscale_of(name, z_um, rendering.pixel_um, len(arrays), "mean")
         display = {"channels": _displays(rendering, pixels)}
         about = {
             "version": __version__,
@@ -105,58 +103,12 @@ def _fill(arrays: list[Any], rendering: Rendering, levels: Levels, pixels: list[
                     array[(chosen, z, *place)] = numbers
 
 
-def _multiscale(path: Path, rendering: Rendering, levels: int, step_um: float) -> dict[str, Any]:
-    pixel, z0 = rendering.pixel_um, float(rendering.z_um[0])
-    datasets = []
-    for level in range(levels):
-        factor = 2**level
-        shift = (factor - 1) / 2 * pixel  # centre of the first coarse pixel
-        datasets.append(
-            {
-                "path": str(level),
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [1.0, step_um, factor * pixel, factor * pixel]},
-                    {"type": "translation", "translation": [0.0, z0, shift, shift]},
-                ],
-            }
-        )
-    space = [{"name": name, "type": "space", "unit": "micrometer"} for name in AXES[1:]]
-    return {
-        "name": path.name.removesuffix(".ome.zarr"),
-        "axes": [{"name": "c", "type": "channel"}, *space],
-        "datasets": datasets,
-        "type": "mean",
-    }
-
-
 def _displays(rendering: Rendering, pixels: list[Pixels]) -> list[dict[str, Any]]:
     if rendering.part == "colour":
-        return [_display(name, colour, 0, 255, 0, 255) for name, colour in RGB]
+        return [shown_from(name, colour, 0, 255, 0, 255) for name, colour in RGB]
     return [
-        _shown(channel, contrast, one)
+        display_of(channel, contrast, one.low, one.step)
         for channel, contrast, one in zip(
             rendering.channels, rendering.contrasts(), pixels, strict=True
         )
     ]
-
-
-def _shown(channel: Channel, contrast: Contrast, pixels: Pixels) -> dict[str, Any]:
-    if channel.kind == "phase":
-        low, high, floor = -np.pi, np.pi, -np.pi
-    elif channel.kind == "amplitude":
-        low, high, floor = contrast.black, contrast.white, min(0.0, contrast.black)
-    else:
-        low, high, floor = -contrast.white, contrast.white, -contrast.white
-    low, high, floor = ((value - pixels.low) / pixels.step for value in (low, high, floor))
-    return _display(channel.name, "FFFFFF", floor, high, low, high)
-
-
-def _display(
-    name: str, colour: str, least: float, most: float, low: float, high: float
-) -> dict[str, Any]:
-    return {
-        "label": name,
-        "color": colour,
-        "active": True,
-        "window": {"min": least, "max": most, "start": low, "end": high},
-    }

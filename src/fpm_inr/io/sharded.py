@@ -274,7 +274,9 @@ def _finish(writer: ShardedWriter, path: Path) -> None:
         {
             "ome": {
                 "version": "0.5",
-                "multiscales": [multiscale_of(name, writer.z_um, source.pixel_um, source.levels)],
+                "multiscales": [
+                    multiscale_of(name, writer.z_um, source.pixel_um, source.levels, "low-pass")
+                ],
                 "omero": {"channels": [display_of(one, contrast) for one in channels]},
             },
             "fpm_inr": {
