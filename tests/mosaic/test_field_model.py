@@ -10,13 +10,12 @@ import pytest
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, terms
-from fpm_inr.calibration.file import read_calibration
+from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import flat_array, raster_steps
 from fpm_inr.mosaic.field_model import (
     find_field_model,
     moved_array,
-    write_field_calibration,
 )
 from fpm_inr.mosaic.light import fit_polynomial
 from fpm_inr.mosaic.source import Source
@@ -49,7 +48,7 @@ def _content(**changes: object) -> FieldCalibration:
 
 
 def test_a_calibration_of_a_field_is_read_as_it_was_written(tmp_path: Path) -> None:
-    write_field_calibration(tmp_path / "calibration.json", _content())
+    write_calibration(tmp_path / "calibration.json", _content())
     assert read_calibration(tmp_path / "calibration.json") == _content()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fpm_inr.acquisition import Acquisition, offset_from_axis_um
+from fpm_inr.calibration.same_microscope import check_leds, check_microscope
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
 from fpm_inr.illumination import LedGeometry
@@ -169,13 +170,7 @@ class FieldCalibration(_Part):
         return replace(acquisition, frames_led_y_x=frames)
 
     def _check_same(self, acquisition: Acquisition) -> None:
-        leds = len(self.nominal_na_led_xy)
-        if acquisition.led_count != leds:
-            raise DataError(
-                f"is of {leds} LEDs, the acquisition has {acquisition.led_count}",
-                "calibrate this acquisition",
-                field="calibration",
-            )
+        check_leds(len(self.nominal_na_led_xy), acquisition)
         geometry = acquisition.illumination.geometry
         if (geometry is None) != (self.position_led_xyz_mm is None):
             raise DataError(
@@ -187,17 +182,7 @@ class FieldCalibration(_Part):
             )
         light = acquisition.illumination
         stated = light.na_led_xy if geometry is None else geometry.na_at()
-        optics = acquisition.optics
-        if not (
-            np.abs(stated - np.array(self.nominal_na_led_xy)).max() <= 1e-3
-            and np.isclose(optics.na, self.na, rtol=1e-3)
-            and np.isclose(optics.wavelength_um, self.wavelength_um, rtol=1e-2)
-        ):
-            raise DataError(
-                "is of another objective, wavelength or LED array",
-                "calibrate this acquisition",
-                field="calibration",
-            )
+        check_microscope(self, acquisition, stated, 1e-3)
 
 
 def place_of(acquisition: Acquisition) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.field_file import FORMAT_2, FieldCalibration
 from fpm_inr.calibration.rigid import ArrayMove
+from fpm_inr.calibration.same_microscope import check_leds, check_microscope
 from fpm_inr.errors import DataError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.forward import Instrument
@@ -109,35 +110,19 @@ class CalibrationFile(BaseModel):
         DataError
             The acquisition has other LEDs or another objective.
         """
-        if acquisition.led_count != len(self.gain_led):
-            raise DataError(
-                f"is of {len(self.gain_led)} LEDs, the acquisition has {acquisition.led_count}",
-                "calibrate this acquisition",
-                field="calibration",
-            )
-        optics = acquisition.optics
-        nominal = np.array(self.nominal_na_led_xy)
-        same = np.abs(acquisition.illumination.na_led_xy - nominal).max() <= SAME_DIRECTION_NA
-        if not (
-            same
-            and np.isclose(optics.na, self.na, rtol=1e-3)
-            and np.isclose(optics.wavelength_um, self.wavelength_um, rtol=1e-2)
-        ):
-            raise DataError(
-                "is of another objective, wavelength or LED array",
-                "calibrate this acquisition",
-                field="calibration",
-            )
-        moved = np.array(self.na_led_xy) - nominal
+        stated = acquisition.illumination.na_led_xy
+        check_leds(len(self.gain_led), acquisition)
+        check_microscope(self, acquisition, stated, SAME_DIRECTION_NA)
+        moved = np.array(self.na_led_xy) - np.array(self.nominal_na_led_xy)
         pupil = None
         if self.pupil_phase_rad is not None and self.pupil_log_amplitude is not None:
             nodes = [self.pupil_log_amplitude, self.pupil_phase_rad]
-            pupil = pupil_of_nodes(nodes, optics, acquisition.shape_y_x)
+            pupil = pupil_of_nodes(nodes, acquisition.optics, acquisition.shape_y_x)
         background = None
         if self.background_led is not None:
             background = background_of_counts(self.background_led, acquisition.amplitude_scale)
         return Instrument(
-            torch.tensor(acquisition.illumination.na_led_xy + moved),
+            torch.tensor(stated + moved),
             torch.tensor(self.gain_led, dtype=torch.float64),
             torch.tensor(self.zernike_rad, dtype=torch.float64),
             pupil,
@@ -167,8 +152,8 @@ def stored_values(instrument: Instrument, acquisition: Acquisition) -> dict[str,
     }
 
 
-def write_calibration(path: Path, content: CalibrationFile) -> None:
-    """Write calibration.json.
+def write_calibration(path: Path, content: CalibrationFile | FieldCalibration) -> None:
+    """Write calibration.json, of one place (version 1) or of a whole field (version 2).
 
     Raises
     ------

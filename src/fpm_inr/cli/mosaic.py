@@ -253,8 +253,9 @@ def _kept_calibration(console: Console, given: dict[str, Any], source: Source) -
 
 def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -> None:
     """Find the instrument across the field, and say what was found."""
+    from fpm_inr.calibration.file import write_calibration
     from fpm_inr.device import pick_device
-    from fpm_inr.mosaic.field_model import find_field_model, write_field_calibration
+    from fpm_inr.mosaic.field_model import find_field_model
 
     with progress_bar(console) as bar:
         task = bar.add_task("Finding the instrument across the field", total=None)
@@ -268,7 +269,7 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
             device=str(pick_device(given["device"])),
             listen=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    write_field_calibration(kept, found)
+    write_calibration(kept, found)
     used = [tile for tile in found.tiles if tile.used]
     residual = [tile.residual for tile in used]
     console.print(

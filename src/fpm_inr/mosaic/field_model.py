@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -370,17 +369,3 @@ def _focus(one: _Found) -> float:
     rate = defocus_rate_rad_per_um(edge, optics.wavelength_um, optics.medium_index)
     # Noll 4 is sqrt(3) (2 r^2 - 1): from the centre to the edge it changes by 2 sqrt(3)
     return one.z_um + float(zernike[3]) * 2 * float(np.sqrt(3)) / float(rate[0])
-
-
-def write_field_calibration(path: Path, content: FieldCalibration) -> None:
-    """Write calibration.json of version 2.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
-    """
-    from fpm_inr.files.replacing import replacing
-
-    with replacing(path) as beside:
-        beside.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
