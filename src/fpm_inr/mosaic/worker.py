@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,20 +136,9 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     told = {name: value for name, value in solution.record.items() if name != "solve_seconds"}
     solution = replace(solution, record=told)
     path = field_path(folder, tile.number)
-    # two workers may be at the same tile: each has a file of its own until it is whole
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with _beside(path) as beside:
         solution.save(beside)
         digest = file_digest(beside)
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be written ({error.strerror or error})",
-            "choose a place that is writable and has room",
-            source=path,
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
     record = Record(
         number=tile.number,
         fingerprint=plan.fingerprint,
@@ -159,7 +150,8 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
         seconds=time.perf_counter() - began,
         led_count=len(solution.leds_used) if kind == "solved" else 0,
     )
-    _write_text(record_path(folder, tile.number), record.model_dump_json(indent=1))
+    with _beside(record_path(folder, tile.number)) as beside:
+        beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return record
 
 
@@ -253,10 +245,20 @@ def _of_engine(settings: SolveSettings) -> dict[str, Any]:
     return {n: getattr(settings, n) for n in names if n in engine_named(settings.engine).options}
 
 
-def _write_text(path: Path, text: str) -> None:
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A file to write, which then takes this place.
+
+    Two workers may be at the same tile: each has a file of its own until it is whole.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        beside.write_text(text + "\n", encoding="utf-8")
+        yield beside
         beside.replace(path)
     except OSError as error:
         raise OutputError(
@@ -264,3 +266,5 @@ def _write_text(path: Path, text: str) -> None:
             "choose a place that is writable and has room",
             source=path,
         ) from error
+    finally:
+        beside.unlink(missing_ok=True)
