@@ -62,11 +62,6 @@ class Free:
         return any(one.widens_pupil for one in self)
 
     @property
-    def aberrates(self) -> bool:
-        """Whether the Zernike coefficients may change."""
-        return any(one.aberrates for one in self)
-
-    @property
     def seeks_far(self) -> bool:
         """Whether LEDs are to move, or the pupil to widen, from values that nobody has given."""
         if any(one.seeks_far and not one.moves_leds for one in self):

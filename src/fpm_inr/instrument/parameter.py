@@ -57,8 +57,6 @@ class Learning(BaseModel):
 
     moves_leds: ClassVar[bool] = False
     """Whether it changes the directions of LEDs."""
-    aberrates: ClassVar[bool] = False
-    """Whether it changes the Zernike coefficients."""
     frees_height: ClassVar[bool] = False
     """Whether it stands for the height of the sample."""
     small_steps: ClassVar[Mapping[str, float]] = {}

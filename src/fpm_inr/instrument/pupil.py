@@ -7,7 +7,6 @@ frame; defocus (4) is the height of the sample where that is free. These are not
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -21,8 +20,6 @@ FIRST_MODE = 4  # those below are gauges
 
 class Pupil(Learning):
     """Pupil phase; rates in radians."""
-
-    aberrates: ClassVar[bool] = True
 
     learning_rate: float = Field(0.02, ge=0)
     init: list[float] | None = Field(
