@@ -35,18 +35,18 @@ def main() -> None:
     grey = robust_contrast(amplitude)
     phases = [relative_phase(one) for one in stack.field_z_y_x]
     limit = float(np.percentile(np.abs(phases), 99))
-    figure = Figure(figsize=(12, 8.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.0), layout="constrained")
     axes = figure.subplots(2, HEIGHTS)
     scale = mosaic.upsampling / 2**level
     for column, z in enumerate(z_um):
         top, below = axes[:, column]
         top.imshow(amplitude[column], cmap="gray", vmin=grey.black, vmax=grey.white)
         below.imshow(phases[column], cmap="gray", vmin=-limit, vmax=limit)
-        top.set_title(f"z = {z:.0f} µm", fontsize=10)
+        top.set_title(f"z = {z:.0f} µm", fontsize=8)
         for one in (top, below):
             rows, columns = (side.bounds[1:-1] for side in mosaic.plan.sides)
             one.set(xticks=[x * scale for x in columns], yticks=[y * scale for y in rows])
-            one.tick_params(labelbottom=False, labelleft=False, color="red", length=6)
+            one.tick_params(labelbottom=False, labelleft=False, color="red", length=4)
     save_figure(figure, given.picture)
 
 
