@@ -26,11 +26,11 @@ __version__ = "0.1.0"
 _HOME = {
     "Acquisition": "fpm_inr.acquisition",
     "FpmInrError": "fpm_inr.errors",
-    "Illumination": "fpm_inr.acquisition",
+    "Illumination": "fpm_inr.sources",
     "ImageStack": "fpm_inr.solution",
     "InputError": "fpm_inr.errors",
     "LedGeometry": "fpm_inr.illumination",
-    "Optics": "fpm_inr.acquisition",
+    "Optics": "fpm_inr.microscope",
     "Solution": "fpm_inr.solution",
     "load": "fpm_inr.io",
     "load_solution": "fpm_inr.solution",

@@ -11,92 +11,8 @@ from numpy.typing import NDArray
 
 from fpm_inr.camera_noise import CameraNoise
 from fpm_inr.errors import DataError
-from fpm_inr.illumination import LedGeometry
-
-
-@dataclass(frozen=True)
-class Optics:
-    """The imaging side of the microscope.
-
-    Parameters
-    ----------
-    wavelength_um : float
-        Vacuum wavelength, in micrometres.
-    na : float
-        Numerical aperture of the objective.
-    pixel_um : float
-        Camera pixel divided by magnification: the pixel at the sample, in micrometres.
-    medium_index : float
-        Refractive index of the medium around the sample (defocus is computed in it).
-
-    Raises
-    ------
-    DataError
-        A value is not finite or positive, looks like another unit, the NA is not below the medium
-        index, or the camera does not sample the pupil (pixel above wavelength / (2 NA)).
-    """
-
-    wavelength_um: float
-    na: float
-    pixel_um: float
-    medium_index: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("wavelength_um", "na", "pixel_um", "medium_index"):
-            value = getattr(self, name)
-            if not (
-                isinstance(value, int | float | np.integer | np.floating)
-                and np.isfinite(value)
-                and value > 0
-            ):
-                raise DataError(
-                    f"is {value!r}, not a positive number", "give a positive number", field=name
-                )
-            object.__setattr__(self, name, float(value))
-        self._check_wavelength_unit()
-        if not 1.0 <= self.medium_index <= 2.5:
-            raise DataError(
-                f"is {self.medium_index:g}",
-                "give a refractive index between 1 and 2.5",
-                field="medium_index",
-            )
-        if self.na >= self.medium_index:
-            raise DataError(
-                f"is {self.na:g}, not below the medium index {self.medium_index:g}",
-                "correct the numerical aperture or the medium index",
-                field="na",
-            )
-        if self.pixel_um > self.wavelength_um / (2 * self.na):
-            raise DataError(
-                f"is {self.pixel_um:g} um, too coarse for NA {self.na:g} at "
-                f"{self.wavelength_um:g} um, which needs at most "
-                f"{self.wavelength_um / (2 * self.na):g} um",
-                "give the pixel at the sample (camera pixel / magnification) in um",
-                field="pixel_um",
-            )
-        if self.pixel_um < self.wavelength_um / 100:
-            raise DataError(
-                f"is {self.pixel_um:g} um, under a hundredth of the wavelength",
-                "give the pixel at the sample in micrometres",
-                field="pixel_um",
-            )
-
-    def _check_wavelength_unit(self) -> None:
-        value = self.wavelength_um
-        if 0.1 <= value <= 2.5:
-            return
-        for unit, factor in (("nanometres", 1e-3), ("metres", 1e6), ("millimetres", 1e3)):
-            if 0.1 <= value * factor <= 2.5:
-                raise DataError(
-                    f"is {value:g}, which looks like {unit}",
-                    f"give micrometres: {value * factor:g}",
-                    field="wavelength_um",
-                )
-        raise DataError(
-            f"is {value:g}, outside 0.1 to 2.5 um",
-            "give the wavelength in micrometres",
-            field="wavelength_um",
-        )
+from fpm_inr.microscope import Optics as Optics
+from fpm_inr.sources import Illumination as Illumination
 
 
 class DarkError(DataError):
@@ -104,95 +20,22 @@ class DarkError(DataError):
 
 
 @dataclass(frozen=True, eq=False)
-class Illumination:
-    """One illumination direction per frame.
-
-    Parameters
-    ----------
-    na_led_xy : array [led, 2]
-        Centre of the object-spectrum patch that each LED brings into the pupil, in NA units, as
-        (x along columns, y along rows, increasing downward).
-    geometry : LedGeometry, optional
-        Where the LEDs are, when known: allows the angles of a crop away from the optical axis to
-        be recomputed.
-
-    Raises
-    ------
-    DataError
-        The array is misshapen, empty, not finite, or holds an NA of 1 or more.
-    """
-
-    na_led_xy: NDArray[np.float64]
-    geometry: LedGeometry | None = None
-
-    def __post_init__(self) -> None:
-        na = np.array(self.na_led_xy)
-        if na.dtype.kind not in "iuf":
-            raise DataError(f"has type {na.dtype}", "give real numbers", field="illumination NA")
-        na = na.astype(np.float64)
-        if na.ndim != 2 or na.shape[1] != 2 or na.shape[0] == 0:
-            raise DataError(
-                f"has shape {na.shape}", "give one (x, y) pair per LED", field="illumination NA"
-            )
-        if not np.isfinite(na).all():
-            raise DataError(
-                f"is not finite for LED {int(np.argmin(np.isfinite(na).all(axis=1)))}",
-                "give a finite (x, y) pair for every LED",
-                field="illumination NA",
-            )
-        largest = float(np.hypot(*na.T).max())
-        if largest >= 1.0:
-            raise DataError(
-                f"reaches {largest:g}; light from air has NA below 1",
-                "give direction cosines (sines of the angles), not millimetres or degrees",
-                field="illumination NA",
-            )
-        if self.geometry is not None and self.geometry.led_count != len(na):
-            raise DataError(
-                f"holds {self.geometry.led_count} LEDs for {len(na)} directions",
-                "give one position per LED",
-                field="LED geometry",
-            )
-        na.setflags(write=False)
-        object.__setattr__(self, "na_led_xy", na)
-
-    @property
-    def led_count(self) -> int:
-        """Number of LEDs."""
-        return len(self.na_led_xy)
-
-    @cached_property
-    def na_led(self) -> NDArray[np.float64]:
-        """Illumination NA of each LED, [led]."""
-        return np.hypot(self.na_led_xy[:, 0], self.na_led_xy[:, 1])
-
-    def seen_from(self, x_um: float, y_um: float) -> Illumination:
-        """Illumination at a sample point that lies (x, y) um from the optical axis.
-
-        Without a known geometry the directions are returned as they are.
-        """
-        if self.geometry is None:
-            return self
-        return replace(self, na_led_xy=self.geometry.na_at(x_um, y_um))
-
-    def select(self, leds: NDArray[np.intp]) -> Illumination:
-        """Keep the LEDs of these indices, in this order."""
-        geometry = None if self.geometry is None else self.geometry.select(leds)
-        return Illumination(self.na_led_xy[leds], geometry)
-
-
-@dataclass(frozen=True, eq=False)
 class Acquisition:
     """Frames with the optics and illumination that made them.
 
+    Frames have one LED each, and share its number, unless `illumination.lighting` says otherwise.
+    Then axes of frames, which are named `led` for that usual case, count frames: pixels, their
+    weights and saturation, exposures, noise and background are of a frame; directions and gains
+    are of an LED.
+
     Parameters
     ----------
-    frames_led_y_x : array [led, y, x]
+    frames_led_y_x : array [frame, y, x]
         Intensities, dark level subtracted, per unit of exposure; finite and non-negative. Pixels
         of weight 0 may hold anything; what is not finite or negative there becomes 0.
     optics : Optics
     illumination : Illumination
-        One direction per frame, valid at the centre of the frame.
+        The LEDs of every frame; their directions are valid at the centre of the frame.
     axis_y_x_px : (float, float), optional
         Where the optical axis meets the frame, in pixels from the centre of its first pixel.
         Default: the centre of the frame.
@@ -232,12 +75,7 @@ class Acquisition:
             raise DataError(
                 f"have type {frames.dtype}", "give real numbers (intensities)", field="frames"
             )
-        if len(frames) != self.illumination.led_count:
-            raise DataError(
-                f"are {len(frames)} for {self.illumination.led_count} LEDs",
-                "give one illumination direction per frame",
-                field="frames",
-            )
+        self._check_count(len(frames))
         if min(frames.shape[1:]) < 8:
             raise DataError(
                 f"are {frames.shape[1]} x {frames.shape[2]} pixels (y x x)",
@@ -276,6 +114,16 @@ class Acquisition:
             raise DataError("is not one number a frame", "correct it", field="camera gain")
         object.__setattr__(self, "notes", tuple(self.notes))
 
+    def _check_count(self, frames: int) -> None:
+        light = self.illumination
+        if frames == light.frame_count:
+            return
+        if light.lighting is None:
+            problem, mend = f"{light.led_count} LEDs", "one illumination direction per frame"
+        else:
+            problem, mend = f"{light.frame_count} lists of LEDs", "the LEDs of every frame"
+        raise DataError(f"are {frames} for {problem}", f"give {mend}", field="frames")
+
     def _with_pixels_judged(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Check the weights and what is saturated; frames without what cannot be in them."""
         kinds = {"weight_led_y_x": np.dtype(np.uint8), "saturated_led_y_x": np.dtype(np.bool_)}
@@ -301,9 +149,14 @@ class Acquisition:
         return np.where(wrong, np.float32(0), frames) if wrong.any() else frames
 
     @property
-    def led_count(self) -> int:
-        """Number of frames, one an LED."""
+    def frame_count(self) -> int:
+        """Number of frames."""
         return len(self.frames_led_y_x)
+
+    @property
+    def led_count(self) -> int:
+        """Number of LEDs: that of the frames, unless some have several."""
+        return self.illumination.led_count
 
     @property
     def shape_y_x(self) -> tuple[int, int]:
@@ -325,17 +178,23 @@ class Acquisition:
 
     @cached_property
     def is_bright_field(self) -> NDArray[np.bool_]:
-        """Whether each LED's direct light passes the objective, [led]."""
-        return self.illumination.na_led < self.optics.na
+        """Whether direct light passes the objective, [frame]: that of one of its LEDs."""
+        return self.illumination.na_frame < self.optics.na
 
     @cached_property
     def amplitude_scale(self) -> float:
         """Mean amplitude of the bright-field frames (of all frames where none is bright-field).
 
-        Amplitudes divided by it have a bright-field mean of 1.
+        Amplitudes divided by it have a bright-field mean of 1. Where a frame has several LEDs, or
+        weights, it is that of a single one of weight 1.
         """
         bright = self.is_bright_field
         amplitude = self.amplitude_led_y_x
+        light = self.illumination
+        if light.lighting is not None:
+            direct = light.weight_frame(light.na_led < self.optics.na)
+            weight = np.where(bright, direct, light.weight_frame(light.na_led >= 0))
+            amplitude = amplitude / np.sqrt(weight).astype(np.float32)[:, None, None]
         chosen = bright if bright.any() else np.ones_like(bright)
         counts: Any = True
         if self.weight_led_y_x is not None and self.weight_led_y_x[chosen].any():
@@ -344,11 +203,34 @@ class Acquisition:
         return scale if scale > 0 else float(amplitude.mean(dtype=np.float64))
 
     def select(self, leds: NDArray[np.intp]) -> Acquisition:
-        """Keep the LEDs of these indices, in this order."""
+        """Keep the frames of these indices, in this order, and the LEDs that light them."""
+        return self._of_frames(leds, self.illumination.select(leds))
+
+    def one_by_one(self) -> Acquisition:
+        """The frames of one LED, an LED once.
+
+        Raises
+        ------
+        DataError
+            There are none.
+        """
+        if self.illumination.lighting is None:
+            return self
+        frames, leds = self.illumination.alone()
+        if not len(frames):
+            raise DataError(
+                "are all of several LEDs", "take some frames of one LED each", field="frames"
+            )
+        light = self.illumination
+        geometry = None if light.geometry is None else light.geometry.select(leds)
+        alone = Illumination(light.na_led_xy[leds], geometry, None, light.die)
+        return self._of_frames(frames, alone)
+
+    def _of_frames(self, leds: NDArray[np.intp], illumination: Illumination) -> Acquisition:
         return replace(
             self,
             frames_led_y_x=self.frames_led_y_x[leds],
-            illumination=self.illumination.select(leds),
+            illumination=illumination,
             weight_led_y_x=_part(self.weight_led_y_x, leds),
             saturated_led_y_x=_part(self.saturated_led_y_x, leds),
             noise=None if self.noise is None else self.noise.select(leds),

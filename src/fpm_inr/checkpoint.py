@@ -24,7 +24,13 @@ def fingerprint(acquisition: Acquisition, settings: dict[str, Any]) -> str:
     if acquisition.noise is not None:
         digest.update(acquisition.noise.intensity_per_electron_led.tobytes())
         digest.update(repr(acquisition.noise.read_noise_e).encode())
-    digest.update(acquisition.illumination.na_led_xy.tobytes())
+    light = acquisition.illumination
+    digest.update(light.na_led_xy.tobytes())
+    if light.lighting is not None:
+        for pairs in (light.pairs.frame_pair, light.pairs.led_pair, light.pairs.weight_pair):
+            digest.update(pairs.tobytes())
+    if light.die is not None:
+        digest.update(repr(light.die).encode())
     digest.update(repr(acquisition.optics).encode())
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()

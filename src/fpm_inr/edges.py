@@ -42,11 +42,14 @@ def trust(shape_y_x: tuple[int, int], edge_px: int) -> Tensor:
 def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) -> Tensor:
     """Which LEDs [led] have a free brightness: those within `rim_width` (of the NA) of its edge.
 
-    None, where no bright-field frame would be left to hold the scale of the object.
+    None, where no bright-field frame would be left to hold the scale of the object. Nor those of a
+    known size, whose share of light is known.
     """
     na_led = instrument.na_led_xy.detach().norm(dim=1)
     na = instrument.na_of(model.optics)
     is_rim = (na_led - na).abs() <= rim_width * na
+    if model.beams is not None:
+        is_rim &= ~model.beams.is_wide.to(is_rim.device)
     anchored = ((na_led < na) & ~is_rim).any()
     return is_rim & anchored & (rim_width > 0)
 
@@ -67,8 +70,10 @@ def straddling(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.b
     Light sources have a size, and a pupil's edge is soft: such an LED shows the sum of a
     bright-field and a dark-field image, which no coherent model describes. What its frame says
     beyond the others' is wrong: fringes of the highest frequencies. None, where no LED inside the
-    pupil would be left.
+    pupil would be left, or where the LEDs' size is known and the model describes the sum.
     """
+    if acquisition.illumination.die is not None:
+        return np.zeros(acquisition.led_count, dtype=np.bool_)
     optics, found = acquisition.optics, instrument.na_led_xy.detach().cpu().numpy()
     sample_na = fourier_sample_na(optics, acquisition.shape_y_x)
     outside_na = np.hypot(*found.T) - instrument.na_of(optics)

@@ -1,17 +1,17 @@
-"""The one physics: a complex field at z -> the amplitude that every LED's frame shows.
+"""The one physics: a complex field at z -> the amplitude that every frame shows.
 
     amplitude_led = gain_led * | IFFT( P(k) exp(1j kz z) O_z(k + shift_led) ) |
 
 (Zhou et al., Optica 10, 1679 (2023), Eq. 1.) The whole-pixel part of a shift moves the window cut
 from the object's spectrum; the sub-pixel rest moves the pupil. Only samples inside the pupil are
-touched.
+touched. Where a frame has several LEDs, or an LED a size, its intensity is the sum over them
+(`fpm_inr.beams`; Tian et al., Biomed. Opt. Express 5, 2376 (2014)).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -20,9 +20,15 @@ from torch import Tensor
 from fpm_inr import transforms
 from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
-from fpm_inr.believed import Believed
-from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
+from fpm_inr.aperture import Aperture as Aperture
+from fpm_inr.aperture import Sight as Sight
+from fpm_inr.aperture import _Crossing
+from fpm_inr.aperture import with_phase as with_phase
+from fpm_inr.beams import Beams, Shares, beams_of
+from fpm_inr.instrument_values import Instrument as Instrument
+from fpm_inr.instrument_values import nominal_instrument as nominal_instrument
 from fpm_inr.reach import check_reach
+from fpm_inr.residual import residual_by_led as residual_by_led
 
 # The pupil's edge, in Fourier samples: the width over which a sample is partly inside. A real one
 # is sharp; what is left makes it differentiable (docs/recipes.md).
@@ -30,212 +36,12 @@ EDGE_SAMPLES = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Instrument:
-    """What calibration may learn of the microscope, as tensors.
-
-    Parameters
-    ----------
-    na_led_xy : Tensor [led, 2]
-        Illumination directions (x, y) in NA units.
-    gain_led : Tensor [led]
-        Factor of each LED's amplitude.
-    zernike_rad : Tensor [mode]
-        Pupil phase, in radians RMS, by Noll index from 1.
-    pupil_y_x : Tensor [y, x], complex, optional
-        A free factor of the pupil on the frame's frequency grid (`fftfreq` order).
-    background_led : Tensor [led], optional
-        Intensity that every frame has besides the light through the sample, in units of the squared
-        amplitude scale. None: none.
-    defocus_um : Tensor, scalar, optional
-        Added to every height. None: 0.
-    na : Tensor, scalar, optional
-        Radius of the pupil, as a numerical aperture. None: as the optics state it.
-    """
-
-    na_led_xy: Tensor
-    gain_led: Tensor
-    zernike_rad: Tensor
-    pupil_y_x: Tensor | None = None
-    background_led: Tensor | None = None
-    defocus_um: Tensor | None = None
-    na: Tensor | None = None
-
-    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Instrument:
-        """Move to a device and a real precision, apart from any gradient."""
-
-        def move(value: Tensor | None) -> Tensor | None:
-            if value is None:
-                return None
-            return value.detach().to(device, dtype.to_complex() if value.is_complex() else dtype)
-
-        moved = {one.name: move(getattr(self, one.name)) for one in fields(self)}
-        return Instrument(**moved)  # type: ignore[arg-type]
-
-    def na_of(self, optics: Optics) -> float:
-        """Numerical aperture of the pupil: found, or as stated."""
-        return optics.na if self.na is None else float(self.na.detach())
-
-    def select(self, leds: Tensor) -> Instrument:
-        """Keep the LEDs of these indices, in this order."""
-        return replace(
-            self,
-            na_led_xy=self.na_led_xy[leds],
-            gain_led=self.gain_led[leds],
-            background_led=None if self.background_led is None else self.background_led[leds],
-        )
-
-
-def nominal_instrument(acquisition: Acquisition) -> Instrument:
-    """Return the instrument as the acquisition states it: no gain errors, no aberration."""
-    return Instrument(
-        torch.tensor(acquisition.illumination.na_led_xy),
-        torch.ones(acquisition.led_count, dtype=torch.float64),
-        torch.zeros(0, dtype=torch.float64),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """Where the light of some LEDs crosses the pupil, and what aberrations it meets there.
-
-    Parameters
-    ----------
-    disc_led_k : Tensor [led, sample]
-        Share of every sample that lies inside the pupil.
-    defocus_led_k : Tensor [led, sample]
-        Phase per um of defocus, rad/um.
-    rest_y_per_um, rest_x_per_um : Tensor [led]
-        Pupil coordinate of a frame's zero frequency: the sub-pixel rest of the shift.
-    phase_led_k : Tensor [led, sample], optional
-        Phase of the aberrations, rad.
-    """
-
-    disc_led_k: Tensor
-    defocus_led_k: Tensor
-    rest_y_per_um: Tensor
-    rest_x_per_um: Tensor
-    phase_led_k: Tensor | None = None
-
-    def detached(self) -> Sight:
-        """Return the same, apart from any gradient."""
-        return Sight(
-            self.disc_led_k.detach(),
-            self.defocus_led_k.detach(),
-            self.rest_y_per_um.detach(),
-            self.rest_x_per_um.detach(),
-            None if self.phase_led_k is None else self.phase_led_k.detach(),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Aperture:
-    """The pupil as some LEDs see it, at the in-pupil samples.
-
-    Parameters
-    ----------
-    transmission_led_k : Tensor [led, sample]
-        Amplitude transmission (real), or with a free pupil complex, of every sample.
-    defocus_led_k : Tensor [led, sample]
-        Phase per um of defocus, rad/um.
-    phase_led_k : Tensor [led, sample], optional
-        Phase of the aberrations, rad.
-    background_led : Tensor [led], optional
-        Intensity added to every frame.
-    defocus_um : Tensor, scalar, optional
-        Added to every height.
-    """
-
-    transmission_led_k: Tensor
-    defocus_led_k: Tensor
-    phase_led_k: Tensor | None = None
-    background_led: Tensor | None = None
-    defocus_um: Tensor | None = None
-
-    def select(self, leds: Tensor) -> Aperture:
-        """Keep the LEDs of these indices, in this order."""
-        return Aperture(
-            self.transmission_led_k[leds],
-            self.defocus_led_k[leds],
-            None if self.phase_led_k is None else self.phase_led_k[leds],
-            None if self.background_led is None else self.background_led[leds],
-            self.defocus_um,
-        )
-
-    def phase_at(self, z_um: Tensor) -> Tensor:
-        """Phase [z, led, sample] in rad at heights z [z]."""
-        if self.defocus_um is not None:
-            z_um = z_um + self.defocus_um
-        phase = z_um[:, None, None] * self.defocus_led_k
-        if self.phase_led_k is not None:
-            phase = phase + self.phase_led_k
-        return phase
-
-    def at(self, z_um: Tensor) -> Tensor:
-        """Complex transfer [z, led, sample] at heights z [z]."""
-        return with_phase(self.transmission_led_k, self.phase_at(z_um))
-
-
-def with_phase(transmission: Tensor, phase_rad: Tensor) -> Tensor:
-    """Transmission (real or complex), turned by a phase."""
-    # torch.polar takes three times as long
-    cosine, sine = phase_rad.cos(), phase_rad.sin()
-    if transmission.is_complex():
-        return torch.complex(cosine, sine) * transmission
-    return torch.complex(cosine * transmission, sine * transmission)
-
-
-class _Crossing(torch.autograd.Function):
-    """Disc and defocus rate [led, sample] at coordinates sample + rest, in 1/um.
-
-    Both hang on the squared distance from the pupil's centre, so that their gradients join before
-    they reach the coordinates. The disc hangs on the cutoff too, on its ramp alone.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        rest_y: Tensor,
-        rest_x: Tensor,
-        cutoff: Tensor | float,
-        y: Tensor,
-        x: Tensor,
-        optics: Optics,
-        edge: float,
-    ) -> tuple[Tensor, Tensor]:
-        squared = (y + rest_y[:, None]).square_()
-        squared += (x + rest_x[:, None]).square_()
-        # the square root has no gradient at the very centre, where the disc is flat anyway
-        radius = squared.clamp_min((edge / 100) ** 2).sqrt_()
-        disc = pupil_disc(radius, cutoff, edge)
-        ctx.save_for_backward(rest_y, rest_x, y, x, squared, radius, disc)
-        ctx.optics, ctx.edge = optics, edge
-        return disc, defocus_rate_rad_per_um(squared, optics.wavelength_um, optics.medium_index)
-
-    @staticmethod
-    def backward(ctx: Any, *pulls: Tensor) -> tuple[Tensor | None, ...]:
-        rest_y, rest_x, y, x, squared, radius, disc = ctx.saved_tensors
-        of_disc, of_rate = pulls
-        ramp = of_disc * ((disc > 0) & (disc < 1)) / ctx.edge
-        of_y = of_x = None
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            wave_number = ctx.optics.medium_index / ctx.optics.wavelength_um
-            # d rate / d squared = -pi / kz, d disc / d squared = -1 / (2 edge radius) on the ramp
-            # beyond k = n / wavelength there is no light, and no gradient either
-            axial_squared = (wave_number**2 - squared).clamp_min(1e-9 * wave_number**2)
-            pull = of_rate * axial_squared.rsqrt().mul(-math.pi) - ramp / (2 * radius)
-            total = pull.sum(dim=1)
-            of_y = 2 * (pull @ y + rest_y * total)
-            of_x = 2 * (pull @ x + rest_x * total)
-        of_cutoff = ramp.sum() if ctx.needs_input_grad[2] else None
-        return (of_y, of_x, of_cutoff, *(None,) * 4)
-
-
-@dataclass(frozen=True, eq=False)
 class ForwardModel:
     """Compiled geometry of an acquisition: which spectrum samples feed which frame.
 
     Made by `compile_forward`. All methods are differentiable. `reach_na` is the largest radius of
-    the pupil that its samples hold, `edge_samples` the width of its edge.
+    the pupil that its samples hold, `edge_samples` the width of its edge. Methods take numbers of
+    frames, and give axes of beams: the frames again, unless `beams` says otherwise.
     """
 
     optics: Optics
@@ -246,6 +52,7 @@ class ForwardModel:
     reach_na: float
     margin_samples: float = 0.0
     edge_samples: float = EDGE_SAMPLES
+    beams: Beams | None = None
     _monomials_by_kind: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(
         default_factory=dict, repr=False
     )
@@ -261,14 +68,63 @@ class ForwardModel:
         return self.optics.pixel_um / self.upsampling
 
     @property
+    def beam_count(self) -> int:
+        """Number of beams."""
+        return len(self.window_led_yx)
+
+    @property
     def led_count(self) -> int:
         """Number of LEDs."""
-        return len(self.window_led_yx)
+        return self.beam_count if self.beams is None else int(self.beams.led_beam.max()) + 1
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames."""
+        return self.beam_count if self.beams is None else len(self.beams.runs.counts)
+
+    def beams_of(self, frames: Tensor) -> Tensor:
+        """Numbers of the beams of these frames, frame by frame."""
+        return frames if self.beams is None else self.beams.runs.beams(frames)
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.sample_yx.device
+
+    def least_of_frames(self, value_led: Tensor, frames: Tensor) -> Tensor:
+        """The least of a value [led] over the LEDs of each of these frames, [frame]."""
+        if self.beams is None:
+            return value_led[frames]
+        some = self.beams.of_frames(frames)
+        return some.runs.least(value_led[some.led_beam])
+
+    def leds_of(self, frames: Tensor) -> Tensor:
+        """The LED of every beam of these frames, [beam]."""
+        return frames if self.beams is None else self.beams.led_beam[self.beams_of(frames)]
+
+    def any_of_frames(self, is_led: Tensor) -> Tensor:
+        """Whether one of the LEDs of each frame is among some [led], [frame]."""
+        if self.beams is None:
+            return is_led
+        return self.beams.runs.least((~is_led[self.beams.led_beam]).float()) == 0
+
+    def gain_of_leds(self, gain_frame: Tensor) -> Tensor:
+        """Factors [led] that stand for factors of frames: geometric means over those it lights."""
+        if self.beams is None:
+            return gain_frame
+        return self.beams.mean_of_leds(gain_frame.log()).exp()
+
+    def shares(
+        self, frames: Tensor, light_beam_y_x: Tensor, weight_y_x: Tensor | None = None
+    ) -> Shares | None:
+        """How the light of these frames, weighted, divides among LEDs; None: one beam a frame."""
+        if self.beams is None:
+            return None
+        some, light = self.beams.of_frames(frames), light_beam_y_x.detach()
+        intensity = light.real**2 + light.imag**2
+        if weight_y_x is not None:
+            intensity = intensity * weight_y_x
+        return Shares(some.led_beam, some.runs.frame_beam(), intensity)
 
     def to(self, device: torch.device | str) -> ForwardModel:
         """Move to a device."""
@@ -276,6 +132,7 @@ class ForwardModel:
             self,
             window_led_yx=self.window_led_yx.to(device),
             sample_yx=self.sample_yx.to(device),
+            beams=None if self.beams is None else self.beams.to(device),
         )
 
     def narrowed(self) -> ForwardModel:
@@ -290,12 +147,13 @@ class ForwardModel:
         return replace(self, window_led_yx=window_led_yx)
 
     def windows(self, na_led_xy: Tensor) -> Tensor:
-        """Whole samples [led, 2] (y, x) in the shifts of light from these directions."""
+        """Whole samples [beam, 2] (y, x) in the shifts of light from LEDs at these directions."""
         step_y_x = na_led_xy.new_tensor(self._frequency_step_per_um())
-        return (na_led_xy.flip(1) / self.optics.wavelength_um / step_y_x).round().long()
+        na_xy = na_led_xy if self.beams is None else self.beams.na_beam_xy(na_led_xy)
+        return (na_xy.flip(1) / self.optics.wavelength_um / step_y_x).round().long()
 
     def windows_following(self, na_led_xy: Tensor) -> Tensor:
-        """Windows [led, 2] of LEDs that have moved, no further away than the margin allows."""
+        """Windows [beam, 2] of LEDs that have moved, no further away than the margin allows."""
         most = math.floor(self.margin_samples)
         moved = self.windows(na_led_xy) - self.window_led_yx
         return self.window_led_yx + moved.clamp(-most, most)
@@ -307,12 +165,16 @@ class ForwardModel:
     def sight(
         self, na_led_xy: Tensor, leds: Tensor | None = None, na: Tensor | None = None
     ) -> Sight:
-        """Where the light of these LEDs (all when None), of directions [led, 2], crosses.
+        """Where the light of these frames (all when None) crosses, for LEDs at [led, 2].
 
         `na` is the pupil's radius; None: as stated.
         """
-        window = (self.window_led_yx if leds is None else self.window_led_yx[leds]).to(na_led_xy)
-        na_xy = na_led_xy if leds is None else na_led_xy[leds]
+        na_xy = na_led_xy if self.beams is None else self.beams.na_beam_xy(na_led_xy)
+        window = self.window_led_yx
+        if leds is not None:
+            beams = self.beams_of(leds)
+            na_xy, window = na_xy[beams], window[beams]
+        window = window.to(na_led_xy)
         samples = self.sample_yx.to(na_led_xy.dtype)
         step_y, step_x = self._frequency_step_per_um()
         # pupil coordinate of a sample = its frequency in the frame + (window - shift)
@@ -345,14 +207,19 @@ class ForwardModel:
     def aperture(
         self, instrument: Instrument, leds: Tensor | None = None, sight: Sight | None = None
     ) -> Aperture:
-        """The pupil as these LEDs see it (all when None).
+        """The pupil as the light of these frames sees it (all when None).
 
-        `sight`, where it is known already, is that of the same LEDs.
+        `sight`, where it is known already, is that of the same frames.
         """
         if sight is None:
             sight = self.sight(instrument.na_led_xy, leds, instrument.na)
             sight = self.aberrated(sight, instrument.zernike_rad)
-        gain = instrument.gain_led if leds is None else instrument.gain_led[leds]
+        gain, runs = instrument.gain_led, None
+        if self.beams is None:
+            gain = gain if leds is None else gain[leds]
+        else:
+            some = self.beams if leds is None else self.beams.of_frames(leds)
+            gain, runs = gain[some.led_beam] * some.root_beam.to(gain), some.runs
         transmission = sight.disc_led_k * gain[:, None]
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
@@ -365,14 +232,15 @@ class ForwardModel:
             sight.phase_led_k,
             background,
             instrument.defocus_um,
+            runs,
         )
 
     def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
-        """Object-spectrum samples [z, led, sample] that these LEDs bring into the pupil."""
+        """Object-spectrum samples [z, beam, sample] that these frames bring into the pupil."""
         return spectrum_z_y_x.flatten(-2)[..., self.field_index(leds)]
 
     def scatter(self, samples_z_led_k: Tensor) -> Tensor:
-        """Place pupil samples on the frame's frequency grid: [z, led, y, x]."""
+        """Place pupil samples on the frame's frequency grid: [z, beam, y, x]."""
         height, width = self.shape_y_x
         grid = samples_z_led_k.new_zeros(*samples_z_led_k.shape[:-1], height * width)
         grid = grid.index_copy(-1, self.frame_index(), samples_z_led_k)
@@ -381,9 +249,9 @@ class ForwardModel:
     def exit_field(
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
     ) -> Tensor:
-        """Complex field [z, led, y, x] on the camera, for spectra [z, y, x] at heights z [z].
+        """Complex field [z, beam, y, x] on the camera, for spectra [z, y, x] at heights z [z].
 
-        `aperture` is that of these LEDs, in this order.
+        `aperture` is that of these frames, in this order.
         """
         samples = self.gather(spectrum_z_y_x, leds) * aperture.at(z_um)
         return transforms.image(self.scatter(samples))
@@ -391,19 +259,15 @@ class ForwardModel:
     def amplitude(
         self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
     ) -> Tensor:
-        """Amplitude [z, led, y, x] of the frames of these LEDs."""
-        light = self.exit_field(spectrum_z_y_x, z_um, leds, aperture)
-        if aperture.background_led is None:
-            return light.abs()
-        intensity = light.real**2 + light.imag**2 + aperture.background_led[:, None, None]
-        # where both are 0 the square root has no gradient
-        return intensity.clamp_min(1e-12).sqrt()
+        """Amplitude [z, frame, y, x] of these frames."""
+        return aperture.amplitude(self.exit_field(spectrum_z_y_x, z_um, leds, aperture))
 
     def field_index(self, leds: Tensor) -> Tensor:
-        """Flat index [led, sample] of the gathered samples in the field's spectrum."""
+        """Flat index [beam, sample] of these frames' samples in the field's spectrum."""
         height, width = self.field_shape_y_x
-        y = (self.sample_yx[0] + self.window_led_yx[leds, 0:1]) % height
-        x = (self.sample_yx[1] + self.window_led_yx[leds, 1:2]) % width
+        beams = self.beams_of(leds)
+        y = (self.sample_yx[0] + self.window_led_yx[beams, 0:1]) % height
+        x = (self.sample_yx[1] + self.window_led_yx[beams, 1:2]) % width
         return y * width + x
 
     def frame_index(self) -> Tensor:
@@ -463,6 +327,14 @@ def compile_forward(
     if instrument is not None:
         na_led_xy = instrument.na_led_xy.detach().cpu().double()
     check_reach(acquisition, na_led_xy, upsampling, margin_samples=margin_samples)
+    beams = beams_of(
+        acquisition.illumination,
+        optics,
+        acquisition.shape_y_x,
+        na_led_xy,
+        optics.na if instrument is None else instrument.na_of(optics),
+        margin_samples=margin_samples,
+    )
     model = ForwardModel(
         optics,
         acquisition.shape_y_x,
@@ -472,6 +344,7 @@ def compile_forward(
         reach_na,
         margin_samples,
         edge_samples,
+        beams,
     )
     return model.at_windows(model.windows(na_led_xy))
 
@@ -495,36 +368,3 @@ def _samples_yx(
     limit = na / optics.wavelength_um + edge_samples / 2 * math.sqrt(step_y * step_x)
     inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
     return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)
-
-
-@torch.no_grad()
-def residual_by_led(
-    model: ForwardModel,
-    aperture: Aperture,
-    amplitude_led_y_x: Tensor,
-    field_y_x: Tensor,
-    z_um: float,
-    pixels: Believed | None = None,
-    *,
-    leds_at_once: int = 16,
-) -> tuple[Tensor, Tensor]:
-    """Squared error and squared amplitude of every LED's frame, both [led].
-
-    `pixels` says which of them are believed (all when None).
-
-    Their sums' ratio is the data residual:
-    sum (predicted - measured amplitude)^2 / sum measured amplitude^2.
-    """
-    height = torch.tensor([z_um], dtype=amplitude_led_y_x.dtype, device=field_y_x.device)
-    spectrum = model.spectrum(field_y_x)[None]
-    errors, powers = [], []
-    for leds in torch.arange(model.led_count, device=field_y_x.device).split(leds_at_once):
-        measured = amplitude_led_y_x[leds]
-        predicted = model.amplitude(spectrum, height, leds, aperture.select(leds))[0]
-        error = predicted - measured
-        if pixels is not None:
-            some = pixels.select(leds)
-            error, measured = some.error(error), measured * some.exact_led_y_x
-        errors.append(error.square().sum(dim=(1, 2)))
-        powers.append(measured.square().sum(dim=(1, 2)))
-    return torch.cat(errors), torch.cat(powers)

@@ -83,6 +83,11 @@ class LedGeometry:
         """Keep the LEDs of these indices, in this order."""
         return replace(self, position_led_xyz_mm=self.position_led_xyz_mm[leds])
 
+    def moved(self, x_mm: float, y_mm: float) -> LedGeometry:
+        """The same with every LED moved on its plane."""
+        moved = self.position_led_xyz_mm + np.array([x_mm, y_mm, 0.0])
+        return replace(self, position_led_xyz_mm=moved)
+
     def na_at(self, x_um: float = 0.0, y_um: float = 0.0) -> FloatArray:
         """NA vectors [led, 2] of the LEDs seen from a sample point (x, y) um off the axis."""
         lateral = self.position_led_xyz_mm[:, :2] - np.array([x_um, y_um]) * 1e-3

@@ -38,7 +38,7 @@ def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]
     assert axis is not None
     return {
         "frames": {
-            "count": acquisition.led_count,
+            "count": acquisition.frame_count,
             "shape_y_x": [height, width],
             "size_y_x_um": [height * optics.pixel_um, width * optics.pixel_um],
             "axis_y_x_px": list(axis),
@@ -56,8 +56,9 @@ def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]
             "depth_of_field_um": depth_of_field_um(optics),
         },
         "leds": {
-            "bright_field": int(bright.sum()),
-            "dark_field": int((~bright).sum()),
+            **_sources(acquisition),
+            "bright_field": int((illumination.na_led < optics.na).sum()),
+            "dark_field": int((illumination.na_led >= optics.na).sum()),
             "na_smallest": float(illumination.na_led.min()),
             "na_largest": float(illumination.na_led.max()),
             "overlap_median": float(np.median(overlap)),
@@ -75,18 +76,37 @@ def summarise(acquisition: Acquisition) -> dict[str, dict[str, Any] | list[str]]
     }
 
 
+def _sources(acquisition: Acquisition) -> dict[str, Any]:
+    """What is to be said of LEDs that are no points with a frame each; nothing of others."""
+    light = acquisition.illumination
+    told: dict[str, Any] = {}
+    if light.lighting is not None:
+        counts = light.leds_in_frame
+        told = {
+            "count": light.led_count,
+            "frames_of_several": int((counts > 1).sum()),
+            "most_in_a_frame": int(counts.max()),
+        }
+    if light.die is not None:
+        unit = "mm" if light.die.size_mm is not None else "na"
+        told |= {f"size_{unit}": light.die.size_mm or light.die.size_na, "shape": light.die.shape}
+    return told
+
+
 def acquisition_figure(acquisition: Acquisition, title: str = "") -> Figure:
     """Draw the most central frame, a dark-field frame, the LEDs' brightness, Fourier coverage.
 
-    Directions are drawn as the frame lies: x to the right, y downward.
+    Directions are drawn as the frame lies: x to the right, y downward. LEDs that light a frame
+    together are joined by lines.
     """
-    na_led = acquisition.illumination.na_led
+    na_led = acquisition.illumination.na_frame
     figure = Figure(figsize=(17, 4.6), layout="constrained")
     panels = figure.subplots(1, 4)
     central, oblique = int(na_led.argmin()), _oblique_led(acquisition)
     kind = "bright" if acquisition.is_bright_field[oblique] else "dark"
-    _draw_frame(panels[0], acquisition, central, f"LED {central}, NA {na_led[central]:.3f}")
-    caption = f"LED {oblique}, NA {na_led[oblique]:.3f} ({kind} field)"
+    noun = "LED" if acquisition.illumination.lighting is None else "frame"
+    _draw_frame(panels[0], acquisition, central, f"{noun} {central}, NA {na_led[central]:.3f}")
+    caption = f"{noun} {oblique}, NA {na_led[oblique]:.3f} ({kind} field)"
     _draw_frame(panels[1], acquisition, oblique, caption)
     _draw_leds(panels[2], acquisition)
     _draw_coverage(panels[3], acquisition.optics, acquisition.illumination)
@@ -106,8 +126,8 @@ def coverage(optics: Optics, illumination: Illumination, side_px: int) -> NDArra
 
 
 def _oblique_led(acquisition: Acquisition) -> int:
-    """The dark-field LED of middling NA; the outermost where none is dark-field."""
-    na_led = acquisition.illumination.na_led
+    """The dark-field frame of middling NA; the outermost where none is dark-field."""
+    na_led = acquisition.illumination.na_frame
     dark = np.flatnonzero(~acquisition.is_bright_field)
     if not len(dark):
         return int(na_led.argmax())
@@ -166,9 +186,14 @@ def _bar_text(length_um: float) -> str:
 def _draw_leds(axes: Axes, acquisition: Acquisition) -> None:
     from matplotlib.colors import LogNorm
 
-    mean = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+    light = acquisition.illumination
+    of_frame = acquisition.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+    pairs = light.pairs
+    mean = np.full(light.led_count, np.inf)
+    np.minimum.at(mean, pairs.led_pair, of_frame[pairs.frame_pair])
     lit = mean[mean > 0]
-    x, y = acquisition.illumination.na_led_xy.T
+    x, y = light.na_led_xy.T
+    _draw_together(axes, light)
     colours = axes.scatter(
         x,
         y,
@@ -179,9 +204,38 @@ def _draw_leds(axes: Axes, acquisition: Acquisition) -> None:
     )
     axes.figure.colorbar(colours, ax=axes, shrink=0.7, label="mean intensity")
     _draw_circle(axes, acquisition.optics.na, "NA of the objective")
-    axes.set(title=f"{len(x)} LEDs", xlabel="NA x", ylabel="NA y", aspect="equal")
+    together = "" if light.lighting is None else f" in {light.frame_count} frames"
+    axes.set(title=f"{len(x)} LEDs{together}", xlabel="NA x", ylabel="NA y", aspect="equal")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False)
     axes.invert_yaxis()
+
+
+def _draw_together(axes: Axes, light: Illumination) -> None:
+    """Join the LEDs of each frame, around their middle, in colours that differ from frame to frame.
+
+    And draw the size of LEDs.
+    """
+    from matplotlib.collections import LineCollection, PatchCollection
+    from matplotlib.patches import Circle, Rectangle
+
+    if light.lighting is not None:
+        colours = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:gray")
+        for frame in np.flatnonzero(light.leds_in_frame > 1):
+            some = light.na_led_xy[light.lighting.led_pair[light.lighting.frame_pair == frame]]
+            around = some - some.mean(axis=0)
+            order = np.argsort(np.arctan2(around[:, 1], around[:, 0]))
+            ring = some[np.append(order, order[0])]
+            lines = LineCollection([ring], colors=colours[frame % len(colours)], linewidths=0.6)
+            axes.add_collection(lines)
+    if light.die is not None:
+        extent = 2 * np.abs(light.offsets_led_xy).max(axis=1)
+        faces = [
+            Circle(tuple(at), wide.max() / 2)
+            if light.die.shape == "round"
+            else Rectangle(tuple(at - wide / 2), *wide)
+            for at, wide in zip(light.na_led_xy, extent, strict=True)
+        ]
+        axes.add_collection(PatchCollection(faces, facecolor="none", edgecolor="0.4"))
 
 
 def _draw_coverage(axes: Axes, optics: Optics, illumination: Illumination) -> None:

@@ -60,5 +60,6 @@ def _reach_led(acquisition: Acquisition, na_led_xy: Tensor, margin_samples: floa
     """Upsampling [led] at which the light of every LED just reaches the edge of the grid."""
     optics, (height, width) = acquisition.optics, acquisition.shape_y_x
     side_um = na_led_xy.new_tensor([width, height]) * optics.pixel_um
-    na = na_led_xy.abs() + optics.na + margin_samples * optics.wavelength_um / side_um
+    points = na_led_xy.new_tensor(acquisition.illumination.offsets_led_xy).abs().amax(dim=1)
+    na = na_led_xy.abs() + points + optics.na + margin_samples * optics.wavelength_um / side_um
     return (2 * optics.pixel_um / optics.wavelength_um * na).amax(dim=1)

@@ -222,7 +222,7 @@ def data_residual(
 
     on = pick_device(device)
     model, aperture, amplitude = solution.forward(acquisition, on)
-    pixels = believed(acquisition.select(solution.leds_used), on)
+    pixels = believed(acquisition.select(solution.frames_used(acquisition)), on)
     residuals = []
     for stack in solution.slices(np.asarray(z_um)):
         image = torch.from_numpy(stack.field_z_y_x[0]).to(on)

@@ -116,13 +116,49 @@ def _write_preview(path: Path, acquisition: Acquisition, solution: Solution) -> 
     """Some heights beside the frame of the LED that is nearest to the axis."""
     from fpm_inr.figures import preview_figure, save_figure
 
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     preview = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(_spread(solution, PREVIEW_HEIGHTS)),
         acquisition.optics.pixel_um,
     )
     save_figure(preview, path)
+
+
+def load_results(folder: Path) -> tuple[dict[str, Any], Solution]:
+    """The content of run.json, and the solution with its history.
+
+    Raises
+    ------
+    DataError
+        The folder holds no field or no run.json, one of them is damaged, or it holds a mosaic.
+    """
+    from fpm_inr.errors import DataError
+    from fpm_inr.solution import load_solution
+
+    solution = load_solution(folder / "field.safetensors")
+    if not isinstance(solution, Solution):
+        raise DataError("is a mosaic", "give the folder of a single field of view", source=folder)
+    try:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if not isinstance(run["settings"], dict) or not isinstance(run["z_um"], list):
+            raise TypeError("misshapen")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            "cannot be read as the record of a reconstruction",
+            "give the folder that `fpm-inr reconstruct` wrote",
+            source=folder / "run.json",
+        ) from error
+    return run, replace(solution, history=_read_history(folder / "history.csv"))
+
+
+def _read_history(path: Path) -> list[dict[str, float]]:
+    """Rows of history.csv; none where it is missing or damaged."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _write_history(path: Path, solution: Solution) -> None:

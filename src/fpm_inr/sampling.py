@@ -151,8 +151,12 @@ def _sampling_warnings(acquisition: Acquisition) -> Iterator[str]:
 
 def _frame_warnings(acquisition: Acquisition) -> Iterator[str]:
     frames = acquisition.frames_led_y_x
-    na, na_led = acquisition.optics.na, acquisition.illumination.na_led
+    light, na = acquisition.illumination, acquisition.optics.na
+    na_led = light.na_frame
     mean = frames.mean(axis=(1, 2), dtype=np.float64)
+    if light.lighting is not None:  # as bright as one of the LEDs that make the most of it
+        direct = light.weight_frame(light.na_led < na)
+        mean /= np.where(direct > 0, direct, light.weight_frame(light.na_led >= na))
     if (mean == 0).any():
         yield f"{_some('frame', mean == 0)} all zero: LEDs that did not light should be left out."
     inside, outside = na_led < 0.95 * na, na_led > 1.05 * na

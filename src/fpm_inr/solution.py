@@ -144,6 +144,11 @@ class Solution:
         every = np.arange(len(self.instrument.gain_led))
         return np.setdiff1d(every, self.leds_left_out)
 
+    def frames_used(self, acquisition: Acquisition) -> NDArray[np.intp]:
+        """Numbers of the frames of its acquisition that were used: those without LEDs left out."""
+        left_out = np.array(self.leds_left_out, dtype=np.intp)
+        return acquisition.illumination.frames_without(left_out)
+
     def forward(
         self, acquisition: Acquisition, device: torch.device | str = "cpu"
     ) -> tuple[ForwardModel, Aperture, Tensor]:
@@ -152,18 +157,20 @@ class Solution:
         Returns
         -------
         model : ForwardModel
-            Of the LEDs that were used.
+            Of the frames that were used.
         aperture : Aperture
-            The pupil as they see it.
-        measured : Tensor [led, y, x]
+            The pupil as their light sees it.
+        measured : Tensor [frame, y, x]
             Their amplitudes, on the scale of the field.
         """
         import torch
 
         from fpm_inr.forward import compile_forward
 
-        used = self.leds_used
-        seen, instrument = acquisition.select(used), self.instrument.select(torch.from_numpy(used))
+        frames = self.frames_used(acquisition)
+        leds = acquisition.illumination.leds_of(frames)
+        seen = acquisition.select(frames)
+        instrument = self.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
         model = compile_forward(seen, self.upsampling, instrument=instrument).to(device)
         measured = torch.from_numpy(seen.amplitude_led_y_x / self.amplitude_scale)
         return model, model.aperture(instrument.to(device)), measured.to(device)

@@ -40,6 +40,9 @@ def test_json_holds_the_numbers(data: Path) -> None:
     result = CliRunner().invoke(cli, ["inspect", str(data), "--json", "--no-orientation"])
     assert result.exit_code == 0
     read = json.loads(result.stdout)
+    told = read.pop("transfer")
+    assert told["its_amplitude_in_frames"] > 5 * told["its_phase_in_frames"] > 0
+    assert told["phase_not_determined_um"] is None
     assert read == summarise(acquire())
     na = 8 * np.sqrt(2) / np.hypot(8 * np.sqrt(2), 80)
     assert read["leds"]["na_largest"] == pytest.approx(na)

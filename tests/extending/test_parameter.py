@@ -24,9 +24,11 @@ from fpm_inr.instrument.pupil_map import frame_grid
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import load_solution
+from fpm_inr.solve.progress import StepReport
+from tests.installed import EXTENDING, install, install_example
 from tests.tiny import tiny_acquisition
 
-FOLDER = Path(__file__).parents[2] / "examples" / "extending" / "parameter"
+FOLDER = EXTENDING / "parameter"
 STRENGTH = 0.6
 
 
@@ -104,27 +106,13 @@ def test_a_plane_finds_it_for_engines_that_learn_nothing(tmp_path: Path) -> None
     assert after < 0.25 * before
 
 
-def installed(folder: Path) -> None:
-    """What installing the folder as a package leaves beside its module."""
-    about = folder / "fpm_inr_apodisation-0.1.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: fpm-inr-apodisation\n")
-    (about / "entry_points.txt").write_text(
-        "[fpm_inr.parameters]\napodisation = apodisation:Apodisation\n"
-    )
-    (folder / "apodisation.py").write_text((FOLDER / "apodisation.py").read_text())
-
-
 def test_once_installed_its_name_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SettingsError, match="names 'apodisation'; give one or more of gains, "):
         parse_free("gains,apodisation")
     data = dark_edged()
-    assert 'apodisation = "apodisation:Apodisation"' in (FOLDER / "pyproject.toml").read_text()
-    installed(tmp_path)
-    monkeypatch.delitem(sys.modules, "apodisation")
-    monkeypatch.syspath_prepend(tmp_path)
+    install_example(monkeypatch, tmp_path / "site", "parameter")
     assert parse_free("apodisation,gains").names == ["gains", "apodisation"]
     with pytest.raises(SettingsError, match=r"calibrate\.apodisation\.strenght: is no setting"):
         parse_free({"apodisation": {"strenght": 1.0}})
@@ -140,10 +128,9 @@ def test_once_installed_its_name_is_known(
 def test_a_package_that_cannot_be_loaded_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed(tmp_path)
-    monkeypatch.delitem(sys.modules, "apodisation", raising=False)
-    (tmp_path / "apodisation.py").write_text("import no_such_module")
-    monkeypatch.syspath_prepend(tmp_path)
+    parameters = {"fpm_inr.parameters": {"apodisation": "no_such_module:Apodisation"}}
+    project = {"name": "fpm-inr-apodisation", "version": "0.1", "entry-points": parameters}
+    install(monkeypatch, tmp_path, project)
     with pytest.raises(SettingsError, match="package fpm-inr-apodisation cannot be loaded"):
         parse_free("apodisation")
 
@@ -154,3 +141,19 @@ def test_what_is_not_believed_is_refused() -> None:
     solved = reconstruct(dark_edged(), steps=6, calibrate={"apodisation": settings})
     assert "e-folds darker" in solved.record["calibration_refused"]
     assert solved.instrument.pupil_y_x is None
+
+
+def test_a_solve_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    def stop(report: StepReport) -> None:
+        if report.step == 5:
+            raise KeyboardInterrupt
+
+    data, kept = dark_edged(), tmp_path / "checkpoint.safetensors"
+    learned = {"pupil": True, "apodisation": example().Apodisation()}
+    keys: dict[str, Any] = {"z_range_um": (-2.0, 2.0), "steps": 12, "calibrate": learned}
+    whole = reconstruct(data, **keys)
+    part = reconstruct(data, **keys, checkpoint=kept, listen=stop)
+    assert part.record["status"] == "interrupted"
+    resumed = reconstruct(data, **keys, checkpoint=kept, resume=True)
+    assert torch.equal(resumed.instrument.pupil_y_x, whole.instrument.pupil_y_x)
+    np.testing.assert_array_equal(resumed.render(0.0).field_z_y_x, whole.render(0.0).field_z_y_x)

@@ -222,9 +222,10 @@ def test_background_and_na_have_no_gauge(seed: int, by: float) -> None:
         assert float(ratio.max() / ratio.min()) > 1 + 0.01 * by
 
 
-@few
-@given(seeds, st.sampled_from([*PARAMETERS.own, ",".join(PARAMETERS.own)]))
-def test_a_calibration_file_gives_back_the_instrument(seed: int, names: str) -> None:
+@pytest.mark.parametrize("names", [*PARAMETERS.own, ",".join(PARAMETERS.own)])
+@settings(max_examples=4, deadline=None)
+@given(seeds)
+def test_a_calibration_file_gives_back_the_instrument(names: str, seed: int) -> None:
     data, found = acquisition(), strayed(names, seed).to("cpu", torch.float64)
     plane = PlaneFit(torch.zeros(1, 1), found, 0.0, 0.1)
     result = CalibrationResult(
@@ -242,13 +243,16 @@ def test_a_calibration_file_gives_back_the_instrument(seed: int, names: str) -> 
     # nodes that are joined lose a little of a map that is as rough as noise
     loose = "pupil_map" in names
     error = (frames(kept, image) - frames(found, image)).square().mean().sqrt()
-    assert float(error) < (0.05 if loose else 1e-5)
+    assert float(error) < (0.1 if loose else 1e-5)
 
 
-@few
-@given(seeds, st.sampled_from([*PARAMETERS.own, ",".join(PARAMETERS.own)]))
-def test_a_field_file_gives_back_the_instrument(seed: int, names: str) -> None:
+@pytest.mark.parametrize("names", [*PARAMETERS.own, ",".join(PARAMETERS.own)])
+@settings(max_examples=4, deadline=None)
+@given(seeds)
+def test_a_field_file_gives_back_the_instrument(names: str, seed: int) -> None:
     found = strayed(names, seed).to("cpu", torch.float64)
+    # digits that single precision has not
+    found = replace(found, na_led_xy=found.na_led_xy / 3, gain_led=found.gain_led / 3)
     field = PixelField(specimen(seed)[None], torch.zeros(1, dtype=torch.float64))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "field.safetensors"

@@ -120,8 +120,8 @@ def test_missing_or_wrong_part_is_named(tmp_path: Path, name: str) -> None:
 def test_another_version_is_refused(tmp_path: Path) -> None:
     path = write_native(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        file.attrs["version"] = 3
-    with pytest.raises(DataError, match="has version 3"):
+        file.attrs["version"] = 4
+    with pytest.raises(DataError, match="has version 4"):
         load(path)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fpm_inr import forward
+from fpm_inr import aperture
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import (
     EDGE_SAMPLES,
@@ -243,7 +243,7 @@ def test_gradient_of_where_light_crosses_the_pupil() -> None:
     def crossing(
         down: torch.Tensor, right: torch.Tensor, cut: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return forward._Crossing.apply(down, right, cut, y, x, optics, edge)  # type: ignore[no-untyped-call,no-any-return]
+        return aperture._Crossing.apply(down, right, cut, y, x, optics, edge)  # type: ignore[no-untyped-call,no-any-return]
 
     radius_cut = torch.tensor(cutoff, dtype=torch.float64, requires_grad=True)
     down, right = rest.requires_grad_().unbind()

@@ -107,6 +107,7 @@ def focus_curve(acquisition: Acquisition, z_um: FloatArray | None = None) -> Foc
     DataError
         There are fewer than three bright-field frames.
     """
+    acquisition = acquisition.one_by_one()
     optics, shape = acquisition.optics, acquisition.shape_y_x
     leds = bright_field(acquisition)
     na_xy = acquisition.illumination.na_led_xy[leds]

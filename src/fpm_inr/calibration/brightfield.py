@@ -79,8 +79,10 @@ def fit_brightfield(
     optics = acquisition.optics
     na_led = acquisition.illumination.na_led
     radius = optics.na if na is None else na
-    leds = _with_circles(na_led, radius)
-    spectra = _log_spectra(acquisition.frames_led_y_x[leds])
+    frames, lit = acquisition.illumination.alone()
+    shown = _with_circles(na_led[lit], radius)
+    leds = lit[shown]
+    spectra = _log_spectra(acquisition.frames_led_y_x[frames[shown]])
     step_yx = _step_yx(acquisition)
     nominal = torch.tensor(acquisition.illumination.na_led_xy)
     freedoms = RIGID + learn_na
@@ -128,6 +130,7 @@ def na_from_circles(acquisition: Acquisition) -> float:
     DataError
         Too few bright-field frames show a circle off the axis, or their spectra no edge.
     """
+    acquisition = acquisition.one_by_one()
     optics, na_led = acquisition.optics, acquisition.illumination.na_led
     step_yx = _step_yx(acquisition)
     try:  # the LEDs that are bright-field for every radius that is tried

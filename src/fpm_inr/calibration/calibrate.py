@@ -148,6 +148,7 @@ def calibrate(
         # one grid for all, so that their residuals can be compared
         upsampling=upsample or usual_upsampling(acquisition, chosen, start),
         height_is_free=height_is_free,
+        trust_rim=False,
         steps=steps,
         seed=seed,
         device=device,

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.calibration.field_file import FORMAT_2, FieldCalibration
 from fpm_inr.calibration.rigid import ArrayMove
 from fpm_inr.errors import DataError
 from fpm_inr.files.replacing import replacing
@@ -178,8 +179,8 @@ def write_calibration(path: Path, content: CalibrationFile) -> None:
         beside.write_text(content.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def read_calibration(path: str | Path) -> CalibrationFile:
-    """Read a calibration.json.
+def read_calibration(path: str | Path) -> CalibrationFile | FieldCalibration:
+    """Read a calibration.json, of one place (version 1) or of a whole field (version 2).
 
     Raises
     ------
@@ -198,12 +199,15 @@ def read_calibration(path: str | Path) -> CalibrationFile:
         raise DataError(f"cannot be read as JSON ({reason})", "calibrate again", source=path) from (
             error
         )
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    kinds: dict[Any, type[CalibrationFile] | type[FieldCalibration]]
+    kinds = {FORMAT: CalibrationFile, FORMAT_2: FieldCalibration}
+    kind = kinds.get(content.get("format")) if isinstance(content, dict) else None
+    if kind is None:
         raise DataError(
             "is no calibration of this program", f"give a file of format {FORMAT!r}", source=path
         )
     try:
-        return CalibrationFile.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(

@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from fpm_inr.acquisition import Acquisition, Illumination, offset_from_axis_um
+from fpm_inr.acquisition import Acquisition, offset_from_axis_um
 from fpm_inr.calibration.autofocus import focus_curve
 from fpm_inr.calibration.scale import ScaleCheck, check_scale
 from fpm_inr.calibration.solve import fit_plane
@@ -23,6 +23,8 @@ from fpm_inr.instrument import parse_free
 CROP_PX = 64
 STEPS = 40
 LEDS = 81
+# frames of fewer single LEDs do not tell
+LEAST_LEDS = 5
 # another orientation must fit better than the stated one by this factor to be preferred
 CLEAR_FACTOR = 0.9
 
@@ -88,7 +90,8 @@ def oriented(acquisition: Acquisition, orientation: Orientation) -> Acquisition:
     geometry = acquisition.illumination.geometry
     if geometry is None:
         na_xy = _arranged(acquisition.illumination.na_led_xy, orientation)
-        return replace(acquisition, illumination=Illumination(na_xy))
+        light = replace(acquisition.illumination, na_led_xy=na_xy)
+        return replace(acquisition, illumination=light)
     places = geometry.position_led_xyz_mm
     turned = replace(
         geometry,
@@ -96,7 +99,8 @@ def oriented(acquisition: Acquisition, orientation: Orientation) -> Acquisition:
     )
     assert acquisition.axis_y_x_px is not None
     offset = offset_from_axis_um(acquisition.axis_y_x_px, acquisition.shape_y_x, acquisition.optics)
-    return replace(acquisition, illumination=Illumination(turned.na_at(*offset), turned))
+    light = replace(acquisition.illumination, na_led_xy=turned.na_at(*offset), geometry=turned)
+    return replace(acquisition, illumination=light)
 
 
 def _arranged(places_xy: FloatArray, orientation: Orientation) -> FloatArray:
@@ -120,6 +124,11 @@ def check_orientation(
         Known height of the sample: decides between twins. Default: each orientation is tried at the
         height that the parallax of its bright field tells.
     seed : int
+
+    Raises
+    ------
+    DataError
+        No frame is of a single LED.
     """
     small = _crop(acquisition)
     residual: dict[Orientation, float] = {}
@@ -152,7 +161,7 @@ def _crop(acquisition: Acquisition) -> Acquisition:
         (side - part) // 2
         for side, part in zip(acquisition.shape_y_x, (height, width), strict=True)
     )
-    cut = acquisition.crop(y, x, height, width)
+    cut = acquisition.one_by_one().crop(y, x, height, width)
     chosen = np.argsort(cut.illumination.na_led, kind="stable")[:LEDS]
     return cut.select(np.sort(chosen))
 

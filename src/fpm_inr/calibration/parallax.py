@@ -51,6 +51,7 @@ def pupil_from_parallax(
     DataError
         There are fewer than three bright-field frames.
     """
+    acquisition = acquisition.one_by_one()
     optics, shape = acquisition.optics, acquisition.shape_y_x
     leds = bright_field(acquisition)
     na = torch.tensor(acquisition.illumination.na_led_xy[leds])

@@ -109,15 +109,21 @@ def fit_plane(
     """
     free = Free() if free is None else free
     start = nominal_instrument(acquisition) if start is None else start
+    light = acquisition.illumination
     calibration = Calibration(
-        start, free, acquisition.optics, acquisition.shape_y_x, height_is_free=height_is_free
+        start,
+        free,
+        acquisition.optics,
+        acquisition.shape_y_x,
+        height_is_free=height_is_free,
+        frame_count=light.frame_count,
     )
     upsampling = upsampling or usual_upsampling(acquisition, free, start)
     solve = _PlaneSolve(
         acquisition, z_um, calibration.to(device), upsampling, trust_rim=trust_rim, device=device
     )
-    na_led = start.na_led_xy.norm(dim=1).cpu().numpy()
-    for step, batch in enumerate(batches(na_led, leds_per_step, steps, seed, free)):
+    na_frame = light.least_of_frame(start.na_led_xy.norm(dim=1).cpu().numpy())
+    for step, batch in enumerate(batches(na_frame, leds_per_step, steps, seed, free)):
         residual = solve.step(torch.from_numpy(batch).to(device), step, steps)
         if listen is not None:
             listen(step + 1, steps, residual)
@@ -180,7 +186,8 @@ class _PlaneSolve:
         measured = self.measured_led_y_x[leds]
         self.optimiser.zero_grad(set_to_none=True)
         spectrum = self.model.spectrum(torch.view_as_complex(self.flat))[None]
-        predicted = self.model.amplitude(spectrum, self.heights, leds, aperture)[0]
+        light = self.model.exit_field(spectrum, self.heights, leds, aperture)[0]
+        predicted = aperture.amplitude(light)
         error = predicted - measured
         if self.pixels is not None:
             error = self.pixels.select(leds).error(error)
@@ -192,7 +199,8 @@ class _PlaneSolve:
         loss.backward()
         self.optimiser.step()
         root = self.weight_y_x.sqrt()
-        self.calibration.observe(leds, predicted.detach() * root, measured * root, done)
+        shares = self.model.shares(leds, light, self.weight_y_x)
+        self.calibration.observe(leds, predicted.detach() * root, measured * root, done, shares)
         if not math.isfinite(float(misfit.detach())):
             raise DivergedError(f"the fit is not finite at step {step + 1}")
         return float(misfit.detach() / measured.square().mean())
@@ -237,7 +245,7 @@ class _PlaneSolve:
                 self.calibration.sample_na,
             )
             if done < RIM_START:
-                weight = weight * sure[leds, None, None]
+                weight = weight * self.model.least_of_frames(sure, leds)[:, None, None]
             else:
                 na_xy = instrument.na_led_xy
                 held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.brightfield import fit_brightfield, na_from_circles
 from fpm_inr.calibration.parallax import pupil_from_parallax
 from fpm_inr.calibration.solve import fit_plane
@@ -81,7 +81,9 @@ def find_start(
             if (found := residual(tried)) < lowest:
                 best, lowest = tried, found
     if free.pupil is not None:
-        seen = replace(acquisition, illumination=Illumination(best.na_led_xy.numpy()))
+        stated = acquisition.illumination
+        light = replace(stated, na_led_xy=best.na_led_xy.numpy())
+        seen = replace(acquisition, illumination=light)
         fixed_height = height_is_free or free.defocus is not None
         try:
             phase = pupil_from_parallax(seen, z_um, free.pupil.modes, without_defocus=fixed_height)

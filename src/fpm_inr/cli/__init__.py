@@ -19,6 +19,7 @@ VERBS = {
     "mosaic": "Solve a whole field of view, tile by tile.",
     "render": "Render a solution at any z into images, stacks or movies.",
     "focus": "All-in-focus image, depth map and focus curves of a solution.",
+    "trust": "Say how far to trust a result: noise, resolution, LEDs, model error.",
     "evaluate": "Compare a result with a reference.",
     "benchmark": "Compare engines and recipes on this machine: time, memory, storage, error.",
     "simulate": "Make an acquisition of a known specimen.",

@@ -47,4 +47,4 @@ def command(data: Path, output: Path, layout: str, overwrite: bool, **options: A
 
         write_acquisition(output, acquisition)
     height, width = acquisition.shape_y_x
-    click.echo(f"{output}: {acquisition.led_count} frames of {height} x {width}")
+    click.echo(f"{output}: {acquisition.frame_count} frames of {height} x {width}")

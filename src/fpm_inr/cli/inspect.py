@@ -12,13 +12,16 @@ from fpm_inr.cli.options import acquisition_options, load_data
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
     from fpm_inr.first_aid import Finding
+    from fpm_inr.trust.transfer import Transfer
 
 PICTURES = (".png", ".pdf", ".svg")
+TRANSFER_PX = 512  # of the frames' middle, whose frequencies are looked at
 HEADINGS = {
     "frames": "Frames",
     "optics": "Optics",
     "leds": "LEDs",
     "reconstruction": "A reconstruction",
+    "transfer": "What the LEDs tell of an object in focus",
     "orientation": "Orientation of the LED map",
 }
 
@@ -29,8 +32,8 @@ HEADINGS = {
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg), and beside it one "
-    "picture for every mistake that is found.",
+    help="Also draw frames, LEDs and Fourier coverage (.png, .pdf, .svg), and beside it what the "
+    "LEDs tell of amplitude and phase, and one picture for every mistake that is found.",
 )
 @click.option(
     "--orientation/--no-orientation",
@@ -63,16 +66,22 @@ def command(
 
     summary = summarise(acquisition)
     _check_na(acquisition, summary)
+    told = _check_transfer(acquisition, summary)
     if orientation:
         _check_orientation(acquisition, summary)
-    found = _look_over(acquisition, summary) if orientation else []
+    # mistakes show in frames of one LED, each in its place
+    one_by_one = acquisition.illumination.lighting is None
+    found = _look_over(acquisition, summary) if orientation and one_by_one else []
     pictures = []
     if output is not None:
         from matplotlib.figure import Figure
 
         from fpm_inr.figures import save_figure
+        from fpm_inr.trust.figures import transfer_figure
 
         save_figure(acquisition_figure(acquisition, data.resolve().name), output)
+        pictures.append(output.with_name(f"{output.stem}-transfer{output.suffix}"))
+        save_figure(transfer_figure(told), pictures[-1])
         for finding in found:
             figure = Figure(figsize=(9, 4.6), layout="constrained")
             finding.draw(figure)
@@ -97,12 +106,43 @@ def _check_na(acquisition: Acquisition, summary: dict[str, Any]) -> None:
         summary["warnings"] += check.warnings
 
 
+def _check_transfer(acquisition: Acquisition, summary: dict[str, Any]) -> Transfer:
+    """Add what the LEDs tell of amplitude and phase, and what they do not."""
+    from fpm_inr.sampling import default_upsampling
+    from fpm_inr.trust.transfer import transfer
+
+    height, width = (min(side, TRANSFER_PX) for side in acquisition.shape_y_x)
+    y, x = (
+        (of - side) // 2 for of, side in zip(acquisition.shape_y_x, (height, width), strict=True)
+    )
+    part = acquisition.crop(y, x, height, width)
+    told = transfer(part, default_upsampling(part.optics, part.illumination))
+    curves = told.curves()
+    periods = told.undetermined_um
+    summary["transfer"] = {
+        "slowest_period_um": float(1 / curves["per_um"][0]),
+        "its_amplitude_in_frames": float(curves["amplitude"][0]),
+        "its_phase_in_frames": float(curves["phase"][0]),
+        "phase_not_determined_um": None if periods is None else list(periods),
+    }
+    warning = told.warning()
+    summary["warnings"] += [] if warning is None else [warning]
+    return told
+
+
 def _check_orientation(acquisition: Acquisition, summary: dict[str, Any]) -> None:
     """Add what a quick solve of every orientation tells."""
     from rich.console import Console
 
-    from fpm_inr.calibration.orientation import PAIRS, check_orientation
+    from fpm_inr.calibration.orientation import LEAST_LEDS, PAIRS, check_orientation
 
+    light = acquisition.illumination
+    if light.lighting is not None and len(light.alone()[0]) < LEAST_LEDS:
+        summary["warnings"].append(
+            f"Fewer than {LEAST_LEDS} frames are of one LED: the orientation of the LED map is not "
+            "tried."
+        )
+        return
     with Console(stderr=True).status("Trying the orientations of the LED map"):
         check = check_orientation(acquisition)
     summary["orientation"] = {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from fpm_inr.mosaic.plan import Plan
     from fpm_inr.mosaic.run import Progress
+    from fpm_inr.mosaic.source import Source
 
 
 @click.command("mosaic")
@@ -96,6 +97,11 @@ if TYPE_CHECKING:
     help="calibration.json that every tile starts from.",
 )
 @click.option(
+    "--calibrate",
+    metavar="NAMES",
+    help="Find the instrument across the field first, from a few tiles: gains, pupil, pose.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -126,9 +132,9 @@ if TYPE_CHECKING:
 def command(**given: Any) -> None:
     """Solve the whole field of view of DATA, tile by tile, for a focus stack.
 
-    Writes a folder that render, focus, evaluate, report and view take like a solution. Every tile
-    has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down, loses at
-    most the tiles under way; --resume goes on.
+    Writes a folder that render, focus, evaluate and view take like a solution, with a report.html.
+    Every tile has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down,
+    loses at most the tiles under way; --resume goes on.
     """
     from rich.console import Console
 
@@ -157,6 +163,11 @@ def command(**given: Any) -> None:
     except KeyboardInterrupt:
         console.print("[yellow]Interrupted:[/] tiles that are done are kept; --resume goes on.")
         sys.exit(130)
+    with console.status("Writing the report"):
+        from fpm_inr.mosaic.mosaic import Mosaic
+        from fpm_inr.mosaic.report import write_mosaic_report
+
+        report = write_mosaic_report(Mosaic(output, manifest))
     residual = [one.residual for one in manifest.records if one.kind == "solved"]
     kinds = [one.kind for one in manifest.records]
     told = f"{len(residual)} tiles solved"
@@ -165,6 +176,7 @@ def command(**given: Any) -> None:
         told += f"; data residual {min(residual):.4f} to {max(residual):.4f}"
     console.print(f"{told}.", highlight=False)
     click.echo(output)
+    click.echo(report)
 
 
 def _plan(console: Console, given: dict[str, Any]) -> Plan:
@@ -173,14 +185,15 @@ def _plan(console: Console, given: dict[str, Any]) -> Plan:
 
     engine = given["engine"]
     _check(given)
+    source = Source(
+        given["data"].absolute(),
+        given["wavelength_um"],
+        given["color"],
+        given["medium_index"],
+        given["led_distance_mm"],
+    )
+    calibration = _kept_calibration(console, given, source)
     with console.status("Reading the data and planning"):
-        source = Source(
-            given["data"].absolute(),
-            given["wavelength_um"],
-            given["color"],
-            given["medium_index"],
-            given["led_distance_mm"],
-        )
         return make_plan(
             source,
             given["output"],
@@ -194,7 +207,7 @@ def _plan(console: Console, given: dict[str, Any]) -> Plan:
             tile_px=given["tile_px"],
             overlap_px=given["overlap_px"],
             upsample=given["upsample"],
-            calibration=_kept_calibration(given),
+            calibration=calibration,
         )
 
 
@@ -239,7 +252,7 @@ def _workers(given: dict[str, Any]) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _kept_calibration(given: dict[str, Any]) -> Path | None:
+def _kept_calibration(console: Console, given: dict[str, Any], source: Source) -> Path | None:
     """The calibration, kept in the mosaic's folder, where every worker finds it."""
     import shutil
 
@@ -247,19 +260,53 @@ def _kept_calibration(given: dict[str, Any]) -> Path | None:
     from fpm_inr.errors import OutputError
 
     path: Path | None = given["calibration"]
-    if path is None or given["plan_only"]:
-        return path
-    read_calibration(path)
     kept: Path = given["output"] / "calibration.json"
+    if path is None and given["calibrate"] is None:
+        return None
+    if path is not None and given["calibrate"] is not None:
+        raise _both("calibration", "calibrate")
+    if path is not None:
+        read_calibration(path)
+    if path is not None and given["plan_only"]:
+        return path
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        if path.resolve() != kept.resolve():
+        if path is not None and path.resolve() != kept.resolve():
             shutil.copyfile(path, kept)
     except OSError as error:
         raise OutputError(
             f"cannot be written ({error.strerror})", "choose a folder that is writable", source=kept
         ) from error
+    if path is None and not (kept.is_file() and (given["resume"] or given["plan_only"])):
+        _find(console, given, source, kept)
     return kept
+
+
+def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -> None:
+    """Find the instrument across the field, and say what was found."""
+    from fpm_inr.device import pick_device
+    from fpm_inr.mosaic.field_model import find_field_model, write_field_calibration
+
+    with progress_bar(console) as bar:
+        task = bar.add_task("Finding the instrument across the field", total=None)
+        found = find_field_model(
+            source,
+            source.shape_y_x(),
+            tile_px=given["tile_px"],
+            z_range_um=given["z_range_um"],
+            free=given["calibrate"],
+            seed=given["seed"],
+            device=str(pick_device(given["device"])),
+            listen=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    write_field_calibration(kept, found)
+    used = [tile for tile in found.tiles if tile.used]
+    residual = [tile.residual for tile in used]
+    console.print(
+        f"The instrument was found from {len(used)} of {len(found.tiles)} tiles; data residual of "
+        f"a plane {min(residual):.4f} to {max(residual):.4f}.",
+        highlight=False,
+    )
 
 
 def _say(plan: Plan) -> None:

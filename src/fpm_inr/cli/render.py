@@ -55,12 +55,19 @@ if TYPE_CHECKING:
     type=click.Choice(["0.4", "0.5"]),
     help="Version of .ome.zarr; 0.4 for programs that do not know 0.5.  [default: 0.5]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="A mosaic as .ome.zarr: processes that render it.  [default: one a core]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     field: Path,
     output: Path,
     z_text: str | None,
     part: Part | None,
+    workers: int | None,
     all_in_focus: bool,
     bits: str | None,
     compression: str | None,
@@ -73,6 +80,9 @@ def command(
     time, so a stack may be larger than memory. Numeric formats hold amplitude in sqrt(counts) and
     phase in radians as reconstructed, in (-pi, pi]. .ome.tif, .tif and .ome.zarr are slides: tiles
     with coarser levels.
+
+    A mosaic is written as .ome.zarr by several processes, shard by shard; the same command goes on
+    with what an interrupted one has left.
     """
     from rich.console import Console
 
@@ -85,6 +95,11 @@ def command(
     z_um = None if z_text is None else parse_heights(z_text)
     source = load_result(field)
     with progress_bar(Console(stderr=True)) as progress:
+        if format.suffix == ".ome.zarr" and (field / "manifest.json").is_file():
+            _check_plain(slide, all_in_focus)
+            _write_mosaic(field, output, z_um, part or format.default, workers, overwrite, progress)
+            click.echo(f"Wrote {output}")
+            return
         task = progress.add_task("slices", total=None)
         told: Any = {
             "slide": slide,
@@ -99,6 +114,49 @@ def command(
         else:
             export(source, output, z_um=z_um, part=part, **told)
     click.echo(f"Wrote {output}")
+
+
+def _check_plain(slide: SlideOptions | None, all_in_focus: bool) -> None:
+    """Refuse what the writer of whole fields does not do."""
+    from fpm_inr.errors import SettingsError
+
+    if slide is not None or all_in_focus:
+        raise SettingsError(
+            "means nothing to a mosaic as .ome.zarr, which is written in 32 bits with zstd",
+            "leave it out, or render a .ome.tif",
+            field="--all-in-focus" if all_in_focus else "--bits, --compression or --ome-zarr",
+        )
+
+
+def _write_mosaic(
+    folder: Path,
+    output: Path,
+    z_um: Any,
+    part: Part,
+    workers: int | None,
+    overwrite: bool,
+    progress: Any,
+) -> None:
+    import os
+    from functools import partial
+
+    from fpm_inr.io.export import check_free
+    from fpm_inr.io.sharded import write_sharded
+    from fpm_inr.mosaic.manifest import MANIFEST
+    from fpm_inr.mosaic.mosaic import load_mosaic
+    from fpm_inr.mosaic.plan import file_digest
+
+    check_free(output, [output], overwrite)
+    task = progress.add_task("shards", total=None)
+    write_sharded(
+        output,
+        partial(load_mosaic, folder),
+        fingerprint=file_digest(folder / MANIFEST),
+        z_um=z_um,
+        part=part,
+        workers=workers or os.cpu_count() or 1,
+        on_region=lambda done, total: progress.update(task, completed=done, total=total),
+    )
 
 
 def _slide(bits: str | None, compression: Any, ome_zarr: Any, output: Path) -> SlideOptions | None:

@@ -11,6 +11,7 @@ from fpm_inr.cli.options import output_option, overwrite_option, prepare_folder
 from fpm_inr.cli.progress import counting
 
 if TYPE_CHECKING:
+    from fpm_inr.lighting import Lighting
     from fpm_inr.simulate import Setup, Simulation
 
 # option of the command -> field of the part of the setup that it changes
@@ -48,6 +49,8 @@ SETUP = {
     "periodic": "periodic",
     "seed": "seed",
 }
+RIG = {"led_size": "led_size_mm", "led_shape": "led_shape"}
+PATTERN = ("leds_per_frame", "pattern", "frames", "bright_field_too")
 
 
 def _aberrations(
@@ -113,6 +116,26 @@ def _aberrations(
 @click.option("--array-shift", type=float, nargs=2, metavar="X Y", help="LED array's shift (mm).")
 @click.option("--array-rotation", type=float, help="LED array's rotation (degrees).")
 @click.option("--array-pitch", type=float, help="Factor of the LED array's pitch.")
+@click.option(
+    "--leds-per-frame", type=int, help="LEDs that light a frame together, at most.  [default: 1]"
+)
+@click.option(
+    "--pattern",
+    help="Which light together: random, or na-matched (alike in NA, apart in angle).  "
+    "[default: na-matched]",
+)
+@click.option(
+    "--frames",
+    type=int,
+    help="Number of frames in all: more than it takes repeat LEDs that share frames.",
+)
+@click.option(
+    "--bright-field-too",
+    is_flag=True,
+    help="Bright-field LEDs share frames as well; else each has its own.",
+)
+@click.option("--led-size", type=float, help="Side or diameter of an LED's shining face (mm).")
+@click.option("--led-shape", help="Its shape: square or round.  [default: square]")
 @click.option("--gain-spread", type=float, help="Random error of LED brightness: 0.1 is 10 %.")
 @click.option(
     "--scan",
@@ -133,6 +156,7 @@ def command(output: Path, preset_name: str, overwrite: bool, **options: Any) -> 
     \b
     fpm-inr simulate -o smear --size 128 128 --tilt 20
     fpm-inr simulate -o aberrated --preset demo --aberration 5=0.1 --led-jitter 0.002
+    fpm-inr simulate -o together --preset siemens --leds-per-frame 4
     """
     from fpm_inr.errors import InputError
     from fpm_inr.simulate import preset, simulate
@@ -159,7 +183,7 @@ def _write(output: Path, made: Simulation) -> None:
     z = made.truth.z_sheet_y_x_um
     scan = len(made.truth.scan_z_um)
     click.echo(
-        f"{output / 'acquisition.h5'}: {made.acquisition.led_count} frames of {height} x {width}"
+        f"{output / 'acquisition.h5'}: {made.acquisition.frame_count} frames of {height} x {width}"
     )
     click.echo(
         f"{output / 'truth.h5'}: specimen from {z.min():.1f} to {z.max():.1f} um"
@@ -213,8 +237,10 @@ def _setup(setup: Setup, options: dict[str, Any]) -> Setup:
     if specimen.get("shape", setup.specimen.shape) != setup.specimen.shape:
         # another shape has other measures: the preset's do not apply
         specimen = {"tilt_deg": 0.0, "depth_um": 0.0} | specimen
+    setup = replace(setup, rig=replace(setup.rig, **part(RIG)))
     return replace(
         setup,
+        lighting=_lighting(setup, given),
         specimen=replace(setup.specimen, **specimen),
         errors=replace(setup.errors, **part(ERRORS)),
         camera=replace(setup.camera, **part(CAMERA)),
@@ -222,9 +248,32 @@ def _setup(setup: Setup, options: dict[str, Any]) -> Setup:
     )
 
 
+def _lighting(setup: Setup, given: dict[str, Any]) -> Lighting | None:
+    """Which LEDs light together, by the options that were given."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.simulate import pattern
+
+    if given.get("leds_per_frame") is None:
+        for name in PATTERN:
+            if name in given:
+                raise SettingsError(
+                    "is of frames of several LEDs", "give --leds-per-frame as well", field=name
+                )
+        return setup.lighting
+    return pattern(
+        given.get("pattern", "na-matched"),
+        setup.rig.illumination.na_led_xy,
+        setup.rig.optics.na,
+        given["leds_per_frame"],
+        bright_field_alone="bright_field_too" not in given,
+        frames=given.get("frames"),
+        seed=given.get("seed", setup.seed),
+    )
+
+
 def _option(field: str) -> str:
     """Name of the option that sets a field, as a user types it."""
     names = {"preset": "preset"}
-    for fields in (SPECIMEN, ERRORS, CAMERA, SETUP):
+    for fields in (SPECIMEN, ERRORS, CAMERA, SETUP, RIG, {name: name for name in PATTERN}):
         names |= {field: name for name, field in fields.items()} | {name: name for name in fields}
     return "--" + names[field].replace("_", "-") if field in names else field

@@ -63,7 +63,9 @@ class AdamSolve(Solve):
             group["lr"] = _rate(group, plan, step, self._highest_rate)
         leds, z_um = self._leds[step], float(plan.z_um[step])
         self.optimiser.zero_grad(set_to_none=True)
-        predicted = self._predicted(leds, z_um, int(plan.divisor[step]))
+        aperture = self._aperture(leds)
+        light = self._light(leds, z_um, int(plan.divisor[step]), aperture)
+        predicted = aperture.amplitude(light)
         measured = self._measured(leds, predicted)
         misfit = F.smooth_l1_loss(predicted, measured)
         loss = misfit
@@ -72,7 +74,8 @@ class AdamSolve(Solve):
         loss.backward()
         self.optimiser.step()
         if learned is not None:
-            learned.observe(leds, predicted.detach(), measured, step / len(plan))
+            shares = self.problem.model.shares(leds, light)
+            learned.observe(leds, predicted.detach(), measured, step / len(plan), shares)
         with torch.no_grad():
             mse = F.mse_loss(predicted, measured)
         return Fit(misfit.detach(), mse, z_um)
@@ -102,13 +105,13 @@ class AdamSolve(Solve):
         assert self.problem.learned is not None
         return self.problem.model.aperture(self.problem.learned.instrument(), leds)
 
-    def _predicted(self, leds: Tensor, z_um: float, divisor: int) -> Tensor:
-        """Amplitudes [led, y, x] of these LEDs' frames."""
+    def _light(self, leds: Tensor, z_um: float, divisor: int, aperture: Aperture) -> Tensor:
+        """Complex field [beam, y, x] of these frames on the camera."""
         model = self.problem.model
         # only a neural field can be rendered more coarsely
         image = self.network(z_um) if divisor == 1 else self.network(z_um, divisor)
         height = torch.full((1,), z_um, dtype=torch.float32, device=model.device)
-        return model.amplitude(model.spectrum(image)[None], height, leds, self._aperture(leds))[0]
+        return model.exit_field(model.spectrum(image)[None], height, leds, aperture)[0]
 
     def _measured(self, leds: Tensor, predicted: Tensor) -> Tensor:
         """Measured amplitudes of these frames: as predicted, where they say nothing."""

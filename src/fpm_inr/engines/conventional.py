@@ -111,8 +111,8 @@ class ConventionalSolve(Solve):
     ----------
     spectrum_z_y_x : Tensor [z, y, x], complex
         Their spectra so far.
-    gain_z_led : Tensor [z, led]
-        Amplitude gains that were found for LEDs at the pupil's edge; 1 for all others.
+    gain_z_led : Tensor [z, frame]
+        Amplitude gains found for frames with LEDs at the pupil's edge; 1 for all others.
     pupil_y_x : Tensor [y, x], complex, optional
         Recovered factor of the pupil; None where it is not to be recovered.
     planes_at_once : int
@@ -131,7 +131,7 @@ class ConventionalSolve(Solve):
         # a clear object is the same at any defocus
         self.spectrum_z_y_x = torch.zeros(planes, *model.field_shape_y_x, dtype=torch.complex64)
         self.spectrum_z_y_x[:, 0, 0] = 1
-        self.gain_z_led = torch.ones(planes, model.led_count)
+        self.gain_z_led = torch.ones(planes, model.frame_count)
         recovers = self.recipe.pupil_step > 0
         self.pupil_y_x = torch.ones(model.shape_y_x, dtype=torch.complex64) if recovers else None
         self.planes_at_once = planes_at_once(model, planes)
@@ -225,6 +225,7 @@ class ConventionalSolve(Solve):
         """As given, with the mean gains, and the pupil where it was recovered."""
         nominal = self.problem.instrument.to("cpu")
         gain = self.gain_z_led[self.solved()].double().log().mean(dim=0).exp()
+        gain = self.problem.model.to("cpu").gain_of_leds(gain)
         gain = nominal.gain_led * gain.to(nominal.gain_led)
         pupil = nominal.pupil_y_x
         if self.pupil_y_x is not None:
@@ -273,7 +274,7 @@ def planes_at_once(model: ForwardModel, planes: int) -> int:
     """Planes whose fields, frames and pupils fit into the memory set aside."""
     samples = model.sample_yx.shape[1]
     fields, frames = 3 * math.prod(model.field_shape_y_x), 6 * math.prod(model.shape_y_x)
-    per_plane = 8 * (fields + frames + model.led_count * samples)
+    per_plane = 8 * (fields + frames + model.beam_count * samples)
     most, room = CPU_PLANES, CPU_BYTES
     if model.device.type == "cuda":
         most, room = planes, int(GPU_MEMORY_SHARE * torch.cuda.mem_get_info(model.device)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,11 +63,12 @@ class Inr(Engine):
 def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:
     return make_plan(
         recipe.order_for(problem.is_flat),
-        na_led=problem.illumination.na_led,
+        na_led=problem.illumination.na_frame,
         na_objective=problem.optics.na,
         z_range_um=problem.z_range_um,
         seed=problem.seed,
         steps=problem.options.get("steps"),
         planes=planes,
+        looks=math.ceil(problem.model.beam_count / problem.model.frame_count),
         left_out_led=problem.left_out_led,
     )

@@ -67,6 +67,7 @@ def make_plan(
     steps: int | None = None,
     planes: int = 1,
     left_out_led: NDArray[np.bool_] | None = None,
+    looks: int = 1,
 ) -> Plan:
     """Draw a plan.
 
@@ -84,8 +85,11 @@ def make_plan(
         epochs are cut.
     planes : int
         Planes of a spline field, which passes are counted by.
-    left_out_led : array [led], optional
-        Which LEDs are not visited.
+    left_out_led : array [frame], optional
+        Which frames are not visited.
+    looks : int
+        Passes are so many times more: frames that show several LEDs, or points of them, at once
+        tell them apart slowly.
     """
     if left_out_led is not None and left_out_led.any():
         used = np.flatnonzero(~left_out_led)
@@ -97,6 +101,7 @@ def make_plan(
             seed=seed,
             steps=steps,
             planes=planes,
+            looks=looks,
         )
         return replace(plan, leds=used[plan.leds])
     random = np.random.default_rng(seed)
@@ -105,7 +110,11 @@ def make_plan(
     if isinstance(order, PassOrder):
         groups = min(order.groups, len(na_led))
         return _passes(
-            order, na_led, z_range_um, random, steps or order.passes_per_plane * planes * groups
+            order,
+            na_led,
+            z_range_um,
+            random,
+            steps or order.passes_per_plane * planes * groups * looks,
         )
     plan = _epochs(order, na_led, na_objective, z_range_um, random)
     return plan if steps is None else plan.shortened(steps)

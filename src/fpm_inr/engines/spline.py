@@ -45,25 +45,25 @@ class SplineSolve(Solve):
     Attributes
     ----------
     spline : SplineField
-    rim_gain_led : Tensor [led]
-        Amplitude gains found for LEDs at the pupil's edge; 1 for all others.
+    rim_gain_led : Tensor [frame]
+        Amplitude gains found for frames with LEDs at the pupil's edge; 1 for all others.
     optimiser : Adam, optional
         Of what is learned of the instrument.
-    seen_group_led : Tensor [group, led, 3 + mode], optional
-        Direction of every LED, radius of the pupil (0: as stated) and its Zernike coefficients, as
-        each group has last taken them into account.
+    seen_group_led : Tensor [group, beam, 3 + mode], optional
+        Direction of every beam's LED, radius of the pupil (0: as stated) and its Zernike
+        coefficients, as each group has last taken them into account.
     """
 
     def __init__(self, problem: Problem, plan: Plan, order: PassOrder, planes: int) -> None:
         self.problem, self.plan, self.order = problem, plan, order
         model, self.learned = problem.model, problem.learned
         self.spline = clear_field(model, problem.z_range_um, planes)
-        self.rim_gain_led = torch.ones(model.led_count, device=model.device)
+        self.rim_gain_led = torch.ones(model.frame_count, device=model.device)
         groups = [] if self.learned is None else self.learned.groups()
         self.optimiser = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999)) if groups else None
         self.seen_group_led: Tensor | None = None
         if self.learned is not None:
-            seen = as_seen(self.learned.instrument())
+            seen = as_seen(model, self.learned.instrument())
             self.seen_group_led = seen.repeat(order.groups, 1, 1)
         self._groups = min(order.groups, len(np.unique(plan.leds)))
         self._frames: Frames | None = None
@@ -133,12 +133,13 @@ class SplineSolve(Solve):
         """As given or learned, with the gains found for LEDs at the rim."""
         learned = self.learned
         used = self.problem.instrument if learned is None else learned.instrument()
-        return replace(used, gain_led=used.gain_led * self.rim_gain_led.to(used.gain_led))
+        rim_gain_led = self.problem.model.gain_of_leds(self.rim_gain_led)
+        return replace(used, gain_led=used.gain_led * rim_gain_led.to(used.gain_led))
 
 
 def clear_field(model: ForwardModel, z_range_um: tuple[float, float], planes: int) -> SplineField:
     """A clear object, on the model's device, of the frequencies that some LED sees."""
-    every = torch.arange(model.led_count, device=model.device)
+    every = torch.arange(model.frame_count, device=model.device)
     seen = model.field_index(every).unique()
     samples = signed_frequencies(seen, model.field_shape_y_x)
     field = SplineField(model.field_shape_y_x, z_range_um, samples, planes=planes)

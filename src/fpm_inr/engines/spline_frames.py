@@ -16,7 +16,7 @@ from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.fields.spline import SplineField
-from fpm_inr.forward import Aperture, Instrument, Sight
+from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight
 from fpm_inr.solve.problem import Problem
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
@@ -33,18 +33,19 @@ RIM_FLOOR = 0.3
 
 @dataclass(eq=False)
 class Batch:
-    """LEDs that are worked on together.
+    """Frames that are worked on together, with all their beams.
 
     Parameters
     ----------
-    leds : Tensor [led]
-    index_led_k : Tensor [led, sample]
-        Which of the field's frequencies each brings into the pupil.
+    leds : Tensor [frame]
+        Their numbers, which are those of their LEDs where each has one.
+    index_led_k : Tensor [beam, sample]
+        Which of the field's frequencies each beam brings into the pupil.
     aperture : Aperture
         The pupil as they see it, before anything is learned.
-    measured_led_y_x : Tensor [led, y, x]
+    measured_led_y_x : Tensor [frame, y, x]
     rim_count : int
-        LEDs whose brightness is free; they come first.
+        Frames whose brightness is free; they come first.
     rim_power : Tensor [rim_count]
         Sum of their squared amplitudes.
     believed : Believed, optional
@@ -54,6 +55,8 @@ class Batch:
         into account; None where nothing is learned.
     sight : Sight, optional
         What their light met in that pupil.
+    frame_beam : Tensor [beam], optional
+        The place of each beam's frame among these. None: beams are frames.
     """
 
     leds: Tensor
@@ -65,6 +68,7 @@ class Batch:
     believed: Believed | None = None
     seen: tuple[Tensor | None, ...] = (None, None, None)
     sight: Sight | None = None
+    frame_beam: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +100,12 @@ class Group:
         return self.batches[visit % TAUGHT_ONE_IN :: TAUGHT_ONE_IN]
 
 
-def as_seen(instrument: Instrument) -> Tensor:
-    """Directions, radius (0: as stated) and Zernike coefficients [led, 3 + mode]."""
-    na, zernike = instrument.na_led_xy.detach(), instrument.zernike_rad.detach()
+def as_seen(model: ForwardModel, instrument: Instrument, frames: Tensor | None = None) -> Tensor:
+    """LEDs' directions, radius (0: as stated) and Zernike coefficients [beam, 3 + mode]."""
+    if frames is None:
+        frames = torch.arange(model.frame_count, device=model.device)
+    na = instrument.na_led_xy.detach()[model.leds_of(frames)]
+    zernike = instrument.zernike_rad.detach()
     radius = na.new_zeros(1) if instrument.na is None else instrument.na.detach().reshape(1)
     return torch.cat([na, torch.cat([radius, zernike]).expand(len(na), -1)], dim=1)
 
@@ -135,15 +142,17 @@ class Frames:
         self._seen_group_led = seen_group_led
         self._floor = order.floor
         self._on_rim = at_the_rim(model, problem.instrument, order.rim_width).to(model.device)
+        rim_frame = model.any_of_frames(self._on_rim)
         # where gains are learned, one freedom is enough
         gains_are_learned = learned is not None and learned.free.gains is not None
-        self._is_rim = torch.zeros_like(self._on_rim) if gains_are_learned else self._on_rim
+        self._is_rim = torch.zeros_like(rim_frame) if gains_are_learned else rim_frame
         self.slow = SlowBand(model, field)
         self.coupling = Coupling(self.slow, field)
         self.groups = groups
         self._groups: dict[int, Group] = {}
         on_gpu = model.device.type != "cpu"
-        self._at_once = model.led_count if on_gpu else max(1, SAMPLES_AT_ONCE // self.pixels)
+        of_frame = self.pixels * math.ceil(model.beam_count / model.frame_count)
+        self._at_once = model.frame_count if on_gpu else max(1, SAMPLES_AT_ONCE // of_frame)
         samples = field.flat_index()
         # a window sample that no field frequency is at does not occur
         self._sample_at = samples.new_zeros(math.prod(model.field_shape_y_x))
@@ -190,14 +199,15 @@ class Frames:
 
     def _prepared(self, leds: Tensor, number: int) -> Group:
         batches = [self._batch(some, number) for some in self._dealt(leds)]
-        self._make_room(max(len(batch.leds) for batch in batches))
+        self._make_room(max(len(batch.index_led_k) for batch in batches))
         cover, of_rim = torch.zeros(2, self._sample_count, device=self.model.device)
         power = torch.zeros((), device=self.model.device)
         for batch in batches:
             index = self._sample_at[self.model.field_index(batch.leds)].flatten()
             seen_k = batch.aperture.transmission_led_k.abs().square()
             cover.index_add_(0, index, seen_k.flatten())
-            of_rim.index_add_(0, index, (seen_k * self._on_rim[batch.leds, None]).flatten())
+            on_rim = self._on_rim[self.model.leds_of(batch.leds), None]
+            of_rim.index_add_(0, index, (seen_k * on_rim).flatten())
             measured = batch.measured_led_y_x
             power += torch.einsum("lyx,lyx,yx->", measured, measured, self.weight_y_x)
         most_seen = cover.max()
@@ -223,23 +233,25 @@ class Frames:
         problem, nominal = self._problem, self._problem.instrument
         rim_count = int(self._is_rim[leds].sum())
         measured = problem.amplitude_led_y_x[leds]
+        aperture = self.model.aperture(nominal, leds)
         batch = Batch(
             leds,
             self._sample_at[self.model.field_index(leds)],
-            self.model.aperture(nominal, leds),
+            aperture,
             measured,
             rim_count,
             measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK),
             None if problem.pixels is None else problem.pixels.select(leds),
+            frame_beam=None if aperture.runs is None else aperture.runs.frame_beam(),
         )
         if self._seen_group_led is not None:
-            seen = self._seen_group_led[number]
-            # LEDs of a batch have seen the same pupil
-            radius, zernike = seen[int(leds[0]), 2], seen[int(leds[0]), 3:]
+            seen = self._seen_group_led[number, self.model.beams_of(leds)]
+            # beams of a batch have seen the same pupil
+            radius, zernike = seen[0, 2], seen[0, 3:]
             na = radius if radius > 0 else None
-            self.look(
-                batch, replace(nominal, na_led_xy=seen[:, :2].clone(), zernike_rad=zernike, na=na)
-            )
+            na_led_xy = nominal.na_led_xy.clone()
+            na_led_xy[self.model.leds_of(leds)] = seen[:, :2]
+            self.look(batch, replace(nominal, na_led_xy=na_led_xy, zernike_rad=zernike, na=na))
         return batch
 
     def _make_room(self, leds: int) -> None:

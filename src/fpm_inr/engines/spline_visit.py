@@ -117,17 +117,22 @@ class Lesson:
                 if teaches:
                     assert self._seen_group_led is not None
                     sight = self._frames.look(batch, instrument)
-                    seen = as_seen(instrument)[batch.leds]
-                    self._seen_group_led[self._number, batch.leds] = seen
+                    model = self._frames.model
+                    seen = as_seen(model, instrument, batch.leds)
+                    self._seen_group_led[self._number, model.beams_of(batch.leds)] = seen
                 aperture = self._frames.model.aperture(instrument, batch.leds, sight)
             return aperture, aperture.phase_at(z)[0]
 
-    def observe(self, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
+    def observe(self, batch: Batch, light: Tensor, intensity: Tensor, inverse: Tensor) -> None:
         """Hear the brightness of a batch, before it is made to fit: intensity and 1 / amplitude."""
         if self.teaches(batch):
             assert self._learned is not None
             self._learned.observe(
-                batch.leds, intensity * inverse, batch.measured_led_y_x, self._done
+                batch.leds,
+                intensity * inverse,
+                batch.measured_led_y_x,
+                self._done,
+                self._frames.model.shares(batch.leds, light),
             )
 
     def hear(self, batch: Batch, aperture: Aperture, phase: Tensor, light: Light) -> None:
@@ -170,8 +175,9 @@ def wrong(
 ) -> Wrong:
     """What is wrong with the spectrum at a height, by these LEDs.
 
-    Of the loss sum w (A - m)^2 / 2 over LEDs and pixels (divided by the pixels), A^2 = |psi|^2 +
-    background. Written out, it takes the Fourier transforms that it must and little else.
+    Of the loss sum w (A - m)^2 / 2 over frames and pixels (divided by the pixels), A^2 = sum
+    |psi|^2 + background over the beams of a frame: all of them are to change alike, by m / A - 1.
+    Written out, it takes the Fourier transforms that it must and little else.
 
     Parameters
     ----------
@@ -194,15 +200,16 @@ def wrong(
         transfer = with_phase(aperture.transmission_led_k.detach(), phase.detach())
         seen = samples.take(batch.index_led_k)
         light = frames.light(seen * transfer)
-        intensity = _intensity(frames, light, aperture.background_led)
+        intensity = _intensity(frames, batch, light, aperture.background_led)
         inverse = intensity.rsqrt()
-        lesson.observe(batch, intensity, inverse)
+        lesson.observe(batch, light, intensity, inverse)
         if batch.rim_count:
             _match(rim_gain_led, batch, intensity, inverse)
         change, missed = _change(frames, batch, intensity, inverse)
         error += missed
         # vectorised, which a product of complex and real values is not
-        back = frames.back(light.mul_(change.to(light.dtype)))
+        of_beam = change if batch.frame_beam is None else change[batch.frame_beam]
+        back = frames.back(light.mul_(of_beam.to(light.dtype)))
         lesson.hear(batch, aperture, phase, Light(seen.mul_(transfer), back, change, missed))
         back.mul_(transfer.conj())
         gradient.scatter_add_(0, batch.index_led_k.view(-1), back.view(-1))
@@ -212,11 +219,16 @@ def wrong(
     return Wrong(samples, gradient, (own, cross), error)
 
 
-def _intensity(frames: Frames, light: Tensor, background_led: Tensor | None) -> Tensor:
-    """Predicted intensity [led, y, x]."""
+def _intensity(
+    frames: Frames, batch: Batch, light: Tensor, background_led: Tensor | None
+) -> Tensor:
+    """Predicted intensity [frame, y, x] of light [beam, y, x]."""
     part = torch.view_as_real(light)
     intensity = torch.addcmul(frames.dark, part[..., 0], part[..., 0])
     intensity.addcmul_(part[..., 1], part[..., 1])
+    if batch.frame_beam is not None:
+        summed = torch.zeros_like(batch.measured_led_y_x)
+        intensity = summed.index_add_(0, batch.frame_beam, intensity)
     if background_led is not None:
         intensity += background_led.detach()[:, None, None]
     return intensity

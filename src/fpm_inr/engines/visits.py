@@ -1,4 +1,8 @@
-"""One pass of the conventional engine: every LED visits the spectra of a batch of planes."""
+"""One pass of the conventional engine: every frame visits the spectra of a batch of planes.
+
+A frame of several LEDs corrects all of them at once, in proportion to their light (Tian et al.,
+Biomed. Opt. Express 5, 2376 (2014)).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ MOST_PUPIL = 1.2
 
 
 class Visits:
-    """What does not change from pass to pass: frames, LEDs in their order, samples, weights."""
+    """What does not change from pass to pass: frames in their order, samples, weights."""
 
     def __init__(
         self,
@@ -46,63 +50,77 @@ class Visits:
             trusted *= pixels.exact_led_y_x
         self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
         self.peak = float(amplitude_led_y_x.max())
-        na_led = instrument.na_led_xy.norm(dim=1)
-        self.is_rim = at_the_rim(model, instrument, recipe.rim_width).tolist()
+        every = torch.arange(model.frame_count, device=model.device)
+        na_frame = model.least_of_frames(instrument.na_led_xy.norm(dim=1), every)
+        on_rim = at_the_rim(model, instrument, recipe.rim_width).to(model.device)
+        self.is_rim = model.any_of_frames(on_rim).tolist()
         lit = amplitude_led_y_x.amax(dim=(1, 2)) > 0
-        used = range(model.led_count) if leds is None else set(leds)
+        used = range(model.frame_count) if leds is None else set(leds)
         # the pattern of a frame without light says nothing
         self.order = [
             led
-            for led in na_led.argsort(stable=True).tolist()
+            for led in na_frame.argsort(stable=True).tolist()
             if led in used and (bool(lit[led]) or not self.is_rim[led])
         ]
-        self.index = model.field_index(torch.arange(model.led_count, device=model.device))
+        self.index = [model.field_index(frame) for frame in every.split(1)]
         self.frame_index = model.frame_index()
-        transmission = self.aperture.transmission_led_k.abs()
-        self.peak_led = transmission.amax(dim=1).square().clamp_min(DARK).tolist()
+        self.peak_led = [self._peak(frame) for frame in every.split(1)]
         self.pupil_step = recipe.pupil_step
 
     def sight(self, z_um: Tensor) -> list[Tensor]:
-        """Transfer [z, sample] of every LED at these heights."""
+        """Transfer [z, beam, sample] of every frame at these heights."""
         z = z_um.to(self.model.device, torch.float32)
-        leds = torch.arange(self.model.led_count, device=self.model.device)
-        return [self.aperture.select(led).at(z)[:, 0] for led in leds.split(1)]
+        frames = torch.arange(self.model.frame_count, device=self.model.device)
+        return [self.aperture.select(frame).at(z) for frame in frames.split(1)]
 
     def one_pass(
         self, spectrum: Tensor, share: Tensor, sight: list[Tensor], pupil: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Visit every LED once; change the spectra [z, k] (and the pupil) in place.
+        """Visit every frame once; change the spectra [z, k] (and the pupil) in place.
 
         Returns the squared error [z] of all frames as they were met, over the frames' power, and
-        the amplitude gains [z, led].
+        the amplitude gains [z, frame].
         """
         shape = self.model.shape_y_x
-        grid = spectrum.new_zeros(len(spectrum), shape[0] * shape[1])
+        beams = max(len(index) for index in self.index)
+        whole_grid = spectrum.new_zeros(len(spectrum), beams, shape[0] * shape[1])
         error = torch.zeros(len(spectrum), device=spectrum.device)
-        gains = torch.ones(len(spectrum), self.model.led_count, device=spectrum.device)
+        gains = torch.ones(len(spectrum), self.model.frame_count, device=spectrum.device)
         for led in self.order:
             transfer = sight[led]
             if pupil is not None:
                 factor = pupil.flatten()[self.frame_index]
                 transfer = transfer * factor
-            samples = spectrum.index_select(1, self.index[led])
-            grid.index_copy_(1, self.frame_index, samples * transfer)
-            light = transforms.image(grid.unflatten(1, shape))
+            index = self.index[led]
+            samples = spectrum.index_select(1, index.view(-1)).view(len(spectrum), *index.shape)
+            grid = whole_grid[:, : len(index)]
+            grid.index_copy_(2, self.frame_index, samples * transfer)
+            light = transforms.image(grid.unflatten(2, shape))
             change, missed, gains[:, led] = self._change(light, led)
             error += missed
-            light *= change
-            wrong = transforms.summed(light).flatten(1)
-            wrong = wrong.index_select(1, self.frame_index).div_(grid.shape[1])
+            light *= change[:, None]
+            wrong = transforms.summed(light).flatten(2)
+            wrong = wrong.index_select(2, self.frame_index).div_(grid.shape[2])
             if pupil is not None:
-                self._improve(pupil, (samples * sight[led])[0], wrong[0], float(share[0]))
+                for seen, its in zip((samples * sight[led])[0], wrong[0], strict=True):
+                    self._improve(pupil, seen, its, float(share[0]))
             back = transfer.conj()
-            rate = share[:, None] / self.peak_led[led]
+            rate = share[:, None, None] / self.peak_led[led]
             if pupil is not None:
                 rate = rate / factor.abs().max().square().clamp_min(DARK)
-            spectrum.index_add_(1, self.index[led], wrong.mul_(back).mul_(rate))
+            spectrum.index_add_(1, index.view(-1), wrong.mul_(back).mul_(rate).flatten(1))
         if pupil is not None:
             self._pin(pupil, spectrum)
         return error / self.power, gains
+
+    def _peak(self, frame: Tensor) -> float:
+        """Largest sum of the squared transmissions of a frame's beams at one frequency."""
+        seen_k = self.aperture.select(frame).transmission_led_k.abs().square()
+        if len(seen_k) == 1:
+            return float(seen_k.max().clamp_min(DARK))
+        index, place = self.index[int(frame)].unique(return_inverse=True)
+        cover = seen_k.new_zeros(len(index)).index_add_(0, place.flatten(), seen_k.flatten())
+        return float(cover.max().clamp_min(DARK))
 
     def _improve(self, pupil: Tensor, seen: Tensor, wrong: Tensor, share: float) -> None:
         """Move the pupil [y, x] at the samples, in place, for light [sample] seen without it.
@@ -127,7 +145,9 @@ class Visits:
         pupil *= torch.where(inside.view_as(size), limited, 1)
 
     def _change(self, light: Tensor, led: int) -> tuple[Tensor, Tensor, Tensor | float]:
-        """Relative change [z, y, x] that gives the light the measured modulus; error and gain [z].
+        """Relative change [z, y, x] that gives light [z, beam, y, x] the measured modulus.
+
+        And error and gain [z].
 
         Of an LED at the pupil's edge only the pattern counts: how much of its direct light passes
         is known neither to the model nor to a calibrated NA, and taking it at its word grows
@@ -135,7 +155,9 @@ class Visits:
         """
         measured = self.amplitude[led]
         squares = torch.view_as_real(light).square()
-        intensity = (squares[..., 0] + squares[..., 1]).clamp_min_(DARK)
+        of_beams = squares[..., 0] + squares[..., 1]
+        intensity = of_beams[:, 0] if of_beams.shape[1] == 1 else of_beams.sum(dim=1)
+        intensity.clamp_min_(DARK)
         inverse = intensity.rsqrt()
         gain: Tensor | float = 1.0
         if self.is_rim[led]:

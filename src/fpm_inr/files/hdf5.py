@@ -132,3 +132,11 @@ def number(file: h5py.Group, name: str) -> float:
 def array(file: h5py.Group, name: str, dimensions: int) -> NDArray[np.float64]:
     """Read a whole array as float64."""
     return np.asarray(dataset(file, name, dimensions)[()], dtype=np.float64)
+
+
+def whole(values: NDArray[np.float64], name: str) -> NDArray[np.intp]:
+    """Numbers that count something."""
+    found = values.astype(np.intp, copy=True) if np.isfinite(values).all() else None
+    if found is None or not np.array_equal(found, values):
+        raise DataError("holds numbers that are not whole", "store whole numbers", field=name)
+    return np.asarray(found)

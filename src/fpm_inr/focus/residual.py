@@ -52,7 +52,7 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     model, aperture, measured = solution.forward(acquisition)
     optics = acquisition.optics
     cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
-    pixels = believed(acquisition.select(solution.leds_used))
+    pixels = believed(acquisition.select(solution.frames_used(acquisition)))
     exact = measured if pixels is None else measured * pixels.exact_led_y_x
     power = exact.square().sum(dim=0).numpy()
 
@@ -61,7 +61,7 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x))
         z_um = torch.tensor(stack.z_um, dtype=torch.float32)
         fine, whole = torch.zeros(height, width), 0.0
-        for some in torch.arange(model.led_count).split(LEDS_AT_ONCE):
+        for some in torch.arange(model.frame_count).split(LEDS_AT_ONCE):
             predicted = model.amplitude(spectrum, z_um, some, aperture.select(some))[0]
             error = predicted - measured[some]
             if pixels is not None:
@@ -96,7 +96,7 @@ def _check_sizes(acquisition: Acquisition, solution: Solution) -> None:
     factor = solution.upsampling
     if (height * factor, width * factor) != solution.shape_y_x or acquisition.led_count != leds:
         raise DataError(
-            f"has {acquisition.led_count} frames of {height} x {width} pixels for a field of "
+            f"has {acquisition.led_count} LEDs, {height} x {width} pixels a frame, for a field of "
             f"{solution.shape_y_x[0]} x {solution.shape_y_x[1]} from {leds} frames",
             "give the acquisition, and the crop, that the field was solved from",
             field="data",

@@ -30,7 +30,9 @@ class Background(Learning):
     def begun(self, instrument: Instrument) -> Instrument:
         if self.init is None:
             return instrument
-        return replace(instrument, background_led=torch.full_like(instrument.gain_led, self.init))
+        base = instrument.background_led
+        like = instrument.gain_led if base is None else base
+        return replace(instrument, background_led=torch.full_like(like, self.init))
 
     def learned(self, begun: Instrument, setup: Setup) -> LearnedBackground:
         return LearnedBackground(self, begun)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, cast
 
 from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.beams import Shares
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument.free import Free
 from fpm_inr.instrument.gains import Gains
@@ -27,6 +28,8 @@ class Calibration(nn.Module):
         Of a frame: sets the Fourier sample, in which LED moves are counted.
     height_is_free : bool
         Whether a range of heights is solved, so that the pupil's defocus is no parameter.
+    frame_count : int, optional
+        Of the frames, each of which has a background. Default: that of the LEDs.
 
     Raises
     ------
@@ -44,10 +47,15 @@ class Calibration(nn.Module):
         shape_y_x: tuple[int, int],
         *,
         height_is_free: bool,
+        frame_count: int | None = None,
     ) -> None:
         super().__init__()
         self.free = free
         begun = instrument.to("cpu")
+        frames = len(begun.gain_led) if frame_count is None else frame_count
+        is_new = "background" in free.names and begun.background_led is None
+        if is_new and frames != len(begun.gain_led):
+            begun = replace(begun, background_led=begun.gain_led.new_zeros(frames))
         for one in free:
             begun = one.begun(begun)
         for value in fields(begun):
@@ -103,10 +111,20 @@ class Calibration(nn.Module):
         drawn = [one.penalty() for one in self._learned() if one.has_penalty]
         return sum(drawn, start=self.start_na_led_xy.new_zeros(()))
 
-    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
-        """Learn from predicted and measured amplitudes [led, y, x] what takes no gradient."""
+    def observe(
+        self,
+        leds: Tensor,
+        predicted: Tensor,
+        measured: Tensor,
+        done: float,
+        shares: Shares | None = None,
+    ) -> None:
+        """Learn from predicted and measured amplitudes what takes no gradient.
+
+        See `Learned.observe`.
+        """
         for one in self._learned():
-            one.observe(leds, predicted, measured, done)
+            one.observe(leds, predicted, measured, done, shares)
 
     def objection(self, found: Instrument) -> str:
         """Why an instrument learned from here is not believed; nothing where it is."""

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fpm_inr.beams import Shares
 from fpm_inr.errors import SettingsError
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument.parameter import Learned, Learning, Setup
@@ -59,16 +60,26 @@ class LearnedGains(Learned):
         return replace(instrument, gain_led=pinned.exp())
 
     @torch.no_grad()
-    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
-        """Move the gains of these LEDs towards the best fit of prediction [led, y, x] to data.
+    def observe(
+        self,
+        leds: Tensor,
+        predicted: Tensor,
+        measured: Tensor,
+        done: float,
+        shares: Shares | None = None,
+    ) -> None:
+        """Move the gains of these LEDs towards the best fit of prediction [frame, y, x] to data.
 
         The least-squares gain has a closed form, which spares the gains a learning rate.
         """
         rate = self.settings.rate(done, 1.0)
         if rate == 0.0:
             return
-        p, m = predicted.flatten(1), measured.flatten(1)
-        fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
+        if shares is None:
+            p, m = predicted.flatten(1), measured.flatten(1)
+            fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
+        else:
+            leds, fit = shares.fits(predicted, measured)
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
         self.log_gain_led[leds] += rate * step

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.beams import Shares
 from fpm_inr.forward import Instrument
 from fpm_inr.sampling import fourier_sample_na
 
@@ -144,8 +145,19 @@ class Learned(nn.Module):
         """What draws it to where nothing is known, relative to the misfit."""
         raise NotImplementedError
 
-    def observe(self, leds: Tensor, predicted: Tensor, measured: Tensor, done: float) -> None:
-        """Learn from amplitudes [led, y, x] without a gradient, after this share of the steps."""
+    def observe(
+        self,
+        leds: Tensor,
+        predicted: Tensor,
+        measured: Tensor,
+        done: float,
+        shares: Shares | None = None,
+    ) -> None:
+        """Learn from amplitudes [frame, y, x] without a gradient, after this share of the steps.
+
+        `leds` are numbers of frames, and of their LEDs; `shares` tells what is whose where frames
+        are not one LED each.
+        """
 
     @property
     def largest_na(self) -> float:

@@ -18,6 +18,7 @@ from fpm_inr.illumination import FloatArray, LedGeometry
 from fpm_inr.io.arrays import npy_frame
 from fpm_inr.io.correction import Correction, flat_field
 from fpm_inr.io.described_leds import light_of
+from fpm_inr.io.described_lighting import die_of, lighting_of, same_lists
 from fpm_inr.io.exposures import merged, same_led
 from fpm_inr.io.frame_choice import choose_frames
 from fpm_inr.io.frame_names import Named, find_named
@@ -115,15 +116,24 @@ def _assemble(
     if part.camera is not None:
         unit = 1 / (part.camera.gain_e_per_count * exposure)
         noise = CameraNoise(unit, part.camera.read_noise_e)
-    leds, groups = chosen.leds, same_led(_places(light)[chosen.leds])
+    leds, is_listed = chosen.leds, described.leds.lit is not None
+    groups = same_lists(described.leds, leds) if is_listed else same_led(_places(light)[leds])
     if len(groups) < len(leds):
         judged, noise = merged(judged, groups, exposure, noise)
         leds = leds[[group[0] for group in groups]]
         judged.notes.append(
-            f"{len(chosen.leds)} frames of {len(groups)} LEDs: those of one LED are merged."
+            f"{len(chosen.leds)} frames of {len(groups)} "
+            + ("patterns: those of one pattern" if is_listed else "LEDs: those of one LED")
+            + " are merged."
         )
+    lighting = None
+    if is_listed:
+        lighting, leds = lighting_of(described.leds, leds)
     shape = (stored.shape[order.index("y")], stored.shape[order.index("x")])
-    illumination = _illumination(light, leds, axis, shape, optics)
+    die = die_of(described.leds, knows_places=isinstance(light, LedGeometry))
+    illumination = replace(
+        _illumination(light, leds, axis, shape, optics), lighting=lighting, die=die
+    )
     acquisition = judged.acquisition(optics, *seen_by_crop(illumination, axis, crop, shape, optics))
     notes = (*chosen.notes, *acquisition.notes, *_faint(acquisition, noise))
     return replace(acquisition, noise=noise, notes=notes)

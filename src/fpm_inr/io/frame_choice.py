@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import FloatArray, LedGeometry
+from fpm_inr.io.described_lighting import lists_for
 from fpm_inr.io.frame_names import Named, Origin, led_numbers, numbered, pattern_of
 from fpm_inr.io.schema import Description
 
@@ -24,7 +25,7 @@ class Chosen:
     frames : array [frame]
         Their places in the file, growing.
     leds : array [frame]
-        The LED of each.
+        The LED of each; the list of its LEDs where there are such lists.
     exposure : array [frame]
         Relative times.
     notes : list of str
@@ -91,6 +92,9 @@ def _bound(
 ) -> tuple[Indices, Indices, list[str]]:
     """Frames, the LED of each, and what is to be said."""
     notes: list[str] = []
+    listed = lists_for(described.leds, pictured, kept, leds)
+    if listed is not None:
+        return listed, np.arange(len(listed)), notes
     if named[0].says and count != len(named):
         raise DataError(
             f"binds {len(named)} names for {count} frames",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
@@ -16,13 +16,17 @@ from fpm_inr.files import hdf5
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io.readers import NOTHING, Asked
 from fpm_inr.io.window import Judged, Window, seen_by_crop
+from fpm_inr.lighting import Die, Lighting
 
 KIND = "fpm-inr acquisition"
 # 2: pixels may be without weight or saturated, which a reader of 1 would not know
-VERSION, JUDGED_VERSION = 1, 2
+# 3: frames may have several LEDs, and LEDs a size
+VERSION, JUDGED_VERSION, SOURCES_VERSION = 1, 2, 3
 OPTICS = ("wavelength_um", "na", "pixel_um", "medium_index")
 CHUNK_PX = 128
 JUDGED = ("weight_led_y_x", "saturated_led_y_x")
+PAIRS = ("frame_pair", "led_pair", "weight_pair")
+SIZES = ("size_mm", "size_na")
 
 
 def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
@@ -42,8 +46,7 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
     with hdf5.writing(path) as file:
         file.attrs["format"] = KIND
         judged = {name: getattr(acquisition, name) for name in JUDGED}
-        is_judged = any(one is not None for one in judged.values())
-        file.attrs["version"] = JUDGED_VERSION if is_judged else VERSION
+        file.attrs["version"] = _version(acquisition)
         _, height, width = acquisition.frames_led_y_x.shape
         arrays = {"frames_led_y_x": acquisition.frames_led_y_x} | {
             name: np.asarray(one, dtype=np.uint8) for name, one in judged.items() if one is not None
@@ -67,11 +70,31 @@ def write_acquisition(path: str | Path, acquisition: Acquisition) -> None:
             file[f"optics/{name}"] = getattr(acquisition.optics, name)
         file["axis_y_x_px"] = np.asarray(acquisition.axis_y_x_px, dtype=np.float64)
         file["illumination/na_led_xy"] = acquisition.illumination.na_led_xy
+        _write_sources(file, acquisition.illumination)
         geometry = acquisition.illumination.geometry
         if geometry is not None:
             file["illumination/position_led_xyz_mm"] = geometry.position_led_xyz_mm
             file["illumination/slide_mm"] = float(geometry.slide_mm)
             file["illumination/slide_index"] = float(geometry.slide_index)
+
+
+def _version(acquisition: Acquisition) -> int:
+    """The least that tells all there is, so that older programs read what they can."""
+    light = acquisition.illumination
+    if light.lighting is not None or light.die is not None:
+        return SOURCES_VERSION
+    is_judged = any(getattr(acquisition, name) is not None for name in JUDGED)
+    return JUDGED_VERSION if is_judged else VERSION
+
+
+def _write_sources(file: h5py.File, light: Illumination) -> None:
+    if light.lighting is not None:
+        for name in PAIRS:
+            file[f"illumination/{name}"] = getattr(light.lighting, name)
+    if light.die is not None:
+        for name, value in asdict(light.die).items():
+            if value is not None:
+                file["illumination"].attrs[f"die_{name}"] = value
 
 
 def recognise(path: Path) -> Path | None:
@@ -94,9 +117,9 @@ def read(path: Path, asked: Asked = NOTHING) -> Acquisition:
     """
     with hdf5.reading(path) as file:
         version = file.attrs.get("version")
-        if version not in (VERSION, JUDGED_VERSION):
+        if version not in (VERSION, JUDGED_VERSION, SOURCES_VERSION):
             raise DataError(
-                f"has version {version} of {KIND!r}, this program reads 1 and 2",
+                f"has version {version} of {KIND!r}, this program reads 1 to 3",
                 "convert the original data again",
             )
         stored = {name: hdf5.number(file, f"optics/{name}") for name in OPTICS}
@@ -126,7 +149,25 @@ def _illumination(file: h5py.File) -> Illumination:
             hdf5.number(file, "illumination/slide_mm"),
             hdf5.number(file, "illumination/slide_index"),
         )
-    return Illumination(hdf5.array(file, "illumination/na_led_xy", 2), geometry)
+    na_led_xy = hdf5.array(file, "illumination/na_led_xy", 2)
+    return Illumination(na_led_xy, geometry, *_sources(file))
+
+
+def _sources(file: h5py.File) -> tuple[Lighting | None, Die | None]:
+    """Which LEDs light each frame, and how large they are, where that is stored."""
+    lighting = die = None
+    if f"illumination/{PAIRS[0]}" in file:
+        frame, led, weight = (hdf5.array(file, f"illumination/{name}", 1) for name in PAIRS)
+        lighting = Lighting(hdf5.whole(frame, PAIRS[0]), hdf5.whole(led, PAIRS[1]), weight)
+    told = dict(file["illumination"].attrs)
+    if any(name.startswith("die_") for name in told):
+        sizes = {name: float(told[f"die_{name}"]) for name in SIZES if f"die_{name}" in told}
+        die = Die(
+            **sizes,
+            shape=str(told["die_shape"]),  # type: ignore[arg-type]
+            points_across=int(told["die_points_across"]),
+        )
+    return lighting, die
 
 
 def _noise(file: h5py.File) -> CameraNoise | None:

@@ -47,6 +47,8 @@ Count = Annotated[PositiveInt, BeforeValidator(_no_truth_value)]
 Index = Annotated[NonNegativeInt, BeforeValidator(_no_truth_value)]
 Integer = Annotated[int, BeforeValidator(_no_truth_value)]
 Indices = list[Index]
+Weights = Annotated[list[Positive], Field(min_length=1), BeforeValidator(_as_list)]
+Lit = Annotated[Indices, Field(min_length=1), BeforeValidator(_as_list)]
 Pair = tuple[Number, Number]
 
 
@@ -150,6 +152,15 @@ class PlacesPart(_FlatArray):
     file: str | None = None
 
 
+class DiePart(_Part):
+    """How large the shining face of an LED is."""
+
+    size_mm: Positive | None = None
+    size_na: Positive | None = None
+    shape: Literal["square", "round"] = "square"
+    points_across: Count = 3
+
+
 class LedsPart(_Part):
     """One way to say where the light of each frame comes from."""
 
@@ -159,6 +170,9 @@ class LedsPart(_Part):
     na_x_y: DirectionsPart | None = None
     missing: Indices = []
     leave_out: Indices = []
+    lit: Annotated[list[Lit] | None, Field(min_length=1)] = None
+    weights: list[Weights] | None = None
+    die: DiePart | None = None
 
 
 class Description(_Part):

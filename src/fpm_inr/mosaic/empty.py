@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from fpm_inr.acquisition import Acquisition, Optics
@@ -39,24 +40,34 @@ def contrast(acquisition: Acquisition) -> tuple[float, float]:
     noise = estimate_noise(acquisition)
     bright = np.flatnonzero(acquisition.is_bright_field)
     leds = bright if len(bright) else np.arange(acquisition.led_count)
-    power = np.zeros((height, width))
-    feigned = 0.0
+    power, feigned = np.zeros((2, height, width))
+    smooth = _quadratic(height, width)
     for led in leds:
         frame = acquisition.frames_led_y_x[led]
-        mean = max(float(frame.mean()), 1e-30)
-        fine = fft.irfft2(fft.rfft2(frame) * passes, s=frame.shape)
-        power += (fine / mean) ** 2
+        # uneven light, without which the frame's sides would not meet
+        light = (smooth @ (smooth.T @ frame.ravel())).reshape(frame.shape)
+        light = np.maximum(light, 1e-3 * max(float(light.max()), 1e-30))
+        fine = fft.irfft2(fft.rfft2(frame / light) * passes, s=frame.shape)
+        power += fine**2
         if not noise.is_bound:
-            variance = noise.gain_led[led] * mean + noise.read_variance
-            feigned += share * float(variance) / mean**2
-    power, feigned = power / len(leds), feigned / len(leds)
-    local = ndimage.uniform_filter(power, BLOCK_PX, mode="nearest")
+            feigned += share * (noise.gain_led[led] / light + noise.read_variance / light**2)
+    local, expected = (
+        ndimage.uniform_filter(one / len(leds), BLOCK_PX, mode="nearest")
+        for one in (power, feigned)
+    )
+    spread = SIGMAS * np.sqrt(2 / (len(leds) * BLOCK_PX**2 * max(share, 1e-6)))
     # the field's edges jump, which rings
     margin = min(BLOCK_PX, min(height, width) // 4)
-    inner = local[margin : height - margin, margin : width - margin]
-    spread = feigned * np.sqrt(2 / (len(leds) * BLOCK_PX**2 * max(share, 1e-6)))
-    left = max(float(inner.max()) - feigned, 0.0)
-    return float(np.sqrt(left)), float(np.sqrt(SIGMAS * spread))
+    inner = (slice(margin, height - margin), slice(margin, width - margin))
+    left = np.maximum(local - expected, 0.0)[inner]
+    return float(np.sqrt(left.max())), float(np.sqrt(spread * expected[inner].max()))
+
+
+def _quadratic(height: int, width: int) -> NDArray[np.float64]:
+    """Orthonormal polynomials [pixel, 6] of the second degree."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=-1).reshape(-1, 6)
+    return np.asarray(np.linalg.qr(terms)[0])
 
 
 def is_empty(acquisition: Acquisition) -> bool:

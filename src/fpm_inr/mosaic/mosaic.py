@@ -52,7 +52,7 @@ class Mosaic:
             )
         self.folder, self.manifest, self.plan = folder, manifest, manifest.plan
         self.gauge = Gauge.of(manifest.gauge)
-        self.tiles = self.plan.tiles
+        self.tiles, self._sides = self.plan.tiles, self.plan.sides
         self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
 
     @property
@@ -132,7 +132,7 @@ class Mosaic:
         """
         heights = check_heights(z_um, self.z_range_um)
         chosen = self._checked(window, level)
-        return (self._slice(float(z), chosen, level) for z in heights)
+        return (self._stack(np.array([z]), chosen, level) for z in heights)
 
     def render(
         self, z_um: ArrayLike, *, window: Window | None = None, level: int = 0
@@ -161,13 +161,8 @@ class Mosaic:
         DataError
             The field file of a tile is damaged or missing.
         """
-        parts = list(self.slices(z_um, window=window, level=level))
-        return ImageStack(
-            np.concatenate([part.field_z_y_x for part in parts]),
-            np.concatenate([part.z_um for part in parts]),
-            self.pixel_um * 2**level,
-            self.amplitude_scale,
-        )
+        heights = check_heights(z_um, self.z_range_um)
+        return self._stack(heights, self._checked(window, level), level)
 
     def tile_solution(self, number: int) -> Solution:
         """The solution of one tile by itself.
@@ -206,48 +201,52 @@ class Mosaic:
             )
         return read_solution(path)
 
-    def _slice(self, z_um: float, window: Window, level: int) -> ImageStack:
+    def _stack(self, z_um: FloatArray, window: Window, level: int) -> ImageStack:
+        """Tile by tile, each at all heights, so that every tile is read once."""
         y, x, height, width = window
         size = 2**level / self.upsampling
         # centres of the window's pixels, in pixels of the frames
         first = (2**level - 1) / 2 / self.upsampling
         rows = first + size * np.arange(y, y + height)
         columns = first + size * np.arange(x, x + width)
-        image = np.zeros((height, width), np.complex64)
-        for tile in self.tiles:
-            part = self._part(tile, z_um, rows, columns, level)
-            if part is not None:
-                at, field = part
-                image[at] += field
-        pixel_um = self.pixel_um * 2**level
-        return ImageStack(image[None], np.array([z_um]), pixel_um, self.amplitude_scale)
+        image = np.zeros((len(z_um), height, width), np.complex64)
+        across = self._spans(1, columns)
+        for row, at_y in self._spans(0, rows).items():
+            for column, at_x in across.items():
+                tile = self.tiles[row * self._sides[1].count + column]
+                if self.manifest.records[tile.number].kind == "dark":
+                    continue
+                for z, part in enumerate(self._parts(tile, z_um, rows[at_y], columns[at_x], level)):
+                    image[z, at_y, at_x] += part
+        return ImageStack(image, z_um, self.pixel_um * 2**level, self.amplitude_scale)
 
-    def _part(
-        self, tile: Tile, z_um: float, rows: FloatArray, columns: FloatArray, level: int
-    ) -> tuple[tuple[slice, slice], NDArray[np.complex64]] | None:
-        """A tile's weighted share of the image, and where it lies."""
-        sides, places, spans = self.plan.sides, (rows, columns), []
-        for side, at, index in zip(sides, places, (tile.row, tile.column), strict=True):
+    def _spans(self, axis: int, at_px: FloatArray) -> dict[int, slice]:
+        """Tiles along an axis that count at some of these places, and at which."""
+        side, spans = self._sides[axis], {}
+        for index in range(side.count):
             first, last = blend.reach_of(side, self.plan.edge_px, index)
             # a pixel of the field may lie up to one of the frame beyond its tile's last centre
-            span = np.searchsorted(at, [first - 0.5 if index else -np.inf, last - 0.5])
+            span = np.searchsorted(at_px, [first - 0.5 if index else -np.inf, last - 0.5])
             if index == side.count - 1:
-                span[1] = len(at)
-            if span[0] >= span[1]:
-                return None
-            spans.append(slice(int(span[0]), int(span[1])))
-        if self.manifest.records[tile.number].kind == "dark":
-            return None
-        y_px, x_px = rows[spans[0]], columns[spans[1]]
-        weight = blend.weight_of(tile, sides, self.plan.edge_px, y_px, x_px)
+                span[1] = len(at_px)
+            if span[0] < span[1]:
+                spans[index] = slice(int(span[0]), int(span[1]))
+        return spans
+
+    def _parts(
+        self, tile: Tile, z_um: FloatArray, y_px: FloatArray, x_px: FloatArray, level: int
+    ) -> Iterator[NDArray[np.complex64]]:
+        """A tile's weighted share of the image at every height."""
+        weight = blend.weight_of(tile, self._sides, self.plan.edge_px, y_px, x_px)
         solution = self._tile(tile.number)
         low, high = self.z_range_um
-        height_um = float(np.clip(z_um + self.gauge.height_um[tile.number], low, high))
-        field = sampled(solution, height_um, y_px - tile.crop[0], x_px - tile.crop[1], level)
         centre = [tile.crop[axis] + (tile.crop[axis + 2] - 1) / 2 for axis in range(2)]
-        factor = self.gauge.factor(tile.number, z_um, y_px - centre[0], x_px - centre[1])
-        scale = solution.amplitude_scale / self.amplitude_scale
-        return (spans[0], spans[1]), (field * (factor * scale) * weight).astype(np.complex64)
+        weight *= np.float32(solution.amplitude_scale / self.amplitude_scale)
+        for z in z_um:
+            height_um = float(np.clip(z + self.gauge.height_um[tile.number], low, high))
+            field = sampled(solution, height_um, y_px - tile.crop[0], x_px - tile.crop[1], level)
+            factor = self.gauge.factor(tile.number, z, y_px - centre[0], x_px - centre[1])
+            yield (field * factor * weight).astype(np.complex64)
 
 
 def sampled(

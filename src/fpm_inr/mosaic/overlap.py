@@ -15,6 +15,9 @@ ROUNDS = 8
 FEW_TURNS = 1e-12
 # heights, either way, that an offset is looked for
 MOST_STEPS = 2
+# An offset is believed where fields at equal heights are this much less alike: tiles of one
+# instrument have the same heights, and what is out of focus is alike over a range of them.
+CLEAR = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,4 +174,6 @@ def height_offset(
         return found
     shift = steps[top] + 0.5 * (alike[top - 1] - alike[top + 1]) / bend
     weight = found.size_px * float(alike[top] * np.sqrt(-bend))
+    if alike[top] - alike[MOST_STEPS] < CLEAR * alike[top]:
+        shift = 0.0
     return replace(found, height_um=float(shift) * step_um, height_weight=weight)

@@ -143,6 +143,16 @@ class Plan(Part):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _source_part(source: Source) -> SourcePart:
+    return SourcePart(
+        data=str(source.data),
+        wavelength_um=source.wavelength_um,
+        color=source.color,
+        medium_index=source.medium_index,
+        led_distance_mm=source.led_distance_mm,
+    )
+
+
 def make_plan(
     source: Source,
     apart: Path,
@@ -192,6 +202,7 @@ def make_plan(
     if overlap_px is None:
         overlap_px = cutting.usual_overlap(edge, tile_px)
     rows, columns = (cutting.cut_side(side, tile_px, overlap_px) for side in shape)
+    edge = _leaving_room(edge, rows, columns)
     views = [_view(middle, tile, axis) for tile in cutting.lay_tiles(rows, columns)]
     least = max(_least_upsampling(view, calibration) for view in views)
     if upsample is not None and upsample < least:
@@ -202,13 +213,7 @@ def make_plan(
         )
     steepest = max(float(view.illumination.na_led.max()) for view in views)
     return Plan(
-        source=SourcePart(
-            data=str(source.data),
-            wavelength_um=source.wavelength_um,
-            color=source.color,
-            medium_index=source.medium_index,
-            led_distance_mm=source.led_distance_mm,
-        ),
+        source=_source_part(source),
         data_sha256=source.digest(apart),
         calibration=None if calibration is None else calibration.name,
         calibration_sha256="" if calibration is None else file_digest(calibration),
@@ -276,6 +281,26 @@ def bend_of(illumination: Illumination, optics: Optics) -> float:
     change_y = geometry.na_at(0.0, step_um) - geometry.na_at(0.0, -step_um)
     rate = float(change_x[:, 0].mean() + change_y[:, 1].mean()) / (4 * step_um)
     return math.pi * optics.pixel_um**2 * -rate / optics.wavelength_um
+
+
+def _leaving_room(edge: int, rows: Side, columns: Side) -> int:
+    """The edge, narrower where neighbours share too little to be blended between two of it.
+
+    Raises
+    ------
+    SettingsError
+        They share hardly more than two edges that are wrong at every height.
+    """
+    shared = [side.overlap for side in (rows, columns) if side.count > 1]
+    if not shared:
+        return edge
+    if min(shared) < 2 * cutting.EDGE_PX + cutting.LEAST_BLEND_PX:
+        raise SettingsError(
+            f"leaves {min(shared)} pixels to neighbours, of which edges take {2 * cutting.EDGE_PX}",
+            f"give at least {2 * cutting.EDGE_PX + cutting.LEAST_BLEND_PX}",
+            field="overlap",
+        )
+    return min(edge, max(cutting.EDGE_PX, (min(shared) - cutting.BLEND_PX) // 2))
 
 
 def _view(middle: Acquisition, tile: Tile, axis_y_x_px: Pair) -> Acquisition:

@@ -89,8 +89,9 @@ class Source:
         middle = offset_from_axis_um(whole_axis, shape_y_x, acquisition.optics)
         geometry = _placed(acquisition.illumination, middle, self.led_distance_mm)
         seen = offset_from_axis_um(axis, acquisition.shape_y_x, acquisition.optics)
-        light = Illumination(geometry.na_at(*seen), geometry)
-        return replace(acquisition, illumination=light)
+        light = acquisition.illumination
+        placed = replace(light, na_led_xy=geometry.na_at(*seen), geometry=geometry)
+        return replace(acquisition, illumination=placed)
 
     def digest(self, apart: Path) -> str:
         """SHA-256 of the data's files: their names and contents.

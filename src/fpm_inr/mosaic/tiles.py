@@ -13,8 +13,8 @@ TILE_PX = 256
 LEAST_TILE_PX = 32
 # Pixels at a tile's edge that are wrong whatever the height: a field is periodic, a frame is not.
 EDGE_PX = 8
-# Pixels over which two tiles are blended, at least.
-BLEND_PX = 16
+# Pixels over which two tiles are blended: usually, and at least.
+BLEND_PX, LEAST_BLEND_PX = 24, 4
 OVERLAP_PX = 48
 
 Window = tuple[int, int, int, int]

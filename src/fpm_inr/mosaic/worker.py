@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +47,8 @@ class Record(Part):
     residual_z_um : float
         That height.
     seconds : float
+    led_count : int
+        LEDs that were used: those that contradict their angle are left out.
     """
 
     number: int = Field(ge=0)
@@ -57,6 +59,7 @@ class Record(Part):
     residual: float = Field(0.0, ge=0)
     residual_z_um: float = 0.0
     seconds: float = Field(0.0, ge=0)
+    led_count: int = Field(0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     if known is not None:
         return known
     kind, solution, residual = solved(plan, folder, tile)
+    # a file that is the same whenever it is made
+    told = {name: value for name, value in solution.record.items() if name != "solve_seconds"}
+    solution = replace(solution, record=told)
     path = field_path(folder, tile.number)
     # two workers may be at the same tile: each has a file of its own until it is whole
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -151,6 +157,7 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
         residual=residual[0],
         residual_z_um=residual[1],
         seconds=time.perf_counter() - began,
+        led_count=len(solution.leds_used) if kind == "solved" else 0,
     )
     _write_text(record_path(folder, tile.number), record.model_dump_json(indent=1))
     return record
@@ -166,8 +173,10 @@ def solved(
     from fpm_inr.acquisition import DarkError, Optics
     from fpm_inr.forward import Instrument, nominal_instrument
     from fpm_inr.mosaic.empty import is_empty, level_solution
+    from fpm_inr.mosaic.rim import contradicting
     from fpm_inr.reconstruction import data_residual, reconstruct
     from fpm_inr.solve.progress import ignore
+    from fpm_inr.solve.start import given_instrument
 
     settings = plan.settings
     height, width = (side * settings.upsample for side in tile.crop[2:])
@@ -184,6 +193,14 @@ def solved(
         instrument = nominal_instrument(acquisition)
         clear = level_solution(1.0, *level, instrument, settings.upsample, scale)
         return "empty", clear, (0.0, 0.0)
+    given = None
+    if plan.calibration is not None:
+        given = given_instrument(acquisition, folder / plan.calibration)
+    doubtful = contradicting(acquisition, given or nominal_instrument(acquisition))
+    if doubtful.any():
+        kept = np.flatnonzero(~doubtful)
+        acquisition = acquisition.select(kept)
+        given = None if given is None else given.select(torch.from_numpy(kept))
     solution = reconstruct(
         acquisition,
         z_range_um=settings.z_range_um,
@@ -191,7 +208,7 @@ def solved(
         engine=settings.engine,
         recipe=recipe_of(settings.engine, settings.recipe),
         device=settings.device,
-        calibration=None if plan.calibration is None else folder / plan.calibration,
+        calibration=given,
         listen=listen or ignore,
         **_of_engine(settings),
     )
@@ -202,14 +219,23 @@ def solved(
 
 
 def tile_acquisition(plan: Plan, folder: Path, tile: Tile) -> Acquisition:
-    """The frames of a tile, as a solve takes them.
+    """The frames of a tile as a solve takes them: evenly lit, where a calibration tells.
 
     Raises
     ------
     DataError
         The data cannot be read.
     """
-    return plan.source.source().window(tile.crop, plan.shape_y_x)
+    from fpm_inr.calibration.field_file import FieldCalibration
+    from fpm_inr.calibration.file import read_calibration
+
+    acquisition = plan.source.source().window(tile.crop, plan.shape_y_x)
+    if plan.calibration is None:
+        return acquisition
+    content = read_calibration(folder / plan.calibration)
+    if isinstance(content, FieldCalibration):
+        return content.evened(acquisition)
+    return acquisition
 
 
 def recipe_of(engine: str, content: dict[str, Any]) -> Any:

@@ -24,7 +24,9 @@ from fpm_inr.report.figures import (
     place_figure,
     residual_figure,
 )
+from fpm_inr.report.trust import trust_section
 from fpm_inr.solution import Solution
+from fpm_inr.trust.assess import Trust
 from fpm_inr.trust.explained import Explanation, explain
 
 FOCUS_HEIGHTS = 21
@@ -41,6 +43,7 @@ def write_report(
     solution: Solution,
     run: Mapping[str, Any],
     explanation: Explanation | None = None,
+    trust: Trust | None = None,
 ) -> None:
     """Write the report as one HTML file without any script.
 
@@ -55,6 +58,8 @@ def write_report(
         As `results.write_results` returns it.
     explanation : Explanation, optional
         How far the solution explains the frames, where that is known already.
+    trust : Trust, optional
+        How far to trust the solution, where that has been asked.
 
     Raises
     ------
@@ -69,12 +74,18 @@ def write_report(
     text = document(
         f"Reconstruction of {name}",
         f"fpm-inr {run['version']}, {run['engine']}, recipe {run['recipe']}, {run['status']}",
-        [*_warnings(run), *summary["warnings"], *focus_warnings],
+        [
+            *_warnings(run),
+            *(() if trust is None else trust.warnings()),
+            *summary["warnings"],
+            *focus_warnings,
+        ],
         [
             _measured(acquisition, summary),
             _solved(solution, run),
             _fit(acquisition, solution, explanation),
             _images(acquisition, solution),
+            *(() if trust is None else (trust_section(acquisition, solution, trust),)),
             *focus,
             *_calibration(acquisition, solution),
         ],
@@ -177,7 +188,7 @@ def _images(acquisition: Acquisition, solution: Solution) -> Section:
     planes = solution.planes_um
     if planes is not None:
         heights = np.unique(planes[np.abs(heights[:, None] - planes).argmin(axis=1)])
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     figure = preview_figure(
         acquisition.amplitude_led_y_x[centre],
         solution.render(heights),

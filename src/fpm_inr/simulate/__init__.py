@@ -5,12 +5,14 @@ It shares no optics with the reconstruction: what it makes can contradict the mo
 
 from fpm_inr.simulate.camera import Camera
 from fpm_inr.simulate.experiment import Setup, Simulation, simulate
+from fpm_inr.simulate.patterns import PATTERNS, pattern
 from fpm_inr.simulate.presets import PRESETS, preset
 from fpm_inr.simulate.rig import Errors, Rig
 from fpm_inr.simulate.samples import SHAPES, SUBJECTS, Specimen
 from fpm_inr.simulate.truth import Truth, load_truth, write_truth
 
 __all__ = [
+    "PATTERNS",
     "PRESETS",
     "SHAPES",
     "SUBJECTS",
@@ -22,6 +24,7 @@ __all__ = [
     "Specimen",
     "Truth",
     "load_truth",
+    "pattern",
     "preset",
     "simulate",
     "write_truth",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ import psutil
 from numpy.typing import NDArray
 from scipy import fft
 
-from fpm_inr.acquisition import Acquisition
+from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.errors import SettingsError
+from fpm_inr.lighting import Lighting
 from fpm_inr.simulate.camera import Camera, collect, expose, pupil
 from fpm_inr.simulate.multislice import Medium, cut_slices, exit_spectra, slice_step_um
-from fpm_inr.simulate.rig import Errors, Rig, true_gains, true_illumination
-from fpm_inr.simulate.samples import Sheet, Specimen, height_um, make_sheets
+from fpm_inr.simulate.rig import Errors, Rig, true_directions, true_gains
+from fpm_inr.simulate.samples import Sheet, Specimen, make_sheets
+from fpm_inr.simulate.scene import Scene, lay_scene
 from fpm_inr.simulate.truth import Truth
 
 FloatArray = NDArray[np.float64]
@@ -46,6 +48,8 @@ class Setup:
     camera : Camera
     scan_z_um : tuple of float
         Heights of the bright-field scan; none: no scan.
+    lighting : Lighting, optional
+        Which LEDs light each frame (`fpm_inr.simulate.patterns`). Default: one by one.
     periodic : bool
         Whether the frame is the whole, periodic world (which suits a reconstruction's FFTs, and
         no microscope). Otherwise the specimen goes on beyond the frame.
@@ -66,6 +70,7 @@ class Setup:
     scan_z_um: tuple[float, ...] = ()
     periodic: bool = False
     seed: int = 0
+    lighting: Lighting | None = None
 
     def __post_init__(self) -> None:
         if not all(16 <= side <= 4096 for side in self.shape_y_x):
@@ -96,7 +101,12 @@ class Setup:
     @property
     def synthetic_na(self) -> float:
         """NA of the objective and of the steepest LED together."""
-        return self.rig.optics.na + float(self.rig.illumination.na_led.max())
+        return self.rig.optics.na + float(self.illumination.na_led.max())
+
+    @property
+    def illumination(self) -> Illumination:
+        """Directions as they are believed to be, and which LEDs light each frame."""
+        return replace(self.rig.illumination, lighting=self.lighting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,75 +115,6 @@ class Simulation:
 
     acquisition: Acquisition
     truth: Truth
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The area that is computed: the frame and a margin around it, on sensor and fine pixels."""
-
-    shape_y_x: tuple[int, int]
-    frame_y_x: tuple[int, int]
-    offset_y_x: tuple[int, int]
-    fine: int
-    pixel_um: float
-
-    @property
-    def frame(self) -> tuple[slice, slice]:
-        """The frame within the sensor pixels of the scene."""
-        return self.window(1)
-
-    @property
-    def fine_shape_y_x(self) -> tuple[int, int]:
-        return self.shape_y_x[0] * self.fine, self.shape_y_x[1] * self.fine
-
-    def window(self, factor: int) -> tuple[slice, slice]:
-        """The frame within a grid of `factor` pixels per sensor pixel."""
-        (y, x), (height, width) = self.offset_y_x, self.frame_y_x
-        return (
-            slice(y * factor, (y + height) * factor),
-            slice(x * factor, (x + width) * factor),
-        )
-
-    def coordinates_um(self, axis: int) -> FloatArray:
-        """Fine pixels' coordinates, 0 in the middle of the frame."""
-        middle = (self.offset_y_x[axis] + self.frame_y_x[axis] / 2) * self.fine
-        return (np.arange(self.fine_shape_y_x[axis]) - middle) * self.pixel_um / self.fine
-
-    def taper(self, axis: int) -> FloatArray:
-        """1 over the frame and half of the margin, falling to 0 at the edge of the scene."""
-        count, start = self.fine_shape_y_x[axis], self.offset_y_x[axis] * self.fine
-        if start == 0:
-            return np.ones(count)
-        inwards = np.minimum(np.arange(count), np.arange(count)[::-1])
-        return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(inwards / (start / 2), 0, 1)))
-
-
-def lay_scene(setup: Setup) -> Scene:
-    """Choose the area and the fine pixel of a simulation.
-
-    The margin is what light from the specimen's heights can cross on its way through the
-    objective's NA, and four resolution lengths. The fine pixel, a whole fraction of the
-    reconstruction's, carries every wave that travels: at most wavelength / (2 n).
-    """
-    optics = setup.rig.optics
-    finest = optics.wavelength_um / (2 * optics.medium_index)
-    finer = math.ceil(optics.pixel_um / setup.upsampling / finest)
-    margin = 0
-    if not setup.periodic:
-        y, x = (np.linspace(-0.5, 0.5, 65) * side * optics.pixel_um for side in setup.shape_y_x)
-        highest = float(np.abs(height_um(setup.specimen, y, x)).max())
-        highest += setup.specimen.depth_um / 2 if setup.specimen.shape != "wavy" else 0.0
-        slope = optics.na / math.sqrt(optics.medium_index**2 - optics.na**2)
-        reach_um = highest * slope + 4 * optics.wavelength_um / optics.na
-        margin = math.ceil(reach_um / optics.pixel_um)
-    scene = [fft.next_fast_len(side + 2 * margin) if margin else side for side in setup.shape_y_x]
-    return Scene(
-        (scene[0], scene[1]),
-        setup.shape_y_x,
-        ((scene[0] - setup.shape_y_x[0]) // 2, (scene[1] - setup.shape_y_x[1]) // 2),
-        setup.upsampling * finer,
-        optics.pixel_um,
-    )
 
 
 def simulate(setup: Setup, progress: Callable[[int, int], None] | None = None) -> Simulation:
@@ -197,7 +138,8 @@ def simulate(setup: Setup, progress: Callable[[int, int], None] | None = None) -
     scene = lay_scene(setup)
     _check_memory(setup, scene)
     placing, gaining, noise = (np.random.default_rng([setup.seed, stream]) for stream in range(3))
-    light = true_illumination(setup.rig, setup.errors, placing)
+    directions = true_directions(setup.rig, setup.errors, placing)
+    na_led_xy = directions.mean(axis=1)
     gains = true_gains(setup.rig, setup.errors, gaining)
     optics = setup.rig.optics
     y, x = scene.coordinates_um(0), scene.coordinates_um(1)
@@ -212,11 +154,9 @@ def simulate(setup: Setup, progress: Callable[[int, int], None] | None = None) -
             seed=setup.seed,
         )
     ]
-    intensity, scan = _expose_all(setup, scene, sheets, light.na_led_xy, gains, progress)
-    acquisition = Acquisition(
-        expose(intensity, setup.camera, noise), optics, setup.rig.illumination
-    )
-    return Simulation(acquisition, _truth(setup, scene, sheets, light.na_led_xy, gains, scan))
+    intensity, scan = _expose_all(setup, scene, sheets, directions, gains, progress)
+    acquisition = Acquisition(expose(intensity, setup.camera, noise), optics, setup.illumination)
+    return Simulation(acquisition, _truth(setup, scene, sheets, na_led_xy, gains, scan))
 
 
 def _tapered(log_y_x: NDArray[np.complex128], scene: Scene) -> NDArray[np.complex128]:
@@ -233,44 +173,53 @@ def _expose_all(
     setup: Setup,
     scene: Scene,
     sheets: list[Sheet],
-    na_led_xy: FloatArray,
+    directions_led_xy: FloatArray,
     gains: FloatArray,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Noiseless frames [led, y, x] and bright-field scan [z, y, x]."""
+    """Noiseless frames [frame, y, x] and bright-field scan [z, y, x].
+
+    Every point of every LED, of the directions [led, point, 2], sends a wave of its own; what they
+    leave on the camera adds up.
+    """
     optics = setup.rig.optics
     medium = Medium(optics.wavelength_um, optics.medium_index, scene.pixel_um / scene.fine)
-    steepest = max(optics.na, float(np.hypot(*na_led_xy.T).max()))
+    leds, points = directions_led_xy.shape[:2]
+    na_xy = directions_led_xy.reshape(-1, 2)
+    of_led = np.repeat(gains / points, points)
+    steepest = max(optics.na, float(np.hypot(*na_xy.T).max()))
     slices = cut_slices(sheets, slice_step_um(medium, steepest), np.dtype(np.complex64))
-    leds = len(na_led_xy)
-    frames = np.empty((leds, *setup.shape_y_x), np.float32)
+    pairs = setup.illumination.pairs
+    frames = np.zeros((pairs.frame_count, *setup.shape_y_x))
     fill = setup.camera.fill_factor
     scan = np.zeros((len(setup.scan_z_um), *setup.shape_y_x))
-    lit = np.hypot(*na_led_xy.T) < optics.na
+    lit = np.hypot(*na_xy.T) < optics.na
     if not lit.any():
         lit[:] = True
     workers = os.cpu_count() or 1
     pixels = math.prod(scene.fine_shape_y_x)
     batch = max(1, min(16, BATCH_BYTES // (BYTES_PER_LED_PIXEL * pixels)))
-    for start in range(0, leds, batch):
-        chosen = range(start, min(start + batch, leds))
-        spectra = exit_spectra(slices, medium, na_led_xy[list(chosen)], workers=workers)
-        for led, spectrum in zip(chosen, spectra, strict=True):
+    for start in range(0, len(na_xy), batch):
+        chosen = range(start, min(start + batch, len(na_xy)))
+        spectra = exit_spectra(slices, medium, na_xy[list(chosen)], workers=workers)
+        for ray, spectrum in zip(chosen, spectra, strict=True):
             passed = collect(
                 spectrum,
                 slices[-1].z_um,
-                na_led_xy[led],
+                na_xy[ray],
                 scene.shape_y_x,
                 optics,
                 setup.errors.aberration_waves,
             )
-            frames[led] = gains[led] * passed.intensity(fill_factor=fill)[scene.frame]
-            if lit[led]:
+            light = of_led[ray] * passed.intensity(fill_factor=fill)[scene.frame]
+            for pair in np.flatnonzero(pairs.led_pair == ray // points):
+                frames[pairs.frame_pair[pair]] += pairs.weight_pair[pair] * light
+            if lit[ray]:
                 for i, z_um in enumerate(setup.scan_z_um):
-                    scan[i] += gains[led] * passed.intensity(z_um, fill)[scene.frame]
+                    scan[i] += of_led[ray] * passed.intensity(z_um, fill)[scene.frame]
             if progress is not None:
-                progress(led + 1, leds)
-    return frames, (scan / lit.sum()).astype(np.float32)
+                progress(ray // points + 1, leds)
+    return frames.astype(np.float32), (scan * points / lit.sum()).astype(np.float32)
 
 
 def _truth(
@@ -337,6 +286,9 @@ def _settings(setup: Setup) -> dict[str, Any]:
         "specimen": asdict(setup.specimen),
         "optics": asdict(rig.optics),
         "distance_mm": rig.distance_mm,
+        "led_size_mm": rig.led_size_mm,
+        "led_shape": rig.led_shape,
+        "frames": setup.illumination.frame_count,
         "shape_y_x": list(setup.shape_y_x),
         "upsampling": setup.upsampling,
         "errors": asdict(setup.errors),
@@ -352,7 +304,7 @@ def _check_memory(setup: Setup, scene: Scene) -> None:
     needed = (
         pixels * BYTES_PER_SCENE_PIXEL * (1 + 0.3 * (setup.specimen.sheet_count - 1))
         + max(BATCH_BYTES, BYTES_PER_LED_PIXEL * pixels)
-        + frame * (12 * len(setup.rig.led_xy_mm) + 12 * len(setup.scan_z_um))
+        + frame * (16 * len(setup.rig.led_xy_mm) + 12 * len(setup.scan_z_um))
     )
     free = psutil.virtual_memory().available
     if needed > free:

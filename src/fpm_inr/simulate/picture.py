@@ -22,7 +22,7 @@ def draw_simulation(path: str | Path, simulation: Simulation) -> None:
     from matplotlib.figure import Figure
 
     acquisition, truth = simulation.acquisition, simulation.truth
-    na = acquisition.illumination.na_led
+    na = acquisition.illumination.na_frame
     centre, steepest = int(na.argmin()), int(na.argmax())
     height, width = acquisition.shape_y_x
     # microns, so that truth and frames line up in spite of their pixels

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Illumination, Optics
 from fpm_inr.errors import SettingsError
+from fpm_inr.lighting import Die
 
 FloatArray = NDArray[np.float64]
+
+# along a side of an LED's face
+FACE_POINTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,22 +30,53 @@ class Rig:
         Places (x, y) of the LEDs on their plane, in mm.
     distance_mm : float
         From the sample to that plane.
+    led_size_mm : float
+        Side of the square (or diameter of the round) face of every LED, in mm; 0: a point.
+    led_shape : {"square", "round"}
+
+    Raises
+    ------
+    SettingsError
+        The size is out of range, or the shape unknown.
     """
 
     optics: Optics
     led_xy_mm: FloatArray
     distance_mm: float
+    led_size_mm: float = 0.0
+    led_shape: Literal["square", "round"] = "square"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.led_size_mm <= 10:
+            raise SettingsError(f"is {self.led_size_mm:g}", "give 0 to 10 mm", field="led_size_mm")
+        if self.led_shape not in ("square", "round"):
+            raise SettingsError(f"is {self.led_shape!r}", "give square or round", field="led_shape")
 
     @property
     def illumination(self) -> Illumination:
         """Directions as they are believed to be, the same over the whole (small) field of view."""
-        return Illumination(directions(self.led_xy_mm, self.distance_mm))
+        die = None
+        if self.led_size_mm > 0:
+            die = Die(size_na=self.led_size_mm / self.distance_mm, shape=self.led_shape)
+        return Illumination(directions(self.led_xy_mm, self.distance_mm), die=die)
+
+    @property
+    def face_xy_mm(self) -> FloatArray:
+        """Points [point, 2] that shine, about the middle of an LED: finer than a solver's."""
+        if self.led_size_mm == 0:
+            return np.zeros((1, 2))
+        along = ((np.arange(FACE_POINTS) + 0.5) / FACE_POINTS - 0.5) * self.led_size_mm
+        y, x = np.meshgrid(along, along, indexing="ij")
+        shines = np.ones_like(x, dtype=bool)
+        if self.led_shape == "round":
+            shines = np.hypot(x, y) <= self.led_size_mm / 2
+        return np.stack([x[shines], y[shines]], axis=1)
 
 
 def directions(led_xy_mm: FloatArray, distance_mm: float) -> FloatArray:
-    """Shifts [led, 2] in NA units of LEDs at these places: their direction cosines."""
+    """Shifts [..., 2] in NA units of light from these places: its direction cosines."""
     shifts: FloatArray = led_xy_mm / np.sqrt(
-        (led_xy_mm**2).sum(axis=1, keepdims=True) + distance_mm**2
+        (led_xy_mm**2).sum(axis=-1, keepdims=True) + distance_mm**2
     )
     return shifts
 
@@ -132,13 +168,14 @@ class Errors:
             )
 
 
-def true_illumination(rig: Rig, errors: Errors, random: np.random.Generator) -> Illumination:
-    """Directions that the LEDs really have."""
+def true_directions(rig: Rig, errors: Errors, random: np.random.Generator) -> FloatArray:
+    """Directions [led, point, 2] that the points of the LEDs really have."""
     turn = math.radians(errors.array_rotation_deg)
     rotation = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     places = rig.led_xy_mm @ rotation * errors.array_pitch_factor + np.array(errors.array_shift_mm)
     jitter = random.normal(0.0, 1.0, places.shape) * errors.led_jitter_na
-    return Illumination(directions(places, rig.distance_mm) + jitter)
+    points = places[:, None] + rig.face_xy_mm
+    return directions(points, rig.distance_mm) + jitter[:, None]
 
 
 def true_gains(rig: Rig, errors: Errors, random: np.random.Generator) -> FloatArray:

@@ -24,10 +24,10 @@ from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.simulate.camera import collect
-from fpm_inr.simulate.experiment import Scene
 from fpm_inr.simulate.multislice import Medium, cut_slices, exit_spectra, slice_step_um
 from fpm_inr.simulate.rig import Rig, directions
 from fpm_inr.simulate.samples import Sheet, Specimen, make_sheets
+from fpm_inr.simulate.scene import Scene
 
 FloatArray = NDArray[np.float64]
 

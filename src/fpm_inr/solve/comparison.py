@@ -32,16 +32,18 @@ def alike(
 ) -> Callable[[Instrument], tuple[Acquisition, JointStart]]:
     """What makes solves with these instruments comparable: the LEDs that all of them describe."""
     straddles = [straddling(request.acquisition, one) for one in instruments]
-    kept = np.flatnonzero(~np.any(straddles, axis=0))
+    light = request.acquisition.illumination
+    kept = light.frames_without(np.flatnonzero(np.any(straddles, axis=0)))
+    leds = light.leds_of(kept)
     frames = request.acquisition.select(kept)
     # a background is in units of the bright-field mean
     unit = (request.acquisition.amplitude_scale / frames.amplitude_scale) ** 2
 
     def begun(instrument: Instrument) -> tuple[Acquisition, JointStart]:
-        chosen = instrument.select(torch.from_numpy(kept))
+        chosen = instrument.select(torch.from_numpy(kept), torch.from_numpy(leds))
         if chosen.background_led is not None:
             chosen = replace(chosen, background_led=chosen.background_led * unit)
-        nothing_left_out = np.zeros(len(kept), dtype=np.bool_)
+        nothing_left_out = np.zeros(len(leds), dtype=np.bool_)
         return frames, JointStart(chosen, None, Free(), {}, nothing_left_out)
 
     return begun

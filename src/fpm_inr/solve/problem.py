@@ -30,8 +30,8 @@ class Problem:
         On the device of the solve, like all that follows.
     instrument : Instrument
         As it is, or where a calibration begins.
-    amplitude_led_y_x : Tensor [led, y, x]
-        Measured amplitudes, bright-field mean 1.
+    amplitude_led_y_x : Tensor [frame, y, x]
+        Measured amplitudes; the mean of a bright-field LED is 1.
     illumination : Illumination
         As stated: orders of LEDs go by it.
     z_range_um : (float, float)
@@ -44,8 +44,8 @@ class Problem:
         Which pixels are believed. None: all.
     learned : Calibration, optional
         What is learned of the instrument together with the field. None: nothing.
-    left_out_led : array [led] of bool, optional
-        LEDs that are not used. None: all are.
+    left_out_led : array [frame] of bool, optional
+        Frames that are not used, for an LED that lights them. None: all are.
     seed : int
     """
 
@@ -77,9 +77,9 @@ class Problem:
 
     @property
     def used_led(self) -> NDArray[np.intp]:
-        """Indices of the LEDs that are used."""
+        """Indices of the frames that are used."""
         left_out = self.left_out_led
-        return np.arange(self.model.led_count) if left_out is None else np.flatnonzero(~left_out)
+        return np.arange(self.model.frame_count) if left_out is None else np.flatnonzero(~left_out)
 
     @cached_property
     def peak(self) -> float:

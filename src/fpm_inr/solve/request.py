@@ -16,6 +16,7 @@ from fpm_inr.solve.engine import Engine
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
     from fpm_inr.forward import Instrument
     from fpm_inr.instrument import Free
@@ -116,9 +117,15 @@ class Request:
             self.options,
             believed(acquisition, self.device),
             None if start.calibration is None else start.calibration.to(self.device),
-            start.left_out_led,
+            self._frames_left_out(start),
             self.seed,
         )
+
+    def _frames_left_out(self, start: JointStart) -> NDArray[np.bool_]:
+        """Frames [frame] that an LED lights which is left out."""
+        light = self.acquisition.illumination
+        used = light.frames_without(np.flatnonzero(start.left_out_led))
+        return ~np.isin(np.arange(light.frame_count), used)
 
 
 def check_recipe(engine: Engine, recipe: object) -> None:

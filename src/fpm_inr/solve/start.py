@@ -234,6 +234,7 @@ def start_at(
             acquisition.optics,
             acquisition.shape_y_x,
             height_is_free=z_range_um[0] < z_range_um[1],
+            frame_count=acquisition.illumination.frame_count,
         )
     left_out = straddling(acquisition, instrument if learned is None else learned.instrument())
     return JointStart(instrument, learned, free, dict(record or {}), left_out)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.engines.recipe import ConventionalRecipe, Recipe
 from fpm_inr.errors import DataError
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
+from fpm_inr.solve.engine import engine_named
 from fpm_inr.solve.progress import Listener, ignore
 from fpm_inr.trust.noise import Noise, estimate_noise
 
@@ -74,7 +74,7 @@ def solve_again(
     """
     if len(like.instrument.gain_led) != acquisition.led_count:
         raise DataError(
-            f"has {acquisition.led_count} frames, and the solution was made from "
+            f"has {acquisition.led_count} LEDs, and the solution was made from "
             f"{len(like.instrument.gain_led)}",
             "give the data that the solution was made from",
             field="acquisition",
@@ -88,6 +88,31 @@ def solve_again(
     return reconstruct(
         acquisition, device=device, listen=listen, calibration=like.instrument, **settings
     )
+
+
+def noise_draw(
+    acquisition: Acquisition,
+    like: Solution,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    listen: Listener = ignore,
+) -> tuple[Solution, Solution]:
+    """A solution and one of noisier frames, which differ by a draw of the noise.
+
+    The first is the one given, at the cost of one further solve. Where the instrument was learned
+    together with the field, which a further solve does not do, both are solved anew.
+
+    Raises
+    ------
+    DataError
+        As `solve_again`.
+    """
+    frames = noisier(acquisition, seed=seed)
+    noisy = solve_again(frames, like, device=device, listen=listen)
+    if "calibrate" not in like.record["settings"]:
+        return like, noisy
+    return solve_again(acquisition, like, device=device, listen=listen), noisy
 
 
 def solve_halves(
@@ -106,38 +131,34 @@ def solve_halves(
     DataError
         As `solve_again`.
     """
-    used = like.leds_used
-    order = used[np.argsort(acquisition.illumination.na_led[used], kind="stable")]
+    light, used = acquisition.illumination, like.frames_used(acquisition)
+    order = used[np.argsort(light.na_frame[used], kind="stable")]
     halves = []
     for start in range(2):
-        leds = np.sort(order[start::2])
-        instrument = like.instrument.select(torch.from_numpy(leds))
-        part = replace(like, instrument=instrument, record={**like.record, "leds_left_out": []})
-        halves.append(solve_again(acquisition.select(leds), part, device=device, listen=listen))
+        frames = np.sort(order[start::2])
+        leds = light.leds_of(frames)
+        instrument = like.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
+        part = replace(like, instrument=instrument, leds_left_out=())
+        halves.append(solve_again(acquisition.select(frames), part, device=device, listen=listen))
     return halves[0], halves[1]
 
 
 def _settings(like: Solution) -> dict[str, Any]:
     """Keywords of `reconstruct` for a solve like this one."""
     settings = like.record["settings"]
+    engine = engine_named(settings["engine"])
+    # the instrument has been found
+    recipe = {name: one for name, one in settings["recipe"].items() if name != "calibrate"}
     keywords: dict[str, Any] = {
         "z_range_um": settings["z_range_um"],
         "upsample": like.upsampling,
-        "engine": settings["engine"],
+        "engine": engine.name,
+        "recipe": engine.settings.model_validate(recipe),
     }
-    if settings["engine"] == "conventional":
-        return {
-            **keywords,
-            "recipe": ConventionalRecipe.model_validate(settings["recipe"]),
-            "planes": len(settings["z_um"]),
-        }
-    return {
-        **keywords,
-        # the instrument has been found
-        "recipe": Recipe.model_validate({**settings["recipe"], "calibrate": None}),
-        "steps": settings["steps"],
-        "seed": settings["seed"],
-    }
+    if "planes" in engine.options and "z_um" in settings:
+        keywords["planes"] = len(settings["z_um"])
+    told = {name: settings[name] for name in ("steps", "passes", "seed") if name in settings}
+    return {**keywords, **told}
 
 
 def change(

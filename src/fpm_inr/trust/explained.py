@@ -175,7 +175,7 @@ def explain(
         Within the solved range.
     """
     model, aperture, measured = solution.forward(acquisition, device)
-    leds, scale = solution.leds_used, solution.amplitude_scale
+    leds, scale = solution.frames_used(acquisition), solution.amplitude_scale
     pixels = believed(acquisition.select(leds), device)
     shape = acquisition.shape_y_x
     error_z_led, predicted_z_led = np.zeros((2, len(z_um), len(leds)))

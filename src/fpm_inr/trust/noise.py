@@ -83,7 +83,7 @@ def estimate_noise(acquisition: Acquisition) -> Noise:
     free, is_bound = free_frequencies(acquisition.optics, shape)
     window = np.hanning(shape[0] + 2)[1:-1, None] * np.hanning(shape[1] + 2)[1:-1]
     weight = window**2 / (window**2).sum()
-    variance, mean = np.empty((2, acquisition.led_count))
+    variance, mean = np.empty((2, acquisition.frame_count))
     for led, frame in enumerate(acquisition.frames_led_y_x):
         power = np.abs(fft.rfft2((frame - frame.mean()) * window)[free]) ** 2
         # the median: a pattern of pixels stands in few frequencies. That of an exponential

@@ -82,7 +82,7 @@ def noise_map(
     """
     size = np.abs(image_y_x).astype(np.float64)
     turned = draw_y_x * np.where(size > 0, image_y_x.conj() / np.maximum(size, 1e-30), 1)
-    turned = turned.astype(np.complex128)
+    turned = np.asarray(turned, dtype=np.complex128)
     radius = _cycles(image_y_x.shape)
     steepest = float(radius[told.seen_y_x].max())
     edges = band_edges_cycles(
@@ -90,7 +90,11 @@ def noise_map(
     )
     band = np.digitize(radius, edges) - 1
     found = []
-    for part, information in ((turned.real, told.amplitude_y_x), (turned.imag, told.phase_y_x)):
+    parts: list[tuple[FloatArray, FloatArray]] = [
+        (np.real(turned), told.amplitude_y_x),
+        (np.imag(turned), told.phase_y_x),
+    ]
+    for part, information in parts:
         power = _spectrum(part, information, told, radius)
         of_band = np.bincount(band.ravel(), power.ravel(), minlength=len(edges) - 1)
         found.append((_at_places(part, power, radius), np.sqrt(of_band)))

@@ -13,7 +13,9 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.edges import trust
+from fpm_inr.errors import DataError
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
+from fpm_inr.sampling import depth_of_field_um, fourier_sample_na
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
 
@@ -55,6 +57,21 @@ class Answer:
     height_y_x: FloatArray
 
 
+def check_one_led_a_frame(acquisition: Acquisition) -> None:
+    """Refuse frames of several LEDs.
+
+    Raises
+    ------
+    DataError
+    """
+    if acquisition.illumination.lighting is not None:
+        raise DataError(
+            "are of several LEDs, which no frame tells apart",
+            "judge the instrument by an acquisition of one LED a frame",
+            field="frames",
+        )
+
+
 def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterator[Answer]:
     """Give what every LED's frame tells of changes, one after the other, at a height.
 
@@ -65,7 +82,13 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     solution : Solution
     z_um : float
         Where the specimen lies.
+
+    Raises
+    ------
+    DataError
+        Frames are of several LEDs.
     """
+    check_one_led_a_frame(acquisition)
     _, _, measured = solution.forward(acquisition)
     leds = solution.leds_used
     seen = acquisition.select(leds)
@@ -79,8 +102,8 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     pixels = believed(seen)
     noise = estimate_noise(seen)
     weight = (trust(seen.shape_y_x, EDGE_PX) >= 1).numpy()
-    step_na = optics.wavelength_um / (max(seen.shape_y_x) * optics.pixel_um)
-    step_um = STEP_DOF * optics.medium_index * optics.wavelength_um / optics.na**2
+    step_na = fourier_sample_na(optics, seen.shape_y_x)
+    step_um = STEP_DOF * depth_of_field_um(optics)
     look = _Look(room, spectrum, instrument)
     for led in range(len(leds)):
         predicted = look.amplitude(led, z_um)

@@ -15,6 +15,7 @@ leave in amplitude and in phase.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +25,14 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 
 FloatArray = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 # Direct light that is weaker (mean bright-field amplitude: 1) leaves a dark-field frame.
 DIRECT = 0.3
 # Phase of which less is told, as a share of the amplitude of the same frequency, is not determined:
 # a solve damps it away (docs/trust.md has the measurement).
 LEAST_SHARE = 0.01
+DARK_SHARE = 0.3  # of the median amplitude
 # Two directions of frequency that no LED tells apart have this information, in frames, not none.
 FLOOR = 1e-6
 
@@ -103,6 +106,30 @@ class Transfer:
             for name, values in rows.items()
         }
 
+    def numbers(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        periods = self.undetermined_um
+        return {
+            "z_um": self.z_um,
+            "curves": {name: one.tolist() for name, one in self.curves(12).items()},
+            "undetermined_periods_um": None if periods is None else list(periods),
+            "undetermined_share": float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1)),
+        }
+
+    def hanging_phase(self, field_y_x: NDArray[np.complexfloating]) -> FloatArray:
+        """Phase [y, x] in rad of a field that stands on frequencies that are not determined."""
+        from skimage.restoration import unwrap_phase
+
+        lost = self.undetermined_y_x
+        if not lost.any():
+            return np.zeros(field_y_x.shape)
+        size = np.abs(field_y_x)
+        phase = unwrap_phase(np.angle(field_y_x))  # type: ignore[no-untyped-call]
+        # what is dark has no phase to speak of
+        phase = np.where(size > DARK_SHARE * np.median(size), phase - np.median(phase), 0.0)
+        lost = lost | _mirrored(lost)
+        return np.asarray(np.real(np.fft.ifft2(np.fft.fft2(phase) * lost)))
+
     def warning(self) -> str | None:
         """A sentence on what is not determined; None where all is."""
         periods = self.undetermined_um
@@ -112,7 +139,7 @@ class Transfer:
         share = float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1))
         return (
             f"The LEDs do not determine the phase of structures with periods from {shortest:.3g} "
-            f"to {longest:.3g} um ({share:.0%} of the frequencies that they see), at z = "
+            f"to {longest:.3g} um ({share:.1%} of the frequencies that they see), at z = "
             f"{self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination NA just "
             "below the objective's), or defocus."
         )
@@ -167,22 +194,23 @@ def _sums(
     place = np.full(height * width, -1)
     aperture = model.aperture(instrument)
     z = torch.tensor([z_um], dtype=torch.float32)
-    for led in torch.arange(model.led_count).split(1):
-        seen = aperture.select(led).at(z)[0, 0].to(torch.complex128).numpy()
-        inside = seen != 0
-        index, seen = model.field_index(led)[0].numpy()[inside], seen[inside]
-        own[index] += np.abs(seen) ** 2
-        place[index] = np.arange(len(index))
-        if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
-            direct = seen[place[0]]
-            of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
-            has = of_mirror >= 0
-            turn = (direct.conj() / np.abs(direct)) ** 2
-            cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
-        place[index] = -1
+    for frame in torch.arange(model.frame_count).split(1):
+        beams = aperture.select(frame).at(z)[0].to(torch.complex128).numpy()
+        for seen_k, index_k in zip(beams, model.field_index(frame).numpy(), strict=True):
+            inside = seen_k != 0
+            index, seen = index_k[inside], seen_k[inside]
+            own[index] += np.abs(seen) ** 2
+            place[index] = np.arange(len(index))
+            if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
+                direct = seen[place[0]]
+                of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
+                has = of_mirror >= 0
+                turn = (direct.conj() / np.abs(direct)) ** 2
+                cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
+            place[index] = -1
     return own.reshape(height, width), cross.reshape(height, width)
 
 
-def _mirrored(image_y_x: FloatArray) -> FloatArray:
+def _mirrored(image_y_x: NDArray[Number]) -> NDArray[Number]:
     """Values [y, x] at -q for every q, `fftfreq` order."""
     return np.roll(image_y_x[::-1, ::-1], 1, axis=(0, 1))

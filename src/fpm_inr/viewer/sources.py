@@ -230,7 +230,7 @@ def frame_bytes(acquisition: Acquisition, upsampling: int) -> bytes:
     The first pixel of a result has its centre where the frame's first pixel has it. The page places
     images by their corners, and the frame's, with its larger pixels, lies further out.
     """
-    centre = int(acquisition.illumination.na_led.argmin())
+    centre = int(acquisition.illumination.na_frame.argmin())
     corner_um = acquisition.optics.pixel_um * (1 / upsampling - 1) / 2
     return planes_bytes(
         acquisition.amplitude_led_y_x[centre][None, :, :, None],

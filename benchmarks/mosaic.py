@@ -1,0 +1,181 @@
+"""A simulated field solved as a mosaic and as a whole at one angle, against the truth.
+
+    python benchmarks/mosaic.py --sides 512 --out /tmp/fields [--depth 6]
+
+LEDs stand so near that their angles change by 3 degrees over 2048 pixels; the pupil changes across
+the field by up to 0.2 waves, light falls off by a fifth, the focal surface is tilted and bent, the
+array stands off and LEDs differ in brightness. Everything runs through the commands that a person
+would use. Complex errors are those of squares of 64 x 64 pixels, each with one complex factor of
+its own (slow phase is weak in frames), relative to the specimen's contrast. Near a seam: within 16
+pixels of the frames. Of a specimen of two layers, each layer's height is looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+import fpm_inr as fpm
+from fpm_inr.acquisition import Optics
+from fpm_inr.calibration.field_file import FieldCalibration, terms
+from fpm_inr.calibration.file import read_calibration
+from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
+from fpm_inr.simulate.rig import Rig, grid_leds
+from fpm_inr.simulate.samples import Specimen
+from fpm_inr.simulate.whole_field import FieldErrors, FieldSetup, simulate_field
+
+OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.5)
+DISTANCE_MM = 2048 * OPTICS.pixel_um * 1e-3 / np.tan(np.radians(3))
+ERRORS = FieldErrors(
+    pupil_waves=(
+        (5, (0.02, 0.08, 0.0, 0.05, 0.05, -0.05)),
+        (6, (0.0, 0.0, 0.08, -0.05, 0.0, 0.05)),
+        (7, (0.0, 0.0, 0.06, 0.0, 0.0, 0.0)),
+        (8, (0.0, 0.06, 0.0, 0.0, 0.0, 0.0)),
+        (11, (0.03, 0.0, 0.0, 0.03, 0.0, 0.03)),
+    ),
+    focus_um=(1.0, 1.5, -0.8, 2.0, 0.0, 1.5),
+    vignetting=0.2,
+    array_shift_mm=(0.15, -0.1),
+    gain_spread=0.1,
+)
+TILE, OVERLAP, WINDOW, NEAR_PX, BORDER_PX = 176, 44, 64, 16, 24
+
+Complex = NDArray[np.complexfloating[Any, Any]]
+
+
+def simulated(folder: Path, side: int, depth_um: float) -> None:
+    """Write the field, unless it is there."""
+    if (folder / "truth.h5").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = {"shape": "two-layer", "depth_um": depth_um} if depth_um else {}
+    rig = Rig(OPTICS, grid_leds(11, DISTANCE_MM * 0.055, 4.7), DISTANCE_MM)
+    specimen = Specimen(subject="smear", **shape)  # type: ignore[arg-type]
+    simulate_field(FieldSetup(specimen, rig, (side, side), 2, ERRORS, 2000.0, 2.0, seed=3), folder)
+
+
+def command(*words: object) -> None:
+    """Run `fpm-inr`."""
+    subprocess.run([sys.executable, "-m", "fpm_inr", *map(str, words)], check=True)
+
+
+def low_passed(field: Complex, cutoff_per_um: float, pixel_um: float) -> Complex:
+    y, x = (fft.fftfreq(n, pixel_um) for n in field.shape)
+    kept = np.hypot(y[:, None], x) <= cutoff_per_um
+    return np.asarray(fft.ifft2(fft.fft2(field) * kept))
+
+
+def local_error(image: Complex, truth: Complex) -> NDArray[np.float64]:
+    """Squared error [y, x] after one complex factor a square, over the truth's mean contrast."""
+    error = np.zeros(truth.shape)
+    for y in range(0, truth.shape[0], WINDOW):
+        for x in range(0, truth.shape[1], WINDOW):
+            part = slice(y, y + WINDOW), slice(x, x + WINDOW)
+            factor = np.vdot(truth[part], image[part]) / np.vdot(truth[part], truth[part])
+            error[part] = np.abs(image[part] / factor - truth[part]) ** 2
+    return error / float(np.mean(np.abs(truth - truth.mean()) ** 2))
+
+
+def places(mosaic: Mosaic) -> dict[str, NDArray[np.bool_]]:
+    """Where errors are looked at."""
+    factor, shape = mosaic.upsampling, mosaic.shape_y_x
+    near = np.zeros(shape, bool)
+    for axis, side in enumerate(mosaic.plan.sides):
+        for bound in side.bounds[1:-1]:
+            part = [slice(None), slice(None)]
+            part[axis] = slice(factor * (bound - NEAR_PX), factor * (bound + NEAR_PX))
+            near[tuple(part)] = True
+    border = factor * BORDER_PX
+    inner = np.zeros(shape, bool)
+    inner[border:-border, border:-border] = True
+    y, x = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    return {
+        "seams": near & inner,
+        "tiles": ~near & inner,
+        "centre": inner & (np.maximum(abs(y), abs(x)) < 0.3),
+        "corners": inner & (np.minimum(abs(y), abs(x)) > 0.6),
+    }
+
+
+def told(name: str, error: NDArray[np.float64], where: dict[str, NDArray[np.bool_]]) -> None:
+    rms = {place: float(np.sqrt(error[mask].mean())) for place, mask in where.items()}
+    row = "  ".join(f"{place} {value:.3f}" for place, value in rms.items())
+    print(f"{name:28} {row}  seams/tiles {rms['seams'] / rms['tiles']:.2f}", flush=True)
+
+
+def instrument_error(folder: Path, side: int) -> None:
+    """How far what was found of the instrument is from the truth, over the inner field."""
+    found = read_calibration(folder / "calibration.json")
+    assert isinstance(found, FieldCalibration)
+    grid = np.linspace(-0.66, 0.66, 21)
+    design = terms(*np.meshgrid(grid, grid))
+    true = dict(ERRORS.pupil_waves)
+    errors = [
+        design @ (np.array(row) / (2 * np.pi) - np.array(true.get(noll, (0.0,) * 6)))
+        for noll, row in enumerate(found.zernike_rad, start=1)
+        if noll > 4
+    ]
+    pupil = float(np.sqrt(np.square(errors).sum(axis=0).mean()))
+    focus = design @ (np.array(found.focus_um) - np.array(ERRORS.focus_um))
+    array = np.array(found.position_led_xyz_mm)[:, :2].mean(axis=0) - ERRORS.array_shift_mm
+    print(
+        f"instrument at {side}: pupil {pupil:.4f} waves RMS, focus {focus.std():.2f} um RMS "
+        f"(and {focus.mean():+.2f} on the whole), array {1e3 * np.hypot(*array):.0f} um",
+        flush=True,
+    )
+
+
+def measure(folder: Path, side: int, depth_um: float) -> None:
+    """Solve a field in three ways and say how far each is from the truth."""
+    data, heights = folder / "frames.h5", ("-6", "9") if depth_um else ("0", "0")
+    stated, found = folder / "stated", folder / "found"
+    how = ("--tile", TILE, "--overlap", OVERLAP, "--z-range", *heights, "--resume")
+    command("mosaic", data, "-o", stated, *how)
+    command("mosaic", data, "-o", found, *how, "--calibrate", "gains,pupil,pose")
+    command("reconstruct", data, "-o", folder / "whole", "--z-range", *heights, "--overwrite")
+    with h5py.File(folder / "truth.h5") as file:
+        sheets = file["object_sheet_y_x"][()]
+    instrument_error(found, side)
+    solutions = {
+        "whole, one angle": fpm.load_solution(folder / "whole" / "field.safetensors"),
+        "mosaic, instrument stated": load_mosaic(stated),
+        "mosaic, instrument found": load_mosaic(found),
+    }
+    mosaic = solutions["mosaic, instrument found"]
+    assert isinstance(mosaic, Mosaic)
+    where = places(mosaic)
+    for number, layer in enumerate(sheets):
+        # the other layer is out of focus: each is judged by what is there besides it
+        z_um = depth_um * (number / max(len(sheets) - 1, 1) - 0.5) + ERRORS.focus_um[0]
+        truth = low_passed(layer if len(sheets) > 1 else sheets.prod(axis=0),
+                           mosaic.cutoff_per_um, mosaic.pixel_um)  # fmt: skip
+        for name, solution in solutions.items():
+            height = z_um if depth_um else 0.0
+            image = solution.render(height).field_z_y_x[0]
+            told(f"{name}, {height:+.1f} um", local_error(image, truth), where)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sides", default="512")
+    parser.add_argument("--depth", type=float, default=0.0)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    for side in map(int, given.sides.split(",")):
+        folder = given.out / f"{side}-{given.depth:g}"
+        simulated(folder, side, given.depth)
+        print(f"--- {side} x {side}, {'two layers' if given.depth else 'one plane'}", flush=True)
+        measure(folder, side, given.depth)
+
+
+if __name__ == "__main__":
+    main()

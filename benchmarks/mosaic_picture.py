@@ -1,0 +1,54 @@
+"""A picture of a mosaic at three heights, with the places where its tiles meet.
+
+    fpm-inr mosaic ../shared/data/algae_field -o /tmp/algae --tile 300 --overlap 88 \
+        --z-range -45 -25
+    python benchmarks/mosaic_picture.py /tmp/algae docs/images/mosaic_algae.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fpm_inr.display import robust_contrast
+from fpm_inr.figures import relative_phase, save_figure
+from fpm_inr.mosaic.mosaic import load_mosaic
+
+HEIGHTS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mosaic", type=Path)
+    parser.add_argument("picture", type=Path)
+    given = parser.parse_args()
+    mosaic = load_mosaic(given.mosaic)
+    z_um = np.linspace(*mosaic.z_range_um, HEIGHTS + 2)[1:-1]
+    level = 0
+    while max(mosaic.level_shape_y_x(level)) > 700:
+        level += 1
+    stack = mosaic.render(z_um, level=level)
+    amplitude = stack.amplitude_z_y_x
+    grey = robust_contrast(amplitude)
+    phases = [relative_phase(one) for one in stack.field_z_y_x]
+    limit = float(np.percentile(np.abs(phases), 99))
+    figure = Figure(figsize=(12, 8.2), layout="constrained")
+    axes = figure.subplots(2, HEIGHTS)
+    scale = mosaic.upsampling / 2**level
+    for column, z in enumerate(z_um):
+        top, below = axes[:, column]
+        top.imshow(amplitude[column], cmap="gray", vmin=grey.black, vmax=grey.white)
+        below.imshow(phases[column], cmap="gray", vmin=-limit, vmax=limit)
+        top.set_title(f"z = {z:.0f} µm", fontsize=10)
+        for one in (top, below):
+            rows, columns = (side.bounds[1:-1] for side in mosaic.plan.sides)
+            one.set(xticks=[x * scale for x in columns], yticks=[y * scale for y in rows])
+            one.tick_params(labelbottom=False, labelleft=False, color="red", length=6)
+    save_figure(figure, given.picture)
+
+
+if __name__ == "__main__":
+    main()

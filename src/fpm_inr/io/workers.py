@@ -1,0 +1,67 @@
+"""Work that several processes share, on one thread each."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from fpm_inr.errors import OutputError
+
+Item = TypeVar("Item")
+
+_work: Callable[..., None] | None = None
+
+
+def in_processes(
+    work: Callable[[Item], None], items: Iterable[Item], workers: int
+) -> Iterator[None]:
+    """Do all items, `workers` at a time, and tell when each is done, in any order.
+
+    Raises
+    ------
+    OutputError
+        A process died.
+    """
+    context = mp.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start, (work,))
+    try:
+        for done in as_completed([pool.submit(_do, item) for item in items]):
+            yield done.result()
+    except BrokenProcessPool as error:
+        raise OutputError(
+            "died (out of memory, perhaps)",
+            "give fewer --workers; the same command goes on",
+            field="a worker",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start(work: Callable[..., None]) -> None:
+    import torch
+
+    global _work
+    # Ctrl-C goes to the whole group; who began the work decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _work = work
+
+
+def _do(item: object) -> None:
+    assert _work is not None
+    _work(item)
+
+
+def _end_with_parent() -> None:
+    parent = mp.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,131 @@
+"""The instrument across the field: what is found comes back, and what is kept can be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, terms
+from fpm_inr.calibration.file import read_calibration
+from fpm_inr.errors import DataError
+from fpm_inr.illumination import flat_array, raster_steps
+from fpm_inr.mosaic.field_model import (
+    find_field_model,
+    moved_array,
+    write_field_calibration,
+)
+from fpm_inr.mosaic.light import fit_polynomial
+from fpm_inr.mosaic.source import Source
+from fpm_inr.simulate.rig import Rig, grid_leds
+from fpm_inr.simulate.samples import Specimen
+from fpm_inr.simulate.whole_field import FieldErrors, FieldSetup, simulate_field
+
+GEOMETRY = flat_array(4.0 * raster_steps(5, 5), 60.0)
+OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.5)
+
+
+def _acquisition(side: int = 64) -> Acquisition:
+    light = Illumination(GEOMETRY.na_at(), GEOMETRY)
+    return Acquisition(np.ones((25, side, side), np.float32), OPTICS, light)
+
+
+def _content(**changes: object) -> FieldCalibration:
+    content = FieldCalibration(
+        status="accepted",
+        na=0.2,
+        wavelength_um=0.53,
+        radius_um=16.0,
+        nominal_na_led_xy=GEOMETRY.na_at().tolist(),
+        position_led_xyz_mm=(GEOMETRY.position_led_xyz_mm + np.array([0.5, 0, 0])).tolist(),
+        gain_led=[1.1] * 25,
+        zernike_rad=[LEVEL] * 4 + [(0.1, 0.5, 0.0, 0.0, 0.0, 0.2)],
+        log_light=(0.0, 0.0, 0.0, -0.1, 0.0, -0.1),
+    )
+    return content.model_copy(update=changes)
+
+
+def test_a_calibration_of_a_field_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_field_calibration(tmp_path / "calibration.json", _content())
+    assert read_calibration(tmp_path / "calibration.json") == _content()
+
+
+def test_crops_have_the_instrument_of_their_place() -> None:
+    whole, content = _acquisition(), _content()
+    crop = whole.crop(0, 32, 32, 32)
+    middle, aside = content.instrument_for(whole), content.instrument_for(crop)
+    # its centre lies half a radius along x, and half a radius back along y
+    assert float(aside.zernike_rad[4]) == pytest.approx(0.1 + 0.5 * 0.5 + 0.2 * 0.25)
+    assert float(middle.zernike_rad[4]) == pytest.approx(0.1)
+    assert np.allclose(aside.na_led_xy.numpy(), content.geometry().na_at(8.0, -8.0), atol=1e-12)
+
+
+def test_light_is_evened() -> None:
+    whole, content = _acquisition(), _content()
+    y, x = (np.arange(64) - 31.5) * 0.5, (np.arange(64) - 31.5) * 0.5
+    light = np.exp(2 * content.at(content.log_light, x, y[:, None])).astype(np.float32)
+    shaded = replace(whole, frames_led_y_x=whole.frames_led_y_x * light)
+    evened = content.evened(shaded.crop(10, 3, 40, 50))
+    assert np.allclose(evened.frames_led_y_x, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"na": 0.3}, "objective"),
+        ({"nominal_na_led_xy": (GEOMETRY.na_at() + 0.01).tolist()}, "LED array"),
+        ({"position_led_xyz_mm": None, "moved_na_led_xy": [(0.0, 0.0)] * 25}, "directions alone"),
+    ],
+)
+def test_another_microscope_is_refused(change: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        _content(**change).instrument_for(_acquisition())
+
+
+def test_polynomials_do_not_follow_a_tile_that_tells_nonsense() -> None:
+    x, y = np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
+    place = np.stack([x.ravel(), y.ravel()], axis=1)
+    true = np.array([0.2, -0.1, 0.3, 0.05, 0.0, -0.2])
+    values = terms(place[:, 0], place[:, 1]) @ true
+    values += 0.001 * np.random.default_rng(0).standard_normal(len(values))
+    values[7] += 5
+    assert np.allclose(fit_polynomial(place, values), true, atol=0.01)
+    few = fit_polynomial(place[:2], values[:2])
+    assert few[1:] == (0.0,) * 5
+
+
+def test_an_array_is_moved_as_one() -> None:
+    moved = moved_array(GEOMETRY, np.array([0.3, -0.2, 1.0, 2.0, 0.0, 0.0]))
+    place = moved.position_led_xyz_mm
+    assert place.mean(axis=0) == pytest.approx(
+        GEOMETRY.position_led_xyz_mm.mean(axis=0) + np.array([0.3, -0.2, 0])
+    )
+    apart = np.linalg.norm(place[1] - place[0])
+    assert apart == pytest.approx(1.02 * 4.0, rel=1e-6)
+
+
+def test_the_instrument_of_a_simulated_field_is_found(tmp_path: Path) -> None:
+    """A pupil that changes across the field and an array that stands off, from 2 x 2 tiles."""
+    rig = Rig(OPTICS, grid_leds(7, 2.2, 2.5), 40.0)
+    errors = FieldErrors(
+        pupil_waves=((6, (0.05, 0.06, 0.0, 0.0, 0.0, 0.0)),), array_shift_mm=(0.6, 0.0)
+    )
+    specimen = Specimen(subject="smear")
+    simulate_field(FieldSetup(specimen, rig, (112, 112), errors=errors), tmp_path)
+    found = find_field_model(
+        Source(tmp_path / "frames.h5"),
+        (112, 112),
+        tile_px=72,
+        z_range_um=(0.0, 0.0),
+        grid=2,
+        steps=100,
+    )
+    assert all(tile.used for tile in found.tiles)
+    shift = np.array(found.position_led_xyz_mm).mean(axis=0) - [0, 0, 40.0]
+    assert shift[:2] == pytest.approx((0.6, 0.0), abs=0.2)
+    left, right = (found.zernike_at(x, 0.0)[5] / (2 * np.pi) for x in (-14.0, 14.0))
+    assert left == pytest.approx(0.05 - 0.03, abs=0.025)
+    assert right == pytest.approx(0.05 + 0.03, abs=0.025)
