@@ -25,7 +25,7 @@ from fpm_inr.solution_set import LaidOver, SolutionSet
 FloatArray = NDArray[np.float64]
 
 # Detail below this share of the common cutoff says little of place.
-LOW_CUT, HIGH_CUT = 0.12, 0.9
+LOW_CUT, HIGH_CUT = 0.25, 0.9
 FIT_STEPS = 120
 MOST_FITTED_PX = 192  # a side of the window whose height is found
 BLOCKS = 4  # a side, of which each votes on the magnification
