@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fpm_inr.cli.options import device_option
 from fpm_inr.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -101,13 +102,7 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help="Find the instrument across the field first, from a few tiles: gains, pupil, pose.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+@device_option()
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order.")
 @click.option(
     "--workers",

@@ -265,9 +265,10 @@ def _solve(
     resume: bool,
 ) -> Solution:
     with console.status("Starting"):
+        from fpm_inr.device import pick_device
         from fpm_inr.reconstruction import reconstruct
     with SolveProgress(console) as progress:
-        return reconstruct(
+        solution = reconstruct(
             acquisition,
             z_range_um=z_range_um,
             upsample=settings.upsample,
@@ -287,6 +288,8 @@ def _solve(
             calibration=settings.calibration,
             calibrate=settings.calibrate,
         )
+    # residuals and pictures are made where the solve was
+    return solution.on(pick_device(settings.device))
 
 
 def _say(console: Console, run: dict[str, Any], output: Path) -> None:
