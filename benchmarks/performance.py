@@ -31,14 +31,11 @@ import torch
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.allocator import keep_freed_memory
-from fpm_inr.engines import spline
-from fpm_inr.engines.plan import make_plan
 from fpm_inr.engines.recipe import load_recipe
 from fpm_inr.fields.spline import SplineField
-from fpm_inr.forward import compile_forward, nominal_instrument
+from fpm_inr.forward import nominal_instrument
 from fpm_inr.simulate import preset
 from fpm_inr.solve.progress import StepReport
-from fpm_inr.solve.start import joint_start
 
 Z_RANGE_UM = (-12.0, 12.0)
 JOINT = ("gains", "gains,pupil", "gains,pupil,pose", "gains,pupil,pose,shifts,background")
@@ -84,31 +81,20 @@ def joint() -> None:
 
 def joint_seconds(acquisition: Acquisition, names: str | None) -> float:
     """Seconds of twelve passes, the first visit of every group left out."""
-    nominal = nominal_instrument(acquisition)
-    begin = joint_start(acquisition, calibration=nominal, calibrate=names, z_range_um=Z_RANGE_UM)
-    order = load_recipe("default").order
-    plan = make_plan(
-        order,
-        na_led=acquisition.illumination.na_led,
-        na_objective=acquisition.optics.na,
-        z_range_um=Z_RANGE_UM,
-        seed=0,
-        steps=13 * order.groups,
-    )
-    model = begin.compile(acquisition, 2)
-    state = spline.start(model, Z_RANGE_UM, 13, begin.calibration, groups=order.groups)
-    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x)
+    groups = load_recipe("default").order.groups
     times: list[float] = []
-    spline.solve(
-        state,
-        model,
-        begin.instrument.to("cpu"),
-        amplitude,
-        plan,
-        order,
+    fpm.reconstruct(
+        acquisition,
+        z_range_um=Z_RANGE_UM,
+        upsample=2,
+        steps=13 * groups,
+        device="cpu",
+        calibration=nominal_instrument(acquisition),
+        calibrate=names,
         listen=lambda _: times.append(time.perf_counter()),
     )
-    return times[-1] - times[order.groups - 1]
+    # short solves that judge what was learned come after these
+    return times[13 * groups - 1] - times[groups - 1]
 
 
 def step_cost(side: int) -> tuple[float, float, float, float]:
@@ -118,19 +104,7 @@ def step_cost(side: int) -> tuple[float, float, float, float]:
     those, the second to the frames' alone: planes kept as spectra need no others.
     """
     acquisition = acquisition_of(side)
-    model = compile_forward(acquisition, 2)
-    instrument = nominal_instrument(acquisition).to("cpu")
     order = load_recipe("default").order
-    plan = make_plan(
-        order,
-        na_led=acquisition.illumination.na_led,
-        na_objective=acquisition.optics.na,
-        z_range_um=Z_RANGE_UM,
-        seed=0,
-        steps=22 * order.groups,
-    )
-    state = spline.start(model, Z_RANGE_UM, 13)
-    amplitude = torch.from_numpy(acquisition.amplitude_led_y_x)
     frame = torch.randn(1, side, side, dtype=torch.complex64)
     image = torch.randn(2 * side, 2 * side, dtype=torch.complex64)
 
@@ -154,7 +128,10 @@ def step_cost(side: int) -> tuple[float, float, float, float]:
             rows.append((ours, *bare()))
             began = time.perf_counter()
 
-    spline.solve(state, model, instrument, amplitude, plan, order, listen=turn)
+    steps = 22 * order.groups
+    fpm.reconstruct(
+        acquisition, z_range_um=Z_RANGE_UM, upsample=2, steps=steps, device="cpu", listen=turn
+    )
     ours, _, floor = (statistics.median(column) for column in zip(*rows[2:], strict=True))
     return (
         ours,
