@@ -29,9 +29,9 @@ FLOORS = {
     "the unknowns": "solution field_file solution_set set_manifest field_header fields instrument"
     " forward instrument_values aperture residual edges",
     "the measurement": "microscope acquisition illumination sources lighting beams sampling reach"
-    " believed camera_noise",
+    " believed camera_noise sending",
     "ground": "errors files registry device optics aberration transforms display figures heights"
-    " allocator cie chromatic_offset",
+    " allocator memory cie chromatic_offset",
 }
 WAY = (
     ("file", "io"),

@@ -163,7 +163,7 @@ def test_damaged_files_end_in_one_clear_error(data: st.DataObject, tmp_path: Pat
 
 def as_version_0_1_wrote(solution: Solution, path: Path, **changes: Any) -> Path:
     """A field file as it was before its header was typed, or with other values in the header."""
-    state = {f"field.{n}": v.contiguous() for n, v in solution.field.state_dict().items()}
+    state = {f"field.{n}": v for n, v in solution.field.to_tensors("full").items()}
     instrument = {
         f"instrument.{name}": getattr(solution.instrument, name).double()
         for name in ("na_led_xy", "gain_led", "zernike_rad")

@@ -8,6 +8,7 @@ differentiable in the coefficients and in the shifts, and cheap enough for every
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,9 +28,10 @@ def monomials(modes: int, sample_y_x: tuple[Tensor, Tensor]) -> Tensor:
     sample_y_x : (Tensor [sample], Tensor [sample])
         Pupil coordinates (1 at the pupil's edge).
     """
-    _, powers, _, _ = _shift_table(modes)
-    sample_y, sample_x = (_powers(value, int(powers.max())) for value in sample_y_x)
-    return (sample_y[:, powers[:, 0]] * sample_x[:, powers[:, 1]]).T.contiguous()
+    table = _on(modes, sample_y_x[0].device, sample_y_x[0].dtype)
+    sample_y, sample_x = (_powers(value, table.degree) for value in sample_y_x)
+    of_y, of_x = table.powers
+    return (sample_y[:, of_y] * sample_x[:, of_x]).T.contiguous()
 
 
 def zernike_phase(
@@ -46,14 +48,39 @@ def zernike_phase(
     shift_y_x : (Tensor [led], Tensor [led])
         What each LED adds to its pupil coordinates.
     """
-    table, powers, factors, rest = _shift_table(len(zernike_rad))
-    device, dtype = zernike_rad.device, zernike_rad.dtype
-    polynomial = zernike_rad @ torch.from_numpy(table).to(device, dtype)
-    shifted_y, shifted_x = (_powers(value, int(powers.max())) for value in shift_y_x)
+    table = _on(len(zernike_rad), zernike_rad.device, zernike_rad.dtype)
+    polynomial = zernike_rad @ table.modes
+    shifted_y, shifted_x = (_powers(value, table.degree) for value in shift_y_x)
     # (y + r)^a (x + s)^b = sum over i, j of binomials r^(a-i) s^(b-j) y^i x^j
-    terms = shifted_y[:, rest[0]] * shifted_x[:, rest[1]]
-    by_led = torch.einsum("m,mn,lmn->ln", polynomial, torch.from_numpy(factors).to(terms), terms)
+    terms = shifted_y[:, table.rest[0]] * shifted_x[:, table.rest[1]]
+    by_led = torch.einsum("m,mn,lmn->ln", polynomial, table.factors, terms)
     return by_led @ monomial_n_k
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """`_shift_table` as tensors of a device; `degree` is the highest power."""
+
+    degree: int
+    modes: Tensor
+    powers: tuple[Tensor, Tensor]
+    factors: Tensor
+    rest: Tensor
+
+
+@lru_cache
+def _on(modes: int, device: torch.device, dtype: torch.dtype) -> _Table:
+    table, powers, factors, rest = _shift_table(modes)
+    return _Table(
+        int(powers.max()),
+        torch.from_numpy(table).to(device, dtype),
+        (
+            torch.from_numpy(powers[:, 0].copy()).to(device),
+            torch.from_numpy(powers[:, 1].copy()).to(device),
+        ),
+        torch.from_numpy(factors).to(device, dtype),
+        torch.from_numpy(rest.copy()).to(device),
+    )
 
 
 def _powers(value: Tensor, degree: int) -> Tensor:

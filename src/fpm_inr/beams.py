@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fpm_inr.acquisition import Illumination, Optics
+from fpm_inr.device import widest
 
 # how far from the pupil's edge, in Fourier samples, an LED's face counts as across it: as far as
 # calibration moves it
@@ -127,11 +128,12 @@ class Beams:
 
     def to(self, device: torch.device | str) -> Beams:
         """Move to a device."""
+        exact = widest(torch.device(device))
         return Beams(
             Runs(self.runs.first_frame.to(device)),
             self.led_beam.to(device),
-            self.offset_beam_xy.to(device),
-            self.root_beam.to(device),
+            self.offset_beam_xy.to(device, exact),
+            self.root_beam.to(device, exact),
         )
 
     @property

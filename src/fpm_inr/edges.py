@@ -54,7 +54,7 @@ def at_the_rim(model: ForwardModel, instrument: Instrument, rim_width: float) ->
     return is_rim & anchored & (rim_width > 0)
 
 
-def off_rim(na_led_xy: Tensor, na_objective: float, sample_na: float) -> Tensor:
+def off_rim(na_led_xy: Tensor, na_objective: float | Tensor, sample_na: float) -> Tensor:
     """Weight of LEDs [led]: 0 where the direct light meets the pupil's edge.
 
     How much of the direct light passes there depends on the edge's fine form, which the model does

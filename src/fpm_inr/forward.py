@@ -148,9 +148,10 @@ class ForwardModel:
 
     def windows(self, na_led_xy: Tensor) -> Tensor:
         """Whole samples [beam, 2] (y, x) in the shifts of light from LEDs at these directions."""
-        step_y_x = na_led_xy.new_tensor(self._frequency_step_per_um())
+        step_y, step_x = self._frequency_step_per_um()
         na_xy = na_led_xy if self.beams is None else self.beams.na_beam_xy(na_led_xy)
-        return (na_xy.flip(1) / self.optics.wavelength_um / step_y_x).round().long()
+        x, y = (na_xy / self.optics.wavelength_um).unbind(1)
+        return torch.stack([y / step_y, x / step_x], dim=1).round().long()
 
     def windows_following(self, na_led_xy: Tensor) -> Tensor:
         """Windows [beam, 2] of LEDs that have moved, no further away than the margin allows."""

@@ -76,7 +76,7 @@ def reconstruct(
         conventional: number of planes, or their largest distance; see
         `fpm_inr.engines.conventional.plane_heights_um`.
     device : str
-        "auto" (a GPU where there is one), "cpu" or "cuda".
+        "auto" (a GPU where there is one), "cpu", "cuda:1", "mps" or another device of torch.
     seed : int
         On a CPU, equal seeds give equal results. The conventional engine draws no numbers.
     listen : callable
@@ -171,6 +171,7 @@ def _asked(
     from fpm_inr.solve.start import given_instrument
 
     settings = solver.recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    solver.check_device(settings, on)
     settings, resolved = solver.resolve(
         acquisition, z_range_um, settings, options, int(options["seed"])
     )
@@ -209,6 +210,15 @@ def data_residual(
 ) -> list[float]:
     """How far a solution is from the frames, at each height.
 
+    Parameters
+    ----------
+    acquisition : Acquisition
+        What the solution was solved from.
+    solution : Solution
+    z_um : sequence of float
+    device : str
+        As of `reconstruct`; predicted frames and images are made there.
+
     Returns
     -------
     list of float
@@ -220,14 +230,12 @@ def data_residual(
     from fpm_inr.believed import believed
     from fpm_inr.forward import residual_by_led
 
-    on = pick_device(device)
-    model, aperture, amplitude = solution.forward(acquisition, on)
-    pixels = believed(acquisition.select(solution.frames_used(acquisition)), on)
+    there = solution.on(pick_device(device))
+    model, aperture, amplitude = there.forward(acquisition)
+    pixels = believed(acquisition.select(solution.frames_used(acquisition)), there.device)
     residuals = []
-    for stack in solution.slices(np.asarray(z_um)):
-        image = torch.from_numpy(stack.field_z_y_x[0]).to(on)
-        error, power = residual_by_led(
-            model, aperture, amplitude, image, float(stack.z_um[0]), pixels
-        )
-        residuals.append(float(error.sum() / power.sum()))
-    return residuals
+    for height_um, image in there.images(np.asarray(z_um)):
+        error, power = residual_by_led(model, aperture, amplitude, image, height_um, pixels)
+        residuals.append(error.sum() / power.sum())
+    found: list[float] = torch.stack(residuals).tolist()
+    return found

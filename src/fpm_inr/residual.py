@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,9 +10,12 @@ from torch import Tensor
 
 from fpm_inr.aperture import Aperture
 from fpm_inr.believed import Believed
+from fpm_inr.memory import Portion
 
 if TYPE_CHECKING:
     from fpm_inr.forward import ForwardModel
+
+FRAMES_ON_CPU = 16  # that it predicts together
 
 
 @torch.no_grad()
@@ -22,8 +26,6 @@ def residual_by_led(
     field_y_x: Tensor,
     z_um: float,
     pixels: Believed | None = None,
-    *,
-    leds_at_once: int = 16,
 ) -> tuple[Tensor, Tensor]:
     """Squared error and squared amplitude of every frame, both [frame].
 
@@ -32,16 +34,34 @@ def residual_by_led(
     Their sums' ratio is the data residual:
     sum (predicted - measured amplitude)^2 / sum measured amplitude^2.
     """
-    height = torch.tensor([z_um], dtype=amplitude_led_y_x.dtype, device=field_y_x.device)
+    device = field_y_x.device
+    height = torch.full((1,), z_um, dtype=amplitude_led_y_x.dtype, device=device)
     spectrum = model.spectrum(field_y_x)[None]
-    errors, powers = [], []
-    for leds in torch.arange(model.frame_count, device=field_y_x.device).split(leds_at_once):
-        measured = amplitude_led_y_x[leds]
-        predicted = model.amplitude(spectrum, height, leds, aperture.select(leds))[0]
+
+    def looked(part: slice) -> tuple[Tensor, Tensor]:
+        frames = torch.arange(part.start, part.stop, device=device)
+        measured = amplitude_led_y_x[part]
+        predicted = model.amplitude(spectrum, height, frames, aperture.select(frames))[0]
         error = predicted - measured
         if pixels is not None:
-            some = pixels.select(leds)
+            some = pixels.select(part)
             error, measured = some.error(error), measured * some.exact_led_y_x
-        errors.append(error.square().sum(dim=(1, 2)))
-        powers.append(measured.square().sum(dim=(1, 2)))
+        return error.square().sum(dim=(1, 2)), measured.square().sum(dim=(1, 2))
+
+    portion = frames_at_once(model)
+    errors, powers = zip(*portion.over(model.frame_count, looked), strict=True)
     return torch.cat(errors), torch.cat(powers)
+
+
+def frames_at_once(model: ForwardModel) -> Portion:
+    """Frames that are predicted together, without gradients."""
+    # light, its transform, amplitude, error; and complex samples of the pupil
+    beams = math.ceil(model.beam_count / model.frame_count)
+    bytes_each = 8 * 4 * beams * (math.prod(model.shape_y_x) + model.sample_yx.shape[1])
+    return Portion(
+        "frames",
+        model.device,
+        bytes_each=bytes_each,
+        most=model.frame_count,
+        most_on_cpu=FRAMES_ON_CPU,
+    )

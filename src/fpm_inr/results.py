@@ -18,11 +18,12 @@ from fpm_inr.solution import Solution
 
 RESIDUAL_HEIGHTS = 9
 PREVIEW_HEIGHTS = 5
-# what run.json tells of a calibration, where there was one
+# what run.json tells of a calibration, and of memory that ran out, where there was any
 FOUND = (
     "calibration_residual",
     "calibration_refused",
     "calibration_of_a_plane",
+    "memory",
 )
 
 

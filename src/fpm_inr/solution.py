@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,10 +150,23 @@ class Solution:
         left_out = np.array(self.leds_left_out, dtype=np.intp)
         return acquisition.illumination.frames_without(left_out)
 
-    def forward(
-        self, acquisition: Acquisition, device: torch.device | str = "cpu"
-    ) -> tuple[ForwardModel, Aperture, Tensor]:
-        """How this solution explains the acquisition that it was solved from.
+    @property
+    def device(self) -> torch.device:
+        """Where its field lies, and images are rendered."""
+        import torch
+
+        return next((value.device for value in self.field.parameters()), torch.device("cpu"))
+
+    def on(self, device: torch.device | str) -> Solution:
+        """The same solution on a device, for what renders many heights or compares frames."""
+        import torch
+
+        if self.device == torch.device(device):
+            return self
+        return replace(self, field=deepcopy(self.field).to(device))
+
+    def forward(self, acquisition: Acquisition) -> tuple[ForwardModel, Aperture, Tensor]:
+        """How this solution explains the acquisition that it was solved from, on its device.
 
         Returns
         -------
@@ -166,14 +180,30 @@ class Solution:
         import torch
 
         from fpm_inr.forward import compile_forward
+        from fpm_inr.sending import measured_on
 
-        frames = self.frames_used(acquisition)
+        frames, device = self.frames_used(acquisition), self.device
         leds = acquisition.illumination.leds_of(frames)
         seen = acquisition.select(frames)
         instrument = self.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
         model = compile_forward(seen, self.upsampling, instrument=instrument).to(device)
-        measured = torch.from_numpy(seen.amplitude_led_y_x / self.amplitude_scale)
-        return model, model.aperture(instrument.to(device)), measured.to(device)
+        if device.type == "cpu" or self.amplitude_scale != acquisition.amplitude_scale:
+            measured = torch.from_numpy(seen.amplitude_led_y_x / self.amplitude_scale).to(device)
+        else:
+            # a card has them from the solve
+            measured = measured_on(acquisition, device)[torch.from_numpy(frames).to(device)]
+        return model, model.aperture(instrument.to(device)), measured
+
+    def images(self, z_um: ArrayLike) -> Iterator[tuple[float, Tensor]]:
+        """Height and complex image [y, x] of one height after the other, left on the device.
+
+        Raises
+        ------
+        SettingsError
+            As `slices`.
+        """
+        heights = check_heights(z_um, self.z_range_um)
+        return (self._image(float(z)) for z in heights)
 
     @property
     def z_range_um(self) -> tuple[float, float]:
@@ -210,8 +240,7 @@ class Solution:
         SettingsError
             A height is not finite or lies outside the solved range.
         """
-        heights = check_heights(z_um, self.z_range_um)
-        return (self._slice(float(z)) for z in heights)
+        return (self._stack(z, image) for z, image in self.images(z_um))
 
     def render(self, z_um: ArrayLike) -> ImageStack:
         """Render images at any heights within the solved range.
@@ -260,12 +289,14 @@ class Solution:
 
         write_solution(self, path, precision)
 
-    def _slice(self, z_um: float) -> ImageStack:
+    def _image(self, z_um: float) -> tuple[float, Tensor]:
         import torch
 
         with torch.no_grad():
-            image = self.field(z_um).detach().cpu().numpy()
-        z_um = self.field.height_of(z_um)
+            return self.field.height_of(z_um), self.field(z_um).detach()
+
+    def _stack(self, z_um: float, image_y_x: Tensor) -> ImageStack:
+        image = image_y_x.cpu().numpy()
         return ImageStack(image[None], np.array([z_um]), self.pixel_um, self.amplitude_scale)
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from fpm_inr import memory
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
-from fpm_inr.engines import conventional
-from fpm_inr.engines.conventional import ConventionalSolve
+from fpm_inr.engines import planes as planes_module
+from fpm_inr.engines.planes import ConventionalSolve
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.engines.visits import Visits
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
@@ -189,19 +190,19 @@ def test_batches_span_the_range_and_give_what_one_batch_gives(
     model, instrument, _, measured = experiment(3.0)
     heights = torch.linspace(-6, 6, 7).tolist()
     whole = run(model, instrument, measured, heights, passes=4)
-    monkeypatch.setattr(conventional, "CPU_PLANES", 3)
+    monkeypatch.setattr(planes_module, "CPU_PLANES", 3)
     parts = run(model, instrument, measured, heights, passes=4)
     assert (whole.batches, parts.batches) == (1, 3)
     assert parts.planes(0).tolist() == [0, 3, 6]
     assert (parts.spectrum_z_y_x - whole.spectrum_z_y_x).abs().max() < 1e-5
-    monkeypatch.setattr(conventional, "CPU_BYTES", 1)
-    assert conventional.planes_at_once(model, 7) == 1
+    monkeypatch.setattr(memory, "CPU_BYTES", 1)
+    assert planes_module.planes_at_once(model, 7) == 1
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.4])
 def test_resumed_equals_unbroken(monkeypatch: pytest.MonkeyPatch, momentum: float) -> None:
     model, instrument, _, measured = experiment(3.0)
-    monkeypatch.setattr(conventional, "CPU_PLANES", 2)
+    monkeypatch.setattr(planes_module, "CPU_PLANES", 2)
     how: Any = (model, instrument, measured, [-3.0, 0.0, 3.0])
     settings: Any = {"passes": 4, "least_step": 0, "momentum": momentum}
     whole = run(*how, **settings)

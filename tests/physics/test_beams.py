@@ -99,9 +99,7 @@ def test_the_residual_is_by_frame() -> None:
     model = compile_forward(seen, 2)
     field = some_field((16, 16))
     amplitude = torch.from_numpy(predicted(seen, field, 2.0))
-    errors, powers = residual_by_led(
-        model, model.aperture(instrument), 1.1 * amplitude, field, 2.0, leds_at_once=3
-    )
+    errors, powers = residual_by_led(model, model.aperture(instrument), 1.1 * amplitude, field, 2.0)
     assert len(errors) == 4
     assert (errors / powers).numpy() == pytest.approx((0.1 / 1.1) ** 2)
 

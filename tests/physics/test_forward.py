@@ -223,7 +223,7 @@ def test_residual_of_the_truth_is_zero_and_of_nothing_is_one() -> None:
     aperture = model.aperture(instrument)
     z_um = torch.tensor([5.0], dtype=torch.float64)
     measured = model.amplitude(model.spectrum(field)[None], z_um, torch.arange(3), aperture)[0]
-    error, power = residual_by_led(model, aperture, measured, field, 5.0, leds_at_once=2)
+    error, power = residual_by_led(model, aperture, measured, field, 5.0)
     assert float(error.sum()) < 1e-20
     torch.testing.assert_close(power, measured.square().sum(dim=(1, 2)))
     nothing, _ = residual_by_led(model, aperture, measured, torch.zeros_like(field), 5.0)

@@ -10,12 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.beams import Shares
 from fpm_inr.believed import believed
 from fpm_inr.calibration.schedule import batches, edge_samples, envelope
+from fpm_inr.device import widest
 from fpm_inr.edges import off_rim, trust
 from fpm_inr.errors import DivergedError, SettingsError
 from fpm_inr.forward import (
@@ -27,8 +30,10 @@ from fpm_inr.forward import (
     residual_by_led,
 )
 from fpm_inr.instrument import Calibration, Free
+from fpm_inr.memory import Portion
 from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
+from fpm_inr.sending import measured_on
 
 STEPS = 150
 LEDS_PER_STEP = 34
@@ -123,11 +128,34 @@ def fit_plane(
         acquisition, z_um, calibration.to(device), upsampling, trust_rim=trust_rim, device=device
     )
     na_frame = light.least_of_frame(start.na_led_xy.norm(dim=1).cpu().numpy())
-    for step, batch in enumerate(batches(na_frame, leds_per_step, steps, seed, free)):
-        residual = solve.step(torch.from_numpy(batch).to(device), step, steps)
-        if listen is not None:
-            listen(step + 1, steps, residual)
+    order = np.stack(batches(na_frame, leds_per_step, steps, seed, free))
+    frames = torch.from_numpy(order).to(device)
+    # on a graphics card a misfit is fetched together with those of the next steps
+    together = 1 if frames.device.type == "cpu" else RECENTRE_STEPS
+    waiting: list[Tensor] = []
+    for step in range(steps):
+        waiting.append(solve.step(frames[step], step, steps))
+        if len(waiting) < together and step + 1 < steps:
+            continue
+        told, waiting = torch.stack(waiting).tolist(), []
+        for number, (misfit, residual) in enumerate(told, start=step + 2 - len(told)):
+            if not math.isfinite(misfit):
+                raise DivergedError(f"the fit is not finite at step {number}")
+            if listen is not None:
+                listen(number, steps, residual)
     return solve.fit()
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What some frames of a step show: their shares of its misfit and light; their amplitudes."""
+
+    leds: Tensor
+    misfit: Tensor
+    light: Tensor
+    predicted: Tensor
+    measured: Tensor
+    shares: Shares | None
 
 
 class _PlaneSolve:
@@ -153,8 +181,7 @@ class _PlaneSolve:
             largest_na=calibration.largest_na,
             edge_samples=edge_samples(0.0, self.free),
         ).to(device)
-        amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
-        self.measured_led_y_x = amplitude.to(device)
+        self.measured_led_y_x = measured_on(acquisition, device)
         self.pixels = believed(acquisition, device)
         # the model repeats the sample beyond the frame; a real one goes on otherwise
         weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
@@ -165,26 +192,57 @@ class _PlaneSolve:
         groups = [{"params": [self.flat]}, *calibration.groups()]
         self.optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
         self.heights = torch.tensor([z_um], dtype=torch.float32, device=device)
+        # light, its transform, amplitude and error, and what their gradients take
+        pixels, samples = math.prod(self.model.shape_y_x), self.model.sample_yx.shape[1]
+        self.portion = Portion(
+            "frames",
+            self.model.device,
+            bytes_each=8 * 8 * self.model.beam_count // self.model.frame_count * (pixels + samples),
+            most=self.model.frame_count,
+        )
         self.fixed: Aperture | None = None
         if not self.free.names:
             self.fixed = self.model.aperture(calibration.instrument())
 
-    def step(self, leds: Tensor, step: int, steps: int) -> float:
-        """Let these LEDs move image and instrument; return their residual.
+    def step(self, leds: Tensor, step: int, steps: int) -> Tensor:
+        """Let these LEDs move image and instrument; return their misfit and their residual [2].
 
         Raises
         ------
         DivergedError
-            The fit did not stay finite, or moved an LED off the grid.
+            The fit moved an LED off the grid.
         """
         done = (step + 0.5) / steps
         self._set_rates(done)
         self.model = replace(self.model, edge_samples=edge_samples(done, self.free))
         if self.free.moves_leds and step and step % RECENTRE_STEPS == 0:
             self.model = self._around(self.calibration.na_led_xy().detach())
+        looked = None
+        while looked is None:
+            looked = self.portion.tried(
+                lambda: self._look(leds, done), min(len(leds), self.portion.at_once)
+            )
+        self.optimiser.step()
+        root = self.weight_y_x.sqrt()
+        for seen in looked:
+            predicted, measured = seen.predicted * root, seen.measured * root
+            self.calibration.observe(seen.leds, predicted, measured, done, seen.shares)
+        misfit = sum((seen.misfit for seen in looked[1:]), start=looked[0].misfit)
+        light = sum((seen.light for seen in looked[1:]), start=looked[0].light)
+        return torch.stack([misfit, misfit / light])
+
+    def _look(self, leds: Tensor, done: float) -> list[_Seen]:
+        """Look at these frames, part after part, and leave the gradients."""
+        self.optimiser.zero_grad(set_to_none=True)
+        return [
+            self._learn_from(part, done, len(part) / len(leds))
+            for part in leds.split(self.portion.at_once)
+        ]
+
+    def _learn_from(self, leds: Tensor, done: float, share: float) -> _Seen:
+        """Leave the gradients of these frames, a share of the step's."""
         aperture, weight = self._aperture(leds, done)
         measured = self.measured_led_y_x[leds]
-        self.optimiser.zero_grad(set_to_none=True)
         spectrum = self.model.spectrum(torch.view_as_complex(self.flat))[None]
         light = self.model.exit_field(spectrum, self.heights, leds, aperture)[0]
         predicted = aperture.amplitude(light)
@@ -196,18 +254,19 @@ class _PlaneSolve:
         loss = misfit
         if self.calibration.has_penalty:
             loss = misfit + misfit.detach() * self.calibration.penalty()
-        loss.backward()
-        self.optimiser.step()
-        root = self.weight_y_x.sqrt()
-        shares = self.model.shares(leds, light, self.weight_y_x)
-        self.calibration.observe(leds, predicted.detach() * root, measured * root, done, shares)
-        if not math.isfinite(float(misfit.detach())):
-            raise DivergedError(f"the fit is not finite at step {step + 1}")
-        return float(misfit.detach() / measured.square().mean())
+        (loss if share == 1 else share * loss).backward()
+        return _Seen(
+            leds,
+            share * misfit.detach(),
+            share * measured.square().mean(),
+            predicted.detach(),
+            measured,
+            self.model.shares(leds, light, self.weight_y_x),
+        )
 
     def fit(self) -> PlaneFit:
         """What has been found, and how far it is from all frames."""
-        image = torch.view_as_complex(self.flat.detach())
+        image, exact = torch.view_as_complex(self.flat.detach()), widest(self.model.device)
         with torch.no_grad():
             instrument, model = self.calibration.instrument(), self.model
             if self.free.moves_leds:
@@ -224,7 +283,7 @@ class _PlaneSolve:
             image.cpu(),
             instrument.to("cpu", torch.float64),
             self.z_um,
-            float(error.double().sum() / power.double().sum()),
+            float(error.to(exact).sum() / power.to(exact).sum()),
         )
 
     def _set_rates(self, done: float) -> None:
@@ -239,11 +298,8 @@ class _PlaneSolve:
             return self.fixed.select(leds), self.weight_y_x
         weight, instrument = self.weight_y_x, self.calibration.instrument()
         if self.free.moves_leds and not self.trust_rim:
-            sure = off_rim(
-                instrument.na_led_xy.detach(),
-                instrument.na_of(self.model.optics),
-                self.calibration.sample_na,
-            )
+            na = self.model.optics.na if instrument.na is None else instrument.na.detach()
+            sure = off_rim(instrument.na_led_xy.detach(), na, self.calibration.sample_na)
             if done < RIM_START:
                 weight = weight * self.model.least_of_frames(sure, leds)[:, None, None]
             else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpm_inr.cli.options import FIELD, crop_option, output_option, overwrite_option
+from fpm_inr.cli.options import FIELD, crop_option, device_option, output_option, overwrite_option
 from fpm_inr.cli.progress import counting
 
 FILES = (
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 @click.option(
     "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
 )
+@device_option()
 @overwrite_option("what is")
 def command(
     field: Path,
@@ -87,6 +88,7 @@ def command(
     stride: int | None,
     background_clip: float | None,
     point: tuple[float, float] | None,
+    device: str,
     overwrite: bool,
 ) -> None:
     """Join the sharp parts of FIELD, a solution of `fpm-inr reconstruct`.
@@ -96,14 +98,19 @@ def command(
     not grow with their number. Of a reconstruction in colour, the wavelength nearest to green is
     judged, and all_in_focus_colour.png is written too.
     """
+    from fpm_inr.device import pick_device
     from fpm_inr.focus import all_in_focus, autofocus
+    from fpm_inr.solution import Solution
     from fpm_inr.solution_set import SolutionSet, load_result
 
     settings = _settings(method, data, crop, patch, stride, background_clip)
     _check_output(output, overwrite)
+    on = pick_device(device)
     loaded = load_result(field)
     # in colour, the reference says where all are sharp
     solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
+    if isinstance(solution, Solution):
+        solution = solution.on(on)
     z_um = _heights(z_text, solution)
     _check_point(point, solution.shape_y_x)
     judge = _judge(data, crop, solution)

@@ -99,9 +99,9 @@ def device_option(default: str | None = "auto") -> Decorator:
     """--device; None where a file may say it."""
     return click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
+        metavar="NAME",
         default=default,
-        help="Where to compute.  [default: auto]",
+        help="Where to compute: cpu, cuda, cuda:1, mps, ...  [default: auto]",
     )
 
 

@@ -39,9 +39,10 @@ def solve(
 ) -> Solution:
     """Solve it, with a bar, and a checkpoint in the folder; `more` goes to `reconstruct` too."""
     with console.status("Starting"):
+        from fpm_inr.device import pick_device
         from fpm_inr.reconstruction import reconstruct
     with SolveProgress(console) as progress:
-        return reconstruct(
+        solution = reconstruct(
             acquisition,
             engine=settings.engine,
             recipe=settings.recipe,
@@ -59,6 +60,8 @@ def solve(
             keep_checkpoint=True,
             **more,
         )
+    # residuals and pictures are made where the solve was
+    return solution.on(pick_device(settings.device))
 
 
 def write(

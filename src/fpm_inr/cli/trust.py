@@ -59,7 +59,7 @@ def command(
 
     console = Console(stderr=True)
     z_um = None if z_text is None else parse_heights(z_text).tolist()
-    on = pick_device(device).type
+    on = str(pick_device(device))
     run, solution = load_results(folder)
     acquisition = _load(console, folder, run, data)
     with SolveProgress(console) as progress:

@@ -5,19 +5,35 @@ Smooth-L1 loss on amplitudes, Adam (Zhou et al., Optica 10, 1679 (2023), Section
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fpm_inr.beams import Shares
 from fpm_inr.engines.adam_state import load_moments, moments
 from fpm_inr.engines.plan import Plan
 from fpm_inr.fields.base import Field
 from fpm_inr.forward import Aperture, Instrument
 from fpm_inr.instrument import Learning
+from fpm_inr.memory import Portion
 from fpm_inr.solve.engine import Fit, Solve
 from fpm_inr.solve.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What some frames of a batch show: their shares of its misfits, and their amplitudes."""
+
+    misfit: Tensor
+    mse: Tensor
+    predicted: Tensor
+    measured: Tensor
+    shares: Shares | None
 
 
 class AdamSolve(Solve):
@@ -29,11 +45,20 @@ class AdamSolve(Solve):
     plan : Plan
     field : Field
         As it begins. One with a `plane` of features has a learning rate of its own for it.
+    render : callable, optional
+        What renders it, where that is not the field itself (`fpm_inr.engines.hastened`).
     """
 
-    def __init__(self, problem: Problem, plan: Plan, field: Field) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        field: Field,
+        render: Callable[..., Tensor] | None = None,
+    ) -> None:
         self.problem, self.plan = problem, plan
         self.network = field.to(problem.model.device)
+        self._render = field if render is None else render
         learned = problem.learned
         self._modules = nn.ModuleDict({"field": self.network})
         if learned is not None:
@@ -50,6 +75,14 @@ class AdamSolve(Solve):
         self._fixed = model.aperture(problem.instrument) if learned is None else None
         self._leds = torch.from_numpy(plan.leds).to(model.device)
         self._highest_rate = float(plan.rate.max())
+        # light, its transform, amplitude and error, and what their gradients take
+        pixels, samples = math.prod(model.shape_y_x), model.sample_yx.shape[1]
+        self._portion = Portion(
+            "LEDs",
+            model.device,
+            bytes_each=8 * 8 * (pixels + samples),
+            most=plan.leds.shape[1],
+        )
 
     @property
     def total(self) -> int:
@@ -62,23 +95,52 @@ class AdamSolve(Solve):
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(group, plan, step, self._highest_rate)
         leds, z_um = self._leds[step], float(plan.z_um[step])
+        looked = None
+        while looked is None:
+            looked = self._portion.tried(lambda: self._look(leds, z_um, int(plan.divisor[step])))
+        self.optimiser.step()
+        if learned is not None:
+            for part, seen in zip(leds.split(len(looked[0].predicted)), looked, strict=True):
+                learned.observe(part, seen.predicted, seen.measured, step / len(plan), seen.shares)
+        misfit = sum(seen.misfit for seen in looked[1:]) + looked[0].misfit
+        mse = sum(seen.mse for seen in looked[1:]) + looked[0].mse
+        return Fit(misfit, mse, z_um)
+
+    def _look(self, leds: Tensor, z_um: float, divisor: int) -> list[_Seen]:
+        """Look at the frames, part after part, and leave the gradients."""
         self.optimiser.zero_grad(set_to_none=True)
+        # only a neural field can be rendered more coarsely
+        image = self._render(z_um) if divisor == 1 else self._render(z_um, divisor)
+        met = image.detach().requires_grad_()
+        seen = [
+            self._learn_from(met, part, z_um, len(part) / len(leds))
+            for part in leds.split(self._portion.at_once)
+        ]
+        image.backward(met.grad)
+        return seen
+
+    def _learn_from(self, image: Tensor, leds: Tensor, z_um: float, share: float) -> _Seen:
+        """Leave the gradients of these frames, a share of the batch's."""
+        learned, model = self.problem.learned, self.problem.model
         aperture = self._aperture(leds)
-        light = self._light(leds, z_um, int(plan.divisor[step]), aperture)
+        height = torch.full((1,), z_um, dtype=torch.float32, device=model.device)
+        light = model.exit_field(model.spectrum(image)[None], height, leds, aperture)[0]
         predicted = aperture.amplitude(light)
         measured = self._measured(leds, predicted)
         misfit = F.smooth_l1_loss(predicted, measured)
         loss = misfit
         if learned is not None and learned.has_penalty:
             loss = misfit + misfit.detach() * learned.penalty()
-        loss.backward()
-        self.optimiser.step()
-        if learned is not None:
-            shares = self.problem.model.shares(leds, light)
-            learned.observe(leds, predicted.detach(), measured, step / len(plan), shares)
-        with torch.no_grad():
-            mse = F.mse_loss(predicted, measured)
-        return Fit(misfit.detach(), mse, z_um)
+        (loss if share == 1 else share * loss).backward()
+        found = predicted.detach()
+        shares = None if learned is None else model.shares(leds, light)
+        mse = F.mse_loss(found, measured)
+        return _Seen(share * misfit.detach(), share * mse, found, measured, shares)
+
+    @property
+    def told(self) -> list[str]:
+        """See `Solve.told`."""
+        return self._portion.told
 
     def tensors(self) -> dict[str, Tensor]:
         """See `Solve.tensors`."""
@@ -104,14 +166,6 @@ class AdamSolve(Solve):
             return self._fixed.select(leds)
         assert self.problem.learned is not None
         return self.problem.model.aperture(self.problem.learned.instrument(), leds)
-
-    def _light(self, leds: Tensor, z_um: float, divisor: int, aperture: Aperture) -> Tensor:
-        """Complex field [beam, y, x] of these frames on the camera."""
-        model = self.problem.model
-        # only a neural field can be rendered more coarsely
-        image = self.network(z_um) if divisor == 1 else self.network(z_um, divisor)
-        height = torch.full((1,), z_um, dtype=torch.float32, device=model.device)
-        return model.exit_field(model.spectrum(image)[None], height, leds, aperture)[0]
 
     def _measured(self, leds: Tensor, predicted: Tensor) -> Tensor:
         """Measured amplitudes of these frames: as predicted, where they say nothing."""

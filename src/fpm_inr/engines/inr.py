@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fpm_inr.engines.plan import Plan, make_plan
-from fpm_inr.engines.recipe import RECIPE_FOLDER, PassOrder, Recipe, checked
+from fpm_inr.engines.recipe import RECIPE_FOLDER, FieldSettings, PassOrder, Recipe, checked
+from fpm_inr.errors import SettingsError
 from fpm_inr.solve.engine import Engine, Solve
 from fpm_inr.solve.problem import Problem
 
 if TYPE_CHECKING:
+    import torch
+
     from fpm_inr.acquisition import Acquisition
 
 
@@ -39,6 +42,16 @@ class Inr(Engine):
         """Steps and seed; see `Engine.resolve`."""
         return settings, {"steps": options.get("steps"), "seed": seed}
 
+    def check_device(self, settings: Recipe, device: torch.device) -> None:
+        """Refuse what only a graphics card makes quicker; see `Engine.check_device`."""
+        for name in ("amp", "compile"):
+            if getattr(settings.field, name, False) and device.type == "cpu":
+                raise SettingsError(
+                    "is true, which is meant for graphics cards, and this solve is on the CPU",
+                    "leave it out, or solve on a graphics card (--device cuda)",
+                    field=f"recipe: field.{name}",
+                )
+
     def start(self, problem: Problem) -> Solve:
         """Begin with the field of the recipe."""
         import torch
@@ -57,7 +70,12 @@ class Inr(Engine):
 
         make: Any = FIELDS.get(recipe.field.kind)
         field = make(problem.model.field_shape_y_x, problem.z_range_um, **sizes)
-        return AdamSolve(problem, plan, field)
+        render = None
+        if isinstance(recipe.field, FieldSettings) and (recipe.field.amp or recipe.field.compile):
+            from fpm_inr.engines.hastened import hastened
+
+            render = hastened(field, amp=recipe.field.amp, compiled=recipe.field.compile)
+        return AdamSolve(problem, plan, field, render)
 
 
 def _plan(problem: Problem, recipe: Recipe, planes: int) -> Plan:

@@ -134,7 +134,10 @@ def _epochs(
     random: np.random.Generator,
 ) -> Plan:
     low, high = z_range_um
-    leds = np.argsort(na_led, kind="stable")
+    batch = min(order.leds_per_step, len(na_led))
+    batches = math.ceil(len(na_led) / batch)
+    # where the last batch is not full, the innermost LEDs fill it
+    leds = np.resize(np.argsort(na_led, kind="stable"), (batches, batch))
     z_steps, rates, divisors = [], [], []
     for epoch in range(order.epochs):
         if high == low:
@@ -148,19 +151,19 @@ def _epochs(
                 interval = (high - low) / (count - 1)
                 chosen = random.permutation(count - 1)[: max(1, count // 2)]
                 heights = low + interval * (chosen + random.random(len(chosen)))
-        z_steps.append(np.repeat(heights, len(leds)))
+        z_steps.append(np.repeat(heights, batches))
         rates.append(
             np.full(
-                len(heights) * len(leds),
+                len(heights) * batches,
                 order.learning_rate * order.decay_factor ** (epoch // order.decay_epochs),
             )
         )
         stage = 5 * epoch // order.epochs if order.coarse_to_fine else 2
-        divisors.append(np.full(len(heights) * len(leds), {0: 4, 1: 2}.get(stage, 1)))
+        divisors.append(np.full(len(heights) * batches, {0: 4, 1: 2}.get(stage, 1)))
     z_um = np.concatenate(z_steps)
     return Plan(
         z_um,
-        np.tile(leds, len(z_um) // len(leds))[:, None].astype(np.int64),
+        np.tile(leds, (len(z_um) // batches, 1)).astype(np.int64),
         np.concatenate(rates),
         np.concatenate(divisors).astype(np.int64),
     )

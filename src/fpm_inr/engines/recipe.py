@@ -39,6 +39,8 @@ class FieldSettings(_Settings):
     shared_features: bool = True
     unit_start: bool = True
     plane_start: float = Field(2e-4, gt=0, le=1)
+    amp: bool = Field(False, description="hidden layers in bfloat16; on a graphics card")
+    compile: bool = Field(False, description="decoders by torch.compile; on a graphics card")
 
 
 class SplineSettings(_Settings):
@@ -88,13 +90,14 @@ AnyFieldSettings = Annotated[
 
 
 class EpochOrder(_Settings):
-    """The paper's order: for each epoch, for each z, for each LED, one step.
+    """The paper's order: for each epoch, for each z, for each LED (or batch of them), one step.
 
     Even epochs visit evenly spaced z, odd ones half as many random ones.
     """
 
     kind: Literal["epochs"] = "epochs"
     epochs: int = Field(15, ge=1)
+    leds_per_step: int = Field(1, ge=1)
     z_spacing_dof: float = Field(
         0.8, gt=0, description="spacing of the even epochs, in units of 0.5 um / NA^2"
     )
@@ -206,7 +209,7 @@ class Recipe(_Settings):
             depth_of_field_um = 0.5 * optics.medium_index / optics.na**2
             nodes = min(max(FEWEST_NODES, 1 + math.ceil(width_um / depth_of_field_um)), MOST_NODES)
         return {
-            **self.field.model_dump(exclude={"kind"}),
+            **self.field.model_dump(exclude={"kind", "amp", "compile"}),
             "z_nodes": nodes if width_um > 0 else 1,
         }
 

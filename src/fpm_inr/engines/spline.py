@@ -86,19 +86,49 @@ class SplineSolve(Solve):
         """One height, one group of LEDs."""
         step, plan, frames = self.step, self.plan, self.frames
         z_um, rate, done = float(plan.z_um[step]), float(plan.rate[step]), step / len(plan)
-        group = frames.group(plan.leds[step], step % frames.groups)
         if self.learned is not None:
             self.learned.hold(done)
-        if self.optimiser is not None:
-            self.optimiser.zero_grad(set_to_none=True)
-        visit = step // frames.groups
-        lesson = Lesson(frames, group, visit, self.learned, done, self.seen_group_led)
-        found = wrong(self.spline, frames, group, z_um, lesson, self.rim_gain_led)
+        kept = self._kept()
+        while (asked := frames.portion.tried(lambda: self._ask(z_um, done))) is None:
+            self._restore(kept)
+        step_k, misfit = asked
+        descend(self.spline, frames.coupling, z_um, rate, step_k)
         if self.optimiser is not None:
             _learn(self.optimiser, done, rate / self.order.step)
-        descend(self.spline, frames.coupling, z_um, rate, asked_step(frames, group, found))
-        misfit = found.error / group.led_count
         return Fit(misfit, 2 * misfit, z_um)
+
+    def _ask(self, z_um: float, done: float) -> tuple[Tensor, Tensor]:
+        """The step [sample] of the spectrum that the frames ask for, and the mean misfit."""
+        frames, number = self.frames, self.step % self.frames.groups
+        group = frames.group(self.plan.leds[self.step], number)
+        if self.optimiser is not None:
+            self.optimiser.zero_grad(set_to_none=True)
+        visit = self.step // frames.groups
+        lesson = Lesson(frames, group, visit, self.learned, done, self.seen_group_led)
+        found = wrong(self.spline, frames, group, z_um, lesson, self.rim_gain_led)
+        return asked_step(frames, group, found), found.error / group.led_count
+
+    def _kept(self) -> dict[str, Tensor]:
+        """What a visit moves by itself, where it may have to be made again: on a card."""
+        if self.problem.model.device.type == "cpu":
+            return {}
+        learned = {} if self.learned is None else self.learned.state_dict()
+        moved = {"rim_gain_led": self.rim_gain_led, **learned}
+        return {name: value.detach().clone() for name, value in moved.items()}
+
+    @torch.no_grad()
+    def _restore(self, kept: dict[str, Tensor]) -> None:
+        """Forget a visit that has not ended; batches are made anew, of fewer frames."""
+        self.rim_gain_led.copy_(kept["rim_gain_led"])
+        if self.learned is not None:
+            for name, value in self.learned.state_dict().items():
+                value.copy_(kept[name])
+        self.frames.forget()
+
+    @property
+    def told(self) -> list[str]:
+        """See `Solve.told`."""
+        return [] if self._frames is None else self._frames.portion.told
 
     def tensors(self) -> dict[str, Tensor]:
         """See `Solve.tensors`."""
@@ -173,12 +203,14 @@ def descend(
     Of all changes of the planes that do so the smallest: in proportion to their weights. Slow
     frequencies move at the neighbouring heights too.
     """
-    first, weights = field.weights(z_um)
+    first, shares_z = field.shares(z_um)
     parts = torch.view_as_real(step_k)
     if len(coupling.at):
+        weights = field.weights(z_um)[1]
         slow = parts[coupling.at]
         shares = coupling.shares(z_um, first, weights)[:, :, None]
         field.spectrum.index_add_(1, coupling.at, shares * slow, alpha=-rate)
-        parts[coupling.at] = 0
-    for plane, share in enumerate((rate * weights / weights.square().sum()).tolist(), start=first):
+        parts.index_fill_(0, coupling.at, 0)
+    moves = np.float32(rate) * shares_z / np.square(shares_z).sum()
+    for plane, share in enumerate(moves.tolist(), start=first):
         field.spectrum[plane].sub_(parts, alpha=share)

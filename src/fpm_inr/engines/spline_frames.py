@@ -17,6 +17,7 @@ from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.slow_phase import Coupling, SlowBand
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, Sight
+from fpm_inr.memory import Portion
 from fpm_inr.solve.problem import Problem
 
 # Pixels of the frames that are worked on together: more would leave the caches of a CPU.
@@ -150,9 +151,15 @@ class Frames:
         self.coupling = Coupling(self.slow, field)
         self.groups = groups
         self._groups: dict[int, Group] = {}
-        on_gpu = model.device.type != "cpu"
-        of_frame = self.pixels * math.ceil(model.beam_count / model.frame_count)
-        self._at_once = model.frame_count if on_gpu else max(1, SAMPLES_AT_ONCE // of_frame)
+        beams = math.ceil(model.beam_count / model.frame_count)
+        # light, its transforms, intensity and change; and complex samples of the pupil
+        self.portion = Portion(
+            "frames",
+            model.device,
+            bytes_each=8 * 6 * beams * (self.pixels + self.model.sample_yx.shape[1]),
+            most=model.frame_count,
+            most_on_cpu=max(1, SAMPLES_AT_ONCE // (self.pixels * beams)),
+        )
         samples = field.flat_index()
         # a window sample that no field frequency is at does not occur
         self._sample_at = samples.new_zeros(math.prod(model.field_shape_y_x))
@@ -168,6 +175,13 @@ class Frames:
             leds_there = torch.from_numpy(leds).to(self.model.device)
             self._groups[number] = self._prepared(leds_there, number)
         return self._groups[number]
+
+    def forget(self) -> None:
+        """Have all groups made anew, in batches that memory has room for."""
+        self._groups.clear()
+        self._grid = self._grid.new_zeros(0)
+        self._places = self._frame_index[None]
+        self.instrument = None
 
     def look(self, batch: Batch, instrument: Instrument) -> Sight:
         """What the light of a batch meets in the pupil now, differentiable in the instrument."""
@@ -223,7 +237,7 @@ class Frames:
     def _dealt(self, leds: Tensor) -> list[Tensor]:
         """The LEDs of a group in batches: each has some from all of the pupil, rim ones first."""
         leds = leds[self._is_rim[leds].logical_not().argsort(stable=True)]
-        count = math.ceil(len(leds) / self._at_once)
+        count = math.ceil(len(leds) / self.portion.at_once)
         if self._problem.learned is not None:
             # each quarter of the LEDs in batches of its own
             count = min(TAUGHT_ONE_IN * math.ceil(count / TAUGHT_ONE_IN), len(leds))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.believed import Believed
+from fpm_inr.device import widest
 from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import ConventionalRecipe
 from fpm_inr.forward import ForwardModel, Instrument
@@ -48,7 +49,7 @@ class Visits:
         trusted = amplitude_led_y_x.square() * self.trust_y_x
         if pixels is not None:
             trusted *= pixels.exact_led_y_x
-        self.power = max(float(trusted.sum(dtype=torch.float64)), 1e-30)
+        self.power = max(float(trusted.sum(dtype=widest(model.device))), 1e-30)
         self.peak = float(amplitude_led_y_x.max())
         every = torch.arange(model.frame_count, device=model.device)
         na_frame = model.least_of_frames(instrument.na_led_xy.norm(dim=1), every)
@@ -64,6 +65,9 @@ class Visits:
         ]
         self.index = [model.field_index(frame) for frame in every.split(1)]
         self.frame_index = model.frame_index()
+        inside = torch.zeros(model.shape_y_x, dtype=torch.bool, device=model.device)
+        inside.view(-1).index_fill_(0, self.frame_index, True)
+        self.inside_y_x = inside
         self.peak_led = [self._peak(frame) for frame in every.split(1)]
         self.pupil_step = recipe.pupil_step
 
@@ -96,14 +100,16 @@ class Visits:
             grid = whole_grid[:, : len(index)]
             grid.index_copy_(2, self.frame_index, samples * transfer)
             light = transforms.image(grid.unflatten(2, shape))
-            change, missed, gains[:, led] = self._change(light, led)
+            change, missed, gain = self._change(light, led)
+            if gain is not None:
+                gains[:, led] = gain
             error += missed
             light *= change[:, None]
             wrong = transforms.summed(light).flatten(2)
             wrong = wrong.index_select(2, self.frame_index).div_(grid.shape[2])
             if pupil is not None:
                 for seen, its in zip((samples * sight[led])[0], wrong[0], strict=True):
-                    self._improve(pupil, seen, its, float(share[0]))
+                    self._improve(pupil, seen, its, share[0])
             back = transfer.conj()
             rate = share[:, None, None] / self.peak_led[led]
             if pupil is not None:
@@ -122,7 +128,7 @@ class Visits:
         cover = seen_k.new_zeros(len(index)).index_add_(0, place.flatten(), seen_k.flatten())
         return float(cover.max().clamp_min(DARK))
 
-    def _improve(self, pupil: Tensor, seen: Tensor, wrong: Tensor, share: float) -> None:
+    def _improve(self, pupil: Tensor, seen: Tensor, wrong: Tensor, share: Tensor) -> None:
         """Move the pupil [y, x] at the samples, in place, for light [sample] seen without it.
 
         Ou et al. (2014), Eq. 9: weighted by |light| / its maximum, as the direct light outshines
@@ -140,11 +146,9 @@ class Visits:
         median = size.flatten()[self.frame_index].median()
         spectrum *= median
         limited = size.clamp_max(MOST_PUPIL * median) / (size * median).clamp_min(DARK)
-        inside = torch.zeros_like(size, dtype=torch.bool).flatten()
-        inside[self.frame_index] = True
-        pupil *= torch.where(inside.view_as(size), limited, 1)
+        pupil *= torch.where(self.inside_y_x, limited, 1)
 
-    def _change(self, light: Tensor, led: int) -> tuple[Tensor, Tensor, Tensor | float]:
+    def _change(self, light: Tensor, led: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Relative change [z, y, x] that gives light [z, beam, y, x] the measured modulus.
 
         And error and gain [z].
@@ -159,7 +163,7 @@ class Visits:
         intensity = of_beams[:, 0] if of_beams.shape[1] == 1 else of_beams.sum(dim=1)
         intensity.clamp_min_(DARK)
         inverse = intensity.rsqrt()
-        gain: Tensor | float = 1.0
+        gain: Tensor | None = None
         if self.is_rim[led]:
             power = measured.square().sum()
             match = torch.einsum("yx,zyx->z", measured, intensity * inverse) / power

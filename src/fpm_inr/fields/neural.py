@@ -115,13 +115,21 @@ class NeuralField(Field):
         return torch.lerp(self.line[:, node], self.line[:, node + 1], share)
 
     def parts(self, z_um: float, divisor: int = 1) -> tuple[Tensor, Tensor]:
-        """Amplitude and phase [y, x] at a height.
+        """Amplitude and phase [y, x] at a height."""
+        return self.decode(self.code(z_um), divisor)
+
+    def decode(self, code: Tensor, divisor: int = 1) -> tuple[Tensor, Tensor]:
+        """Amplitude and phase [y, x] of a z code.
 
         With `divisor` above 1 the decoders run on a grid that many times coarser and their outputs
         are interpolated (the paper's coarse-to-fine option).
         """
-        code = self.code(z_um)
-        height, width = (max(2, math.ceil(n / divisor)) for n in self.shape_y_x)
+        amplitude, phase = self.hidden(code, divisor)
+        return self.outputs((amplitude, phase), divisor)
+
+    def hidden(self, code: Tensor, divisor: int = 1) -> tuple[Tensor, Tensor]:
+        """What the last layer of either decoder is given, [place, feature]."""
+        height, width = self._rendered(divisor)
         folded = self.weight_1 * code[:, None, :]
         hidden_width = folded.shape[1]
         if self.shared_features:
@@ -139,20 +147,31 @@ class NeuralField(Field):
         if small.shape[-2:] != (height, width):
             small = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
         full = small.permute(0, 2, 3, 1).reshape(height * width, 2, hidden_width)
-        outputs = []
+        found = []
         for i in range(2):
             hidden = self._activate(full[:, i])
-            hidden = self._activate(torch.addmm(self.bias_2[i], hidden, self.weight_2[i].T))
-            out = torch.addmv(self.bias_3[i], hidden, self.weight_3[i]).view(1, 1, height, width)
-            if (height, width) != self.shape_y_x:
+            found.append(self._activate(torch.addmm(self.bias_2[i], hidden, self.weight_2[i].T)))
+        return found[0], found[1]
+
+    def outputs(self, hidden: tuple[Tensor, Tensor], divisor: int = 1) -> tuple[Tensor, Tensor]:
+        """Amplitude and phase [y, x] of what `hidden` gives: the last layers."""
+        outputs = []
+        for i, one in enumerate(hidden):
+            out = torch.addmv(self.bias_3[i], one, self.weight_3[i])
+            out = out.view(1, 1, *self._rendered(divisor))
+            if out.shape[-2:] != self.shape_y_x:
                 out = F.interpolate(out, self.shape_y_x, mode="bilinear", align_corners=False)
             outputs.append(out[0, 0])
         return outputs[0], outputs[1]
 
+    def _rendered(self, divisor: int) -> tuple[int, int]:
+        """Pixels (y, x) that the decoders make."""
+        height, width = (max(2, math.ceil(n / divisor)) for n in self.shape_y_x)
+        return height, width
+
     def forward(self, z_um: float, divisor: int = 1) -> Tensor:
         """Complex image [y, x] at a height in um."""
-        amplitude, phase = self.parts(z_um, divisor)
-        return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
+        return composed(*self.parts(z_um, divisor))
 
     def to_tensors(self, precision: str) -> dict[str, Tensor]:
         """All parameters; the plane, which is most of them, in 16 bits unless in full precision."""
@@ -179,6 +198,11 @@ class NeuralField(Field):
         if self.layer_norm:
             hidden = F.layer_norm(hidden, hidden.shape[-1:])
         return F.relu(hidden)
+
+
+def composed(amplitude: Tensor, phase: Tensor) -> Tensor:
+    """The complex image of an amplitude and a phase in rad."""
+    return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int) -> Tensor:

@@ -32,33 +32,35 @@ class PixelField(Field):
     def __init__(self, image_z_y_x: Tensor, z_um: Tensor) -> None:
         super().__init__()
         self.image = nn.Parameter(torch.view_as_real(image_z_y_x).clone())
-        self.register_buffer("z_um", z_um.to(torch.float64))
+        # a plain attribute: heights stay on the CPU, in double precision
+        self.z_um = z_um.to("cpu", torch.float64)
         self.shape_y_x = (image_z_y_x.shape[1], image_z_y_x.shape[2])
         self.z_range_um = (float(z_um[0]), float(z_um[-1]))
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a field file says of it: plain JSON values."""
-        return {"planes": len(self._z)}
-
-    @property
-    def _z(self) -> Tensor:
-        z_um = self.z_um
-        assert isinstance(z_um, Tensor)
-        return z_um
+        return {"planes": len(self.z_um)}
 
     @property
     def planes_um(self) -> NDArray[np.float64]:
         """Heights of its images."""
-        return np.asarray(self._z.cpu(), dtype=np.float64)
+        return np.asarray(self.z_um, dtype=np.float64)
 
     def height_of(self, z_um: float) -> float:
         """Height of the plane that is rendered for a wanted height."""
-        return float(self._z[(self._z - z_um).abs().argmin()])
+        return float(self.z_um[self._nearest(z_um)])
 
     def forward(self, z_um: float) -> Tensor:
         """Complex image [y, x] of the plane nearest to a height in um."""
-        return torch.view_as_complex(self.image[(self._z - z_um).abs().argmin()])
+        return torch.view_as_complex(self.image[self._nearest(z_um)])
+
+    def to_tensors(self, precision: str) -> dict[str, Tensor]:
+        """The images and their heights, in full precision."""
+        return {**super().to_tensors(precision), "z_um": self.z_um}
+
+    def _nearest(self, z_um: float) -> int:
+        return int((self.z_um - z_um).abs().argmin())
 
     @classmethod
     def from_tensors(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fpm_inr import transforms
@@ -77,11 +78,11 @@ class SplineField(Field):
         """What is needed, with shape, z range and frequencies, to make an equal field."""
         return {"planes": len(self.spectrum)}
 
-    def weights(self, z_um: float) -> tuple[int, Tensor]:
+    def shares(self, z_um: float) -> tuple[int, NDArray[np.float32]]:
         """First plane that counts at a height, and the weights of it and those that follow."""
         planes = len(self.spectrum)
         if planes == 1:
-            return 0, self.spectrum.new_ones(1)
+            return 0, np.ones(1, np.float32)
         low, high = self.z_range_um
         place = min(max((z_um - low) / (high - low), 0.0), 1.0) * (planes - 3)
         first = min(int(place), planes - 4)
@@ -92,7 +93,12 @@ class SplineField(Field):
             -3 * t**3 + 3 * t**2 + 3 * t + 1,
             t**3,
         ]
-        return first, self.spectrum.new_tensor(cubic) / 6
+        return first, np.array(cubic, np.float32) / np.float32(6)
+
+    def weights(self, z_um: float) -> tuple[int, Tensor]:
+        """The same, the weights where the field lies: written there, as sending them would wait."""
+        first, shares = self.shares(z_um)
+        return first, torch.stack([self.spectrum.new_full((), one) for one in shares.tolist()])
 
     def samples(self, z_um: float) -> Tensor:
         """Spectrum [sample] at a height: complex, at the field's own frequencies."""

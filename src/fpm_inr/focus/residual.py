@@ -22,9 +22,9 @@ from fpm_inr.believed import believed
 from fpm_inr.errors import DataError
 from fpm_inr.focus.blend import Judge
 from fpm_inr.focus.scores import Float32Array, FocusScores, FocusSettings, collect_scores
+from fpm_inr.residual import frames_at_once
 from fpm_inr.solution import ImageStack, Solution
 
-LEDS_AT_ONCE = 16
 # Residuals below this share of the light are as good as none.
 LEAST_RESIDUAL = 1e-6
 
@@ -41,6 +41,7 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     acquisition : Acquisition
         What `solution` was solved from.
     solution : Solution
+        Frames are predicted where its field lies (`Solution.on`).
 
     Raises
     ------
@@ -49,26 +50,34 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     """
     _check_sizes(acquisition, solution)
     (height, width), factor = acquisition.shape_y_x, solution.upsampling
+    device = solution.device
     model, aperture, measured = solution.forward(acquisition)
+    portion = frames_at_once(model)
     optics = acquisition.optics
     cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
-    pixels = believed(acquisition.select(solution.frames_used(acquisition)))
+    pixels = believed(acquisition.select(solution.frames_used(acquisition)), device)
     exact = measured if pixels is None else measured * pixels.exact_led_y_x
-    power = exact.square().sum(dim=0).numpy()
+    power = exact.square().sum(dim=0).cpu().numpy()
 
     @torch.no_grad()
     def errors_of(stack: ImageStack) -> tuple[Float32Array, float]:
-        spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x))
-        z_um = torch.tensor(stack.z_um, dtype=torch.float32)
-        fine, whole = torch.zeros(height, width), 0.0
-        for some in torch.arange(model.frame_count).split(LEDS_AT_ONCE):
-            predicted = model.amplitude(spectrum, z_um, some, aperture.select(some))[0]
+        spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x).to(device))
+        z_um = torch.tensor(stack.z_um, dtype=torch.float32, device=device)
+
+        def looked(some: slice) -> tuple[Tensor, Tensor]:
+            part = torch.arange(some.start, some.stop, device=device)
+            predicted = model.amplitude(spectrum, z_um, part, aperture.select(part))[0]
             error = predicted - measured[some]
             if pixels is not None:
                 error = pixels.select(some).error(error)
-            whole += float(error.square().sum())
-            fine += (error - _local_mean(error, cell_px)).square().sum(dim=0)
-        return fine.numpy(), whole
+            fine = (error - _local_mean(error, cell_px)).square().sum(dim=0)
+            return fine, error.square().sum()
+
+        fine, whole = torch.zeros(height, width, device=device), []
+        for of_some, missed in portion.over(model.frame_count, looked):
+            fine += of_some
+            whole.append(missed)
+        return fine.cpu().numpy(), sum(torch.stack(whole).tolist())
 
     def measure(
         stack: ImageStack, y_windows: Float32Array, x_windows: Float32Array

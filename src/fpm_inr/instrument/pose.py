@@ -50,23 +50,30 @@ class Pose(Learning):
         return self.init is not None
 
     def learned(self, begun: Instrument, setup: Setup) -> LearnedPose:
-        return LearnedPose(self, setup)
+        return LearnedPose(self, begun, setup)
 
 
 class LearnedPose(Learned):
     """The moves of `POSE`, in Fourier samples at the outermost LED."""
 
-    def __init__(self, settings: Pose, setup: Setup) -> None:
+    def __init__(self, settings: Pose, begun: Instrument, setup: Setup) -> None:
         super().__init__(settings)
-        self.sample_na = setup.sample_na
+        self.sample_na, self.largest_led_na = setup.sample_na, largest_na(begun.na_led_xy)
         self.pose = nn.Parameter(torch.tensor(settings.init or [0.0] * len(POSE)))
 
     def changed(self, instrument: Instrument) -> Instrument:
-        moved = posed(instrument.na_led_xy, self.pose, self.sample_na)
+        moved = posed(instrument.na_led_xy, self.pose, self.sample_na, self.largest_led_na)
         return replace(instrument, na_led_xy=moved)
 
 
-def posed(na_led_xy: Tensor, pose: Tensor, sample_na: float) -> Tensor:
+def largest_na(na_led_xy: Tensor) -> float:
+    """NA of the outermost LED of directions [led, 2]."""
+    return float(na_led_xy.norm(dim=1).max())
+
+
+def posed(
+    na_led_xy: Tensor, pose: Tensor, sample_na: float, largest: float | None = None
+) -> Tensor:
     """Directions [led, 2] after a move of the flat array that they come from.
 
     Slopes are turned, scaled and foreshortened, then shifted: an array's pitch and its distance are
@@ -79,8 +86,10 @@ def posed(na_led_xy: Tensor, pose: Tensor, sample_na: float) -> Tensor:
         See `POSE`; 1 moves the outermost LED by about one Fourier sample.
     sample_na : float
         A Fourier sample of the frames, in NA.
+    largest : float, optional
+        NA of the outermost LED, where it is known already: it is fetched from a card.
     """
-    largest = max(float(na_led_xy.norm(dim=1).max()), sample_na)
+    largest = max(largest_na(na_led_xy) if largest is None else largest, sample_na)
     unit = pose * sample_na
     turn, grow, tilt = unit[2] / largest, (unit[3] / largest).exp(), unit[4:6] / largest**2
     squared = na_led_xy.square().sum(dim=1, keepdim=True)

@@ -70,7 +70,7 @@ class SolveSettings(Part):
     z_step_um: float | None = None
     upsample: int = Field(ge=1, le=64)
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
 
 
 class Plan(Part):

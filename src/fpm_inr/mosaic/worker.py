@@ -205,7 +205,9 @@ def solved(
         **_of_engine(settings),
     )
     heights = np.linspace(*settings.z_range_um, RESIDUAL_HEIGHTS)
-    residual = data_residual(acquisition, solution, np.unique(heights).tolist())
+    residual = data_residual(
+        acquisition, solution, np.unique(heights).tolist(), device=settings.device
+    )
     best = int(np.argmin(residual))
     return "solved", solution, (residual[best], float(np.unique(heights)[best]))
 

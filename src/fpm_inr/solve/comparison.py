@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.device import widest
 from fpm_inr.edges import straddling
 from fpm_inr.errors import DivergedError
 from fpm_inr.forward import Instrument
@@ -71,5 +72,5 @@ def short_solve_residual(
     except DivergedError:
         return math.inf
     last_pass = log.history[-(1 if problem.is_flat else orders["order"].groups) :]
-    power = float(problem.amplitude_led_y_x.double().square().mean())
+    power = float(problem.amplitude_led_y_x.to(widest(request.device)).square().mean())
     return 2 * float(np.mean([row.loss for row in last_pass])) / power

@@ -20,6 +20,7 @@ from fpm_inr.registry import Registry
 from fpm_inr.solve.recipe_file import read_recipe
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from fpm_inr.acquisition import Acquisition
@@ -73,6 +74,11 @@ class Solve(ABC):
     @abstractmethod
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Set the state from the tensors of a checkpoint; `step` is set already."""
+
+    @property
+    def told(self) -> list[str]:
+        """What to tell of memory that ran out, as `fpm_inr.memory.Portion` has it."""
+        return []
 
     @abstractmethod
     def field(self) -> Field:
@@ -128,6 +134,15 @@ class Engine(ABC):
             An option cannot be used.
         """
         return settings, {}
+
+    def check_device(self, settings: Any, device: torch.device) -> None:
+        """Refuse settings that mean nothing on this device.
+
+        Raises
+        ------
+        SettingsError
+        """
+        return
 
     @abstractmethod
     def start(self, problem: Problem) -> Solve:

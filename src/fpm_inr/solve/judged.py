@@ -188,6 +188,7 @@ def _solution(request: Request, journey: Journey, status: str) -> Solution:
             "torch": torch.__version__,
             **of_start,
             **({"calibration_residual": journey.residuals} if judged else {}),
+            **({"memory": journey.solve.told} if journey.solve.told else {}),
         },
         [asdict(row) for row in journey.log.history],
         tuple(np.flatnonzero(journey.start.left_out_led).tolist()),

@@ -100,17 +100,15 @@ class Request:
 
     def problem(self, start: JointStart, upsampling: int) -> Problem:
         """What the engine is given for a solve from this start, on the device."""
-        import torch
-
         from fpm_inr.believed import believed
+        from fpm_inr.sending import measured_on
         from fpm_inr.solve.problem import Problem
 
         acquisition = self.acquisition
-        amplitude = torch.from_numpy(acquisition.amplitude_led_y_x / acquisition.amplitude_scale)
         return Problem(
             start.compile(acquisition, upsampling).to(self.device),
             start.instrument.to(self.device),
-            amplitude.to(self.device),
+            measured_on(acquisition, self.device),
             acquisition.illumination,
             self.z_range_um,
             self.recipe,

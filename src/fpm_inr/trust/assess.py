@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
+from fpm_inr.device import pick_device
 from fpm_inr.heights import check_heights
 from fpm_inr.solution import Solution
 from fpm_inr.solve.progress import Listener, ignore
@@ -152,7 +153,7 @@ def assess(
     check_one_led_a_frame(acquisition)
     heights = _heights(solution, z_um)
     first, second = noise_draw(acquisition, solution, seed=seed, device=device, listen=listen)
-    found = explain(acquisition, solution, heights.tolist())
+    found = explain(acquisition, solution.on(pick_device(device)), heights.tolist())
     best_um = found.best_um
     maps, hanging, told = [], [], None
     for height in found.z_um:

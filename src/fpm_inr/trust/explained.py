@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
+from fpm_inr.device import widest
+from fpm_inr.residual import frames_at_once
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
 
@@ -160,11 +163,8 @@ def explain(
     acquisition: Acquisition,
     solution: Solution,
     z_um: Sequence[float],
-    *,
-    device: torch.device | str = "cpu",
-    leds_at_once: int = 16,
 ) -> Explanation:
-    """Compare a solution with its frames at these heights.
+    """Compare a solution with its frames at these heights, on the device where its field lies.
 
     Parameters
     ----------
@@ -174,27 +174,11 @@ def explain(
     z_um : sequence of float
         Within the solved range.
     """
-    model, aperture, measured = solution.forward(acquisition, device)
     leds, scale = solution.frames_used(acquisition), solution.amplitude_scale
-    pixels = believed(acquisition.select(leds), device)
     shape = acquisition.shape_y_x
-    error_z_led, predicted_z_led = np.zeros((2, len(z_um), len(leds)))
-    error_z_y_x = np.zeros((len(z_um), *shape))
-    heights = np.empty(len(z_um))
-    for i, stack in enumerate(solution.slices(np.asarray(z_um))):
-        heights[i] = stack.z_um[0]
-        height = torch.tensor(heights[i : i + 1], dtype=torch.float32, device=device)
-        spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x[0]).to(device))[None]
-        for part in torch.arange(len(leds), device=device).split(leds_at_once):
-            predicted = model.amplitude(spectrum, height, part, aperture.select(part))[0]
-            missed = predicted - measured[part]
-            if pixels is not None:
-                missed = pixels.select(part).error(missed)
-            error = missed.square().double()
-            places = part.cpu().numpy()
-            error_z_led[i, places] = error.sum(dim=(1, 2)).cpu().numpy()
-            predicted_z_led[i, places] = predicted.square().sum(dim=(1, 2)).cpu().numpy()
-            error_z_y_x[i] += error.sum(dim=0).cpu().numpy()
+    heights, errors = _errors(acquisition, solution, z_um)
+    error_z_led, predicted_z_led, error_z_y_x = errors
+    believes = believed(acquisition.select(leds))
     noise = estimate_noise(acquisition.select(leds))
     noise_led, power_led, structure_led = np.zeros((3, len(leds)))
     noise_y_x = np.zeros(shape)
@@ -202,9 +186,9 @@ def explain(
         frame = acquisition.frames_led_y_x[led]
         left = noise.squared_error(at, frame) / scale**2
         amplitude = np.sqrt(frame.astype(np.float64)) / scale
-        if pixels is not None:
+        if believes is not None:
             # only what is believed can be explained
-            exact = pixels.exact_led_y_x[at].cpu().numpy()
+            exact = believes.exact_led_y_x[at].numpy()
             left *= exact
             amplitude = amplitude[exact]
         noise_y_x += left
@@ -226,6 +210,40 @@ def explain(
         noise_y_x,
         float(in_parts.min(axis=0).sum()),
     )
+
+
+def _errors(
+    acquisition: Acquisition, solution: Solution, z_um: Sequence[float]
+) -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+    """Heights, and at each: squared error and amplitude [z, led], squared error [z, y, x]."""
+    model, aperture, measured = solution.forward(acquisition)
+    pixels = believed(acquisition.select(solution.frames_used(acquisition)), solution.device)
+    most_exact = widest(solution.device)
+    portion = frames_at_once(model)
+    heights = []
+    rows: list[tuple[Tensor, Tensor, Tensor]] = []
+    for height_um, image in solution.images(np.asarray(z_um)):
+        heights.append(height_um)
+        z = torch.full((1,), height_um, dtype=torch.float32, device=model.device)
+        spectrum = model.spectrum(image)[None]
+
+        def looked(
+            some: slice, z: Tensor = z, spectrum: Tensor = spectrum
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            part = torch.arange(some.start, some.stop, device=model.device)
+            predicted = model.amplitude(spectrum, z, part, aperture.select(part))[0]
+            missed = predicted - measured[some]
+            if pixels is not None:
+                missed = pixels.select(some).error(missed)
+            error = missed.square().to(most_exact)
+            power = predicted.square().sum(dim=(1, 2)).to(most_exact)
+            return error.sum(dim=(1, 2)), power, error.sum(dim=0)
+
+        of_led, of_light, of_pixel = zip(*portion.over(model.frame_count, looked), strict=True)
+        rows.append((torch.cat(of_led), torch.cat(of_light), sum(of_pixel[1:], start=of_pixel[0])))
+    columns = (torch.stack(column).cpu().double() for column in zip(*rows, strict=True))
+    error_led, light_led, error_y_x = (np.asarray(column) for column in columns)
+    return np.array(heights), (error_led, light_led, error_y_x)
 
 
 def _in_parts(image_y_x: FloatArray, count: int) -> FloatArray:

@@ -89,6 +89,7 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
         Frames are of several LEDs.
     """
     check_one_led_a_frame(acquisition)
+    solution = solution.on("cpu")
     _, _, measured = solution.forward(acquisition)
     leds = solution.leds_used
     seen = acquisition.select(leds)

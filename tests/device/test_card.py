@@ -1,0 +1,185 @@
+"""All that computes, on a card that is pretended: nothing on the wrong device, the CPU's numbers.
+
+`tests.pretended` says what such a card refuses and counts. Where there is a real one,
+`test_precision` asks for the same of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.calibration.autofocus import autofocus
+from fpm_inr.calibration.calibrate import calibrate
+from fpm_inr.focus import FocusSettings, all_in_focus
+from fpm_inr.focus.residual import score_against_frames
+from fpm_inr.lighting import Lighting
+from fpm_inr.reconstruction import data_residual, reconstruct
+from fpm_inr.solution import Solution
+from fpm_inr.trust.explained import explain
+from tests.mosaic.small import small_field, small_plan
+from tests.pretended import CARD, MixedDevicesError, OnCard, PretendedCard
+from tests.tiny import tiny_acquisition
+
+STACK = {"z_range_um": (-3.0, 3.0)}
+SOLVES: dict[str, dict[str, Any]] = {
+    "spline, 2D": {"steps": 8},
+    "spline, 3D": {**STACK, "steps": 24},
+    "spline, gains, pupil, background, NA": {
+        **STACK,
+        "steps": 12,
+        "calibrate": {"gains": True, "pupil": True, "background": True, "na": {"init": 0.25}},
+    },
+    "spline, pose, shifts, pupil map, defocus": {
+        "steps": 12,
+        "calibrate": {
+            "pose": {"init": [0.0] * 6},
+            "shifts": True,
+            "pupil_map": True,
+            "defocus": True,
+        },
+    },
+    "neural": {**STACK, "steps": 8, "recipe": "neural", "calibrate": "gains,pupil"},
+    "paper": {**STACK, "steps": 8, "recipe": "paper"},
+    "conventional, 3D": {**STACK, "engine": "conventional", "planes": 3, "passes": 4},
+    "conventional, pupil": {"engine": "conventional", "recipe": "pupil", "passes": 4},
+}
+
+
+def masked(acquisition: Acquisition) -> Acquisition:
+    """The same with a few pixels that lie, and some that are saturated."""
+    random = np.random.default_rng(0).uniform(size=acquisition.frames_led_y_x.shape)
+    return replace(
+        acquisition,
+        weight_led_y_x=(random > 0.03).astype(np.uint8),
+        saturated_led_y_x=random > 0.98,
+    )
+
+
+def differs_by(one: Solution, other: Solution) -> float:
+    """Relative difference of their images at some heights."""
+    heights = np.linspace(*one.z_range_um, 3 if one.z_range_um[0] < one.z_range_um[1] else 1)
+    a, b = (solution.render(heights).field_z_y_x for solution in (one, other))
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("name", SOLVES)
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_every_engine_solves_on_a_card(name: str, weighted: bool) -> None:
+    acquisition = masked(tiny_acquisition()) if weighted else tiny_acquisition()
+    on_cpu = reconstruct(acquisition, device="cpu", **SOLVES[name])
+    with PretendedCard():
+        on_card = reconstruct(acquisition, device="meta", **SOLVES[name])
+    assert on_card.record["device"] == "meta"
+    assert on_card.device.type == "cpu"
+    assert differs_by(on_card, on_cpu) < 1e-4
+
+
+@pytest.mark.parametrize("how", [{"steps": 6}, {"engine": "conventional", "passes": 3}])
+def test_frames_of_several_leds_on_a_card(how: dict[str, Any]) -> None:
+    single = tiny_acquisition()
+    frames = single.frames_led_y_x[0:24:2] + single.frames_led_y_x[1:24:2]
+    leds = np.arange(24)
+    pairs = Lighting(leds // 2, leds, np.ones(24))
+    light = Illumination(single.illumination.na_led_xy[:24], lighting=pairs)
+    acquisition = Acquisition(frames, single.optics, light)
+    on_cpu = reconstruct(acquisition, device="cpu", **how)
+    with PretendedCard():
+        on_card = reconstruct(acquisition, device="meta", **how)
+    assert differs_by(on_card, on_cpu) < 1e-4
+
+
+def test_the_instrument_and_the_height_are_found_on_a_card() -> None:
+    acquisition = tiny_acquisition()
+    on_cpu = calibrate(acquisition, steps=20)
+    with PretendedCard():
+        on_card = calibrate(acquisition, steps=20, device=CARD)
+        height = autofocus(acquisition, steps=10, device=CARD)
+    assert on_card.after.residual == pytest.approx(on_cpu.after.residual, rel=1e-3)
+    assert height.z_um == pytest.approx(autofocus(acquisition, steps=10).z_um, abs=1e-2)
+
+
+@pytest.mark.parametrize("engine", ["inr", "conventional"])
+def test_a_solution_is_judged_and_rendered_on_a_card(engine: str) -> None:
+    acquisition = masked(tiny_acquisition())
+    how = {"planes": 3, "passes": 3} if engine == "conventional" else {"steps": 12}
+    solution = reconstruct(acquisition, device="cpu", engine=engine, **STACK, **how)
+    heights = [-3.0, 0.0, 3.0]
+    settings = FocusSettings("residual", 8, 8)
+
+    def judged(there: Solution) -> list[Any]:
+        judge = score_against_frames(acquisition, there)
+        sharp = all_in_focus(there.slices, np.array(heights), settings, judge=judge)
+        told = explain(acquisition, there, heights)
+        return [
+            there.render(heights).field_z_y_x,
+            sharp.depth.scores.whole_z,
+            told.residual_z,
+            told.error_y_x,
+            told.error_led,
+        ]
+
+    expected = judged(solution)
+    residual = data_residual(acquisition, solution, heights)
+    with PretendedCard():
+        there = solution.on(CARD)
+        assert all(isinstance(value, OnCard) for value in there.field.parameters())
+        found = judged(there)
+        assert data_residual(acquisition, solution, heights, device="meta") == pytest.approx(
+            residual, rel=1e-5
+        )
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_tile_of_a_mosaic_is_solved_on_a_card(tmp_path: Path) -> None:
+    from fpm_inr.mosaic.worker import solved
+
+    acquisition, _ = small_field()
+    plan = small_plan(tmp_path, acquisition, device="meta")
+    on_cpu = small_plan(tmp_path, acquisition)
+    with PretendedCard():
+        kind, solution, residual = solved(plan, tmp_path / "out", plan.tiles[0])[:3]
+    _, expected, of_cpu = solved(on_cpu, tmp_path / "out", plan.tiles[0])[:3]
+    assert kind == "solved"
+    assert residual == pytest.approx(of_cpu, rel=1e-4)
+    assert differs_by(solution, expected) < 1e-4
+
+
+def test_frames_are_sent_once() -> None:
+    acquisition = tiny_acquisition()
+    with PretendedCard() as card:
+        for _ in range(2):
+            solution = reconstruct(acquisition, steps=2, device="meta")
+            data_residual(acquisition, solution, [0.0], device="meta")
+    assert card.sent["sending.py:27"] == sum(
+        count for place, count in card.sent.items() if place.startswith("sending.py")
+    )
+    assert card.sent["sending.py:27"] == 1
+
+
+def test_the_card_refuses_what_a_real_one_does() -> None:
+    with PretendedCard() as card:
+        there = torch.ones(3, device=CARD)
+        with pytest.raises(MixedDevicesError):
+            there + torch.ones(3)
+        with pytest.raises(MixedDevicesError):
+            torch.ones(3)[torch.zeros(1, dtype=torch.int64, device=CARD)]
+        with pytest.raises(TypeError, match="numpy"):
+            there.numpy()
+        with pytest.raises(TypeError, match="double precision"):
+            there.double()
+        assert not card.stops
+        assert float(there.sum()) == 3
+        assert there[there > 0].tolist() == [1, 1, 1]
+        assert there.new_tensor([1.0, 2.0]).shape == (2,)
+        there.copy_(torch.zeros(3))
+    assert card.fetched.total() == 2
+    assert card.waited.total() == 1
+    assert card.sent.total() == 2

@@ -1,0 +1,78 @@
+"""Names of devices: any of torch's, tried before use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fpm_inr.cli import main
+from fpm_inr.device import describe_device, devices_here, pick_device
+from fpm_inr.errors import SettingsError
+from fpm_inr.io.native import write_acquisition
+from tests.pretended import CARD, PretendedCard
+from tests.tiny import tiny_acquisition
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "cuda:x", "cpu cpu"])
+def test_what_torch_does_not_know_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="give auto, cpu, cuda, cuda:1, mps"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "mps:7", "xpu", "meta"])
+def test_what_is_not_here_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"is {name}, which.*give auto or cpu"):
+        pick_device(name)
+
+
+def test_the_cpu_and_what_is_best_are_there() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert str(pick_device("auto")) in ("cpu", "cuda", "mps")
+    assert devices_here()[:2] == ["auto", "cpu"]
+    assert describe_device(torch.device("cpu")) == "cpu"
+
+
+def test_auto_prefers_cuda_then_a_sound_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    # here it cannot compute
+    assert pick_device("auto").type == "cpu"
+    monkeypatch.setattr("fpm_inr.device._objection", lambda device: "")
+    assert pick_device("auto").type == "mps"
+
+
+def test_a_device_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PretendedCard():
+        assert pick_device("meta") == CARD
+        assert describe_device(CARD) == "meta"
+        there = [0.0] * 16
+        monkeypatch.setattr(
+            "fpm_inr.device._trial", lambda device: there if device == CARD else [1.0] * 16
+        )
+        with pytest.raises(SettingsError, match="whose numbers are not those of a CPU"):
+            pick_device("meta")
+
+
+@pytest.mark.parametrize("verb", ["reconstruct", "calibrate", "mosaic"])
+def test_a_command_ends_in_a_sentence(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.h5"
+    write_acquisition(data, tiny_acquisition())
+    with pytest.raises(SystemExit) as left:
+        main([verb, str(data), "-o", str(tmp_path / "out"), "--device", "cuda:99"])
+    assert left.value.code == 2
+    assert "device: is cuda:99" in capsys.readouterr().err
+
+
+def test_a_device_of_no_name_ends_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["focus", "none", "-o", str(tmp_path / "out"), "--device", "tpu"])
+    assert left.value.code == 2
+    assert "device: is 'tpu'" in capsys.readouterr().err

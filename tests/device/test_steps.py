@@ -1,0 +1,110 @@
+"""Nothing that a card is waited for, and nothing that is sent to it, from step to step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fpm_inr.calibration import solve as plane
+from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.engines.adam import AdamSolve
+from fpm_inr.engines.planes import ConventionalSolve
+from fpm_inr.engines.spline import SplineSolve
+from fpm_inr.instrument import parse_free
+from fpm_inr.reconstruction import reconstruct
+from tests.pretended import PretendedCard
+from tests.tiny import tiny_acquisition
+
+EVERYTHING = {
+    "gains": True,
+    "pupil": True,
+    "pupil_map": True,
+    "pose": {"init": [0.0] * 6, "start": 0.0, "stop": 1.0, "learning_rate": 0.01},
+    "shifts": {"start": 0.0, "learning_rate": 0.01},
+    "background": True,
+    "na": {"init": 0.25, "start": 0.0},
+}
+
+
+@contextmanager
+def stops_by_step(
+    monkeypatch: pytest.MonkeyPatch, kind: type, name: str
+) -> Iterator[list[Counter[str]]]:
+    """What every call of a method of this class waits for or sends, and where."""
+    found: list[Counter[str]] = []
+    step: Callable[..., Any] = getattr(kind, name)
+    with PretendedCard() as card:
+
+        def counted(self: Any, *args: Any) -> Any:
+            before = Counter(card.stops)
+            result = step(self, *args)
+            found.append(card.stops - before)
+            return result
+
+        monkeypatch.setattr(kind, name, counted)
+        yield found
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"z_range_um": (-3.0, 3.0)},
+        {"calibrate": {**EVERYTHING, "defocus": True}},
+        {"z_range_um": (-3.0, 3.0), "calibrate": EVERYTHING},
+    ],
+    ids=["2D", "3D", "2D joint", "3D joint"],
+)
+def test_a_spline_step_waits_for_nothing(
+    how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stops_by_step(monkeypatch, SplineSolve, "advance") as steps:
+        reconstruct(tiny_acquisition(), device="meta", steps=12, **how)
+    # the first visit of each of four groups makes ready what all of its visits need
+    assert len(steps) >= 12
+    for stops in steps[4:12]:
+        assert not stops
+
+
+@pytest.mark.parametrize("recipe", ["neural", "paper"])
+def test_an_adam_step_waits_for_nothing(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"gains": True, "pupil": True, "pose": {"init": [0.0] * 6}, "background": True}
+    with stops_by_step(monkeypatch, AdamSolve, "advance") as steps:
+        reconstruct(
+            tiny_acquisition(),
+            device="meta",
+            steps=6,
+            recipe=recipe,
+            z_range_um=(-3.0, 3.0),
+            calibrate=free,
+        )
+    # Adam's first step makes what it remembers
+    assert len(steps) >= 6
+    for stops in steps[1:6]:
+        assert not stops
+
+
+@pytest.mark.parametrize(
+    "how", [{"z_range_um": (-3.0, 3.0), "planes": 3}, {"recipe": "pupil"}], ids=["3D", "pupil"]
+)
+def test_a_pass_waits_once(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with stops_by_step(monkeypatch, ConventionalSolve, "advance") as passes:
+        reconstruct(tiny_acquisition(), device="meta", engine="conventional", passes=4, **how)
+    assert len(passes) == 4
+    for stops in passes[1:-1]:
+        assert stops.total() <= 1
+
+
+def test_a_plane_s_step_waits_where_leds_move_every_tenth_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = parse_free("gains,pupil,pose,shifts,na,background")
+    with stops_by_step(monkeypatch, plane._PlaneSolve, "step") as steps:
+        fit_plane(tiny_acquisition(), 0.0, free, steps=30, device="meta")
+    assert len(steps) == 30
+    for number, stops in enumerate(steps[1:], start=1):
+        assert number % plane.RECENTRE_STEPS == 0 or not stops
