@@ -20,16 +20,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 CARD = torch.device("meta")
 ATEN = torch.ops.aten
-# their sizes hang on values: the CPU waits for them
-WAITS = {
-    ATEN.nonzero.default,
-    ATEN.masked_select.default,
-    ATEN._unique2.default,
-    ATEN.unique_dim.default,
-    ATEN.equal.default,
-    ATEN.bincount.default,
-    ATEN.repeat_interleave.Tensor,
-}
+# what torch marks as hanging on values, so that the CPU waits for them, and two that it does not
+MARKS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+WAITS = {ATEN.nanmedian.default, ATEN._linalg_check_errors.default}
 AT_ONCE = {
     ATEN._conj.default: ATEN._conj_physical.default,
     ATEN._neg_view.default: ATEN.neg.default,
@@ -80,6 +73,8 @@ class _Made(TorchFunctionMode):
             raise TypeError("can't convert a tensor on a card to numpy: copy it to the CPU first")
         if func is Tensor.tolist and isinstance(args[0], OnCard):
             return args[0].cpu().tolist()
+        if func in (Tensor.__format__, Tensor.__repr__) and isinstance(args[0], OnCard):
+            return func(args[0].cpu(), *args[1:])
         return func(*args, **kwargs)
 
 
@@ -115,7 +110,7 @@ class PretendedCard(TorchDispatchMode):
         to_card = held if target is None else _is_card(target)
         if to_card and target is not None:
             kwargs["device"] = torch.device("cpu")
-        self._count(func, args, held=held, to_card=to_card)
+        self._count(func, args, kwargs, held=held, to_card=to_card)
         if held:
             self._check(func, args, given)
         # a conjugate that is only marked as one would go unnoticed down here
@@ -130,7 +125,7 @@ class PretendedCard(TorchDispatchMode):
             return args[0]
         return tree_map(lambda one: _placed(one) if to_card else one, found)
 
-    def _count(self, func: Any, args: Any, *, held: bool, to_card: bool) -> None:
+    def _count(self, func: Any, args: Any, kwargs: Any, *, held: bool, to_card: bool) -> None:
         if func is ATEN._local_scalar_dense.default and held:
             self.fetched[_place()] += 1
         elif func is ATEN._to_copy.default and held != to_card:
@@ -139,14 +134,14 @@ class PretendedCard(TorchDispatchMode):
             args[1], OnCard
         ):
             (self.sent if isinstance(args[0], OnCard) else self.fetched)[_place()] += 1
-        elif func in WAITS and held:
-            self.waited[_place()] += 1
         elif func in INDEXED and held:
             places = [one for one in args[1] if isinstance(one, Tensor)]
             if any(one.dtype in (torch.bool, torch.uint8) for one in places):
                 self.waited[_place()] += 1
             if not all(isinstance(one, OnCard) for one in places):
                 self.sent[_place()] += 1
+        elif (func in WAITS or MARKS & {*func.tags}) and held and not kwargs.get("output_size"):
+            self.waited[_place()] += 1
 
     def _check(self, func: Any, args: Any, given: list[Tensor]) -> None:
         if func in (ATEN._to_copy.default, ATEN.copy_.default):

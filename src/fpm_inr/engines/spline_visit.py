@@ -118,9 +118,9 @@ class Lesson:
                     assert self._seen_group_led is not None
                     sight = self._frames.look(batch, instrument)
                     model = self._frames.model
-                    seen = as_seen(model, instrument, batch.leds)
-                    self._seen_group_led[self._number, model.beams_of(batch.leds)] = seen
-                aperture = self._frames.model.aperture(instrument, batch.leds, sight)
+                    seen = as_seen(model, instrument, batch.frames)
+                    self._seen_group_led[self._number, model.beams_of(batch.frames)] = seen
+                aperture = self._frames.model.aperture(instrument, batch.frames, sight)
             return aperture, aperture.phase_at(z)[0]
 
     def observe(self, batch: Batch, light: Tensor, intensity: Tensor, inverse: Tensor) -> None:
@@ -132,7 +132,7 @@ class Lesson:
                 intensity * inverse,
                 batch.measured_led_y_x,
                 self._done,
-                self._frames.model.shares(batch.leds, light),
+                self._frames.model.shares(batch.frames, light),
             )
 
     def hear(self, batch: Batch, aperture: Aperture, phase: Tensor, light: Light) -> None:
