@@ -79,14 +79,19 @@ class _Made(TorchFunctionMode):
 
 
 class PretendedCard(TorchDispatchMode):
-    """The card; `fetched`, `sent` and `waited` count by place in the package."""
+    """The card; `fetched`, `sent` and `waited` count by place in the package.
 
-    def __init__(self) -> None:
+    `lacks` names operations that it has not; `made` has those that were made there.
+    """
+
+    def __init__(self, lacks: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        self.lacks = lacks
+        self.made: set[str] = set()
         self.fetched: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.waited: Counter[str] = Counter()
-        self._made = _Made()
+        self._numbers_made = _Made()
 
     @property
     def stops(self) -> Counter[str]:
@@ -94,13 +99,13 @@ class PretendedCard(TorchDispatchMode):
         return self.fetched + self.sent + self.waited
 
     def __enter__(self) -> Self:
-        self._made.__enter__()
+        self._numbers_made.__enter__()
         super().__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
-        self._made.__exit__(*error)
+        self._numbers_made.__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -110,6 +115,8 @@ class PretendedCard(TorchDispatchMode):
         to_card = held if target is None else _is_card(target)
         if to_card and target is not None:
             kwargs["device"] = torch.device("cpu")
+        if to_card:
+            self._make(func.name())
         self._count(func, args, kwargs, held=held, to_card=to_card)
         if held:
             self._check(func, args, given)
@@ -124,6 +131,15 @@ class PretendedCard(TorchDispatchMode):
                 _reshape(func, *args)
             return args[0]
         return tree_map(lambda one: _placed(one) if to_card else one, found)
+
+    def _make(self, name: str) -> None:
+        self.made.add(name)
+        if name in self.lacks:
+            # in the words of torch for Apple's device
+            raise NotImplementedError(
+                f"The operator '{name}' is not currently implemented for the MPS device. If you "
+                "want this op to be considered for addition please comment on an issue"
+            )
 
     def _count(self, func: Any, args: Any, kwargs: Any, *, held: bool, to_card: bool) -> None:
         if func is ATEN._local_scalar_dense.default and held:

@@ -109,9 +109,7 @@ class SplineSolve(Solve):
         return asked_step(frames, group, found), found.error / group.led_count
 
     def _kept(self) -> dict[str, Tensor]:
-        """What a visit moves by itself, where it may have to be made again: on a card."""
-        if self.problem.model.device.type == "cpu":
-            return {}
+        """What a visit moves by itself, as it may have to be made again."""
         learned = {} if self.learned is None else self.learned.state_dict()
         moved = {"rim_gain_led": self.rim_gain_led, **learned}
         return {name: value.detach().clone() for name, value in moved.items()}

@@ -175,7 +175,6 @@ class Frames:
         self._sample_count = len(samples)
         self._frame_index = self.model.frame_index()
         self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
-        self._places = self._frame_index[None]
 
     def group(self, leds: NDArray[np.int64], number: int) -> Group:
         """The group of this number, of these LEDs; made when it is first asked for."""
@@ -188,7 +187,6 @@ class Frames:
         """Have all groups made anew, in batches that memory has room for."""
         self._groups.clear()
         self._grid = self._grid.new_zeros(0)
-        self._places = self._frame_index[None]
         self.instrument = None
 
     def look(self, batch: Batch, instrument: Instrument) -> Sight:
@@ -217,7 +215,7 @@ class Frames:
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
         spectrum = transforms.summed(light_led_y_x)
-        return spectrum.take(self._places[: len(light_led_y_x)]).div_(self.pixels)
+        return spectrum.flatten(1).index_select(1, self._frame_index).div_(self.pixels)
 
     def _prepared(self, leds: Tensor, number: int) -> Group:
         batches = [self._batch(some, number) for some in self._dealt(leds)]
@@ -281,8 +279,6 @@ class Frames:
         """Room for the light of so many LEDs at once."""
         if leds > len(self._grid):
             self._grid = self._grid.new_zeros(leds, self.pixels)
-            of_led = self.pixels * torch.arange(leds, device=self.model.device)
-            self._places = of_led[:, None] + self._frame_index
 
 
 def _kept(value: Tensor | None) -> Tensor | None:

@@ -198,7 +198,8 @@ def wrong(
     for batch in group.batches:
         aperture, phase = lesson.look(batch, z)
         transfer = with_phase(aperture.transmission_led_k.detach(), phase.detach())
-        seen = samples.take(batch.index_led_k)
+        index = batch.index_led_k
+        seen = samples.index_select(0, index.view(-1)).view(index.shape)
         light = frames.light(seen * transfer)
         intensity = _intensity(frames, batch, light, aperture.background_led)
         inverse = intensity.rsqrt()
@@ -212,8 +213,8 @@ def wrong(
         back = frames.back(light.mul_(of_beam.to(light.dtype)))
         lesson.hear(batch, aperture, phase, Light(seen.mul_(transfer), back, change, missed))
         back.mul_(transfer.conj())
-        gradient.scatter_add_(0, batch.index_led_k.view(-1), back.view(-1))
-        of_own, of_cross = frames.slow.pair(transfer, batch.index_led_k)
+        gradient.scatter_add_(0, index.view(-1), back.view(-1))
+        of_own, of_cross = frames.slow.pair(transfer, index)
         own, cross = own + of_own, cross + of_cross
     lesson.end()
     return Wrong(samples, gradient, (own, cross), error)
