@@ -90,7 +90,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
         field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
     group = solve.frames.group(leds[0], 0)
     lesson = Lesson(solve.frames, group, 0)
-    found = wrong(field, solve.frames, group, 0.0, lesson, solve.rim_gain_led)
+    found = wrong(field, solve.frames, group, 0.0, lesson, solve.rim_match_led)
 
     samples = field.samples(0.0).detach().requires_grad_()
     predicted = model.amplitude(
