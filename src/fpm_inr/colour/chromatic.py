@@ -19,8 +19,9 @@ from scipy import fft
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.chromatic_offset import Offset, laid_over
 from fpm_inr.errors import SettingsError
+from fpm_inr.laid_over import LaidOver
 from fpm_inr.solution import Solution
-from fpm_inr.solution_set import LaidOver, SolutionSet
+from fpm_inr.solution_set import SolutionSet
 
 FloatArray = NDArray[np.float64]
 
