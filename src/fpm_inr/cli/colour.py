@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,8 +44,8 @@ def is_colour(data: tuple[Path, ...]) -> bool:
     return described_channels(data[0]) is not None
 
 
-def check_single(settings: ReconstructSettings) -> None:
-    """Refuse settings of several wavelengths where there is one.
+def check_single(given: Mapping[str, object]) -> None:
+    """Refuse options of several wavelengths where there is one.
 
     Raises
     ------
@@ -54,10 +55,29 @@ def check_single(settings: ReconstructSettings) -> None:
     from fpm_inr.errors import SettingsError
 
     for name in ("wavelengths_um", "white", "offsets"):
-        if getattr(settings, name) is not None:
+        if given[name] is not None:
             raise SettingsError(
                 "is for several wavelengths, and there is one",
                 "leave it out, or give one acquisition a wavelength",
+                field=name,
+            )
+
+
+def check_several(given: Mapping[str, object]) -> None:
+    """Refuse options of one wavelength where there are several.
+
+    Raises
+    ------
+    SettingsError
+        One of them is given.
+    """
+    from fpm_inr.errors import SettingsError
+
+    for name in ("wavelength_um", "color", "calibration"):
+        if given[name] is not None:
+            raise SettingsError(
+                "is for one wavelength, and there are several",
+                "leave it out" + ("; give --wavelengths" if name != "calibration" else ""),
                 field=name,
             )
 
@@ -73,21 +93,12 @@ def reconstruct_in_colour(
 ) -> None:
     """Solve each wavelength into a folder of its own, and join them."""
     from rich.console import Console
-    from rich.markup import escape
 
-    from fpm_inr.colour.results import PREVIEW, REPORT, write_colour_results
     from fpm_inr.colour.solve import reconstruct_colours
-    from fpm_inr.errors import SettingsError
     from fpm_inr.io.channels import load_channels
     from fpm_inr.set_manifest import FIELD_FILE, MANIFEST
 
-    for name in ("wavelength_um", "color", "calibration"):
-        if getattr(settings, name) is not None:
-            raise SettingsError(
-                "is for one wavelength, and there are several",
-                "leave it out" + ("; give --wavelengths" if name != "calibration" else ""),
-                field=name,
-            )
+    check_several(dict(settings))
     console = Console(stderr=True)
     for name in (MANIFEST, FIELD_FILE):
         prepare_folder(output, name, name, replace=resume or overwrite)
@@ -112,13 +123,7 @@ def reconstruct_in_colour(
         upsample=settings.upsample,
         solve=_OneByOne(console, data, output, settings, begun, full_precision),
     )
-    with console.status("Writing the results"):
-        warnings = write_colour_results(output, solutions)
-    say_offsets(console, solutions)
-    for warning in warnings:
-        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
-    for name in (MANIFEST, PREVIEW, REPORT):
-        click.echo(output / name)
+    write_and_say(console, output, solutions)
 
 
 def offsets_of(given: dict[str, OffsetSettings] | None) -> dict[str, Offset] | None:
@@ -227,8 +232,23 @@ class _OneByOne:
         self.begun.write(self.output)
 
 
-def say_offsets(console: Console, solutions: SolutionSet) -> None:
-    """Print how each wavelength lies against the reference."""
+def write_and_say(console: Console, output: Path, solutions: SolutionSet) -> None:
+    """Write what makes one result of the wavelengths; say how they lie, and what may be wrong."""
+    from rich.markup import escape
+
+    from fpm_inr.colour.results import PREVIEW, REPORT, write_colour_results
+    from fpm_inr.set_manifest import MANIFEST
+
+    with console.status("Writing the results"):
+        warnings = write_colour_results(output, solutions)
+    _say_offsets(console, solutions)
+    for warning in warnings:
+        console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
+    for name in (MANIFEST, PREVIEW, REPORT):
+        click.echo(output / name)
+
+
+def _say_offsets(console: Console, solutions: SolutionSet) -> None:
     for name, offset in solutions.offsets.items():
         if name == solutions.reference:
             continue
