@@ -184,7 +184,8 @@ def colour_sources(manifest_path: Path) -> list[Source]:
             one.white / scale,
             (red, green, blue),
         )
-        sources.append(Source(one.name, content, channel, folder.resolve().name))
+        name = one.name if one.transferred_from is None else f"{one.name} (transferred)"
+        sources.append(Source(name, content, channel, folder.resolve().name))
     return sorted(sources, key=lambda source: source.name != manifest.reference)
 
 
