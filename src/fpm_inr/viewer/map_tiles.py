@@ -18,7 +18,9 @@ from fpm_inr.viewer.tile_grid import APRON_PX, TILE_PX, TileGrid, TileKey
 if TYPE_CHECKING:
     from fpm_inr.io.sharded import LevelSource
 
-BLOCK = 2  # tiles a side that are made together: what they need of the mosaic is mostly the same
+# Tiles a side that are made together: what they need of the mosaic is mostly the same. At coarse
+# levels they need much of it, and little the same.
+BLOCK, BLOCK_LEVELS = 2, 2
 KEPT_BYTES = 128 << 20
 
 
@@ -65,7 +67,8 @@ class MapTiles:
 
     def block_of(self, key: TileKey) -> TileKey:
         """First tile of the block that a tile is made with."""
-        return TileKey(key.level, key.row // BLOCK * BLOCK, key.column // BLOCK * BLOCK)
+        side = _block_side(key.level)
+        return TileKey(key.level, key.row // side * side, key.column // side * side)
 
     def make(self, first: TileKey) -> dict[TileKey, bytes]:
         """Make the packed tiles of a block.
@@ -75,7 +78,7 @@ class MapTiles:
         DataError
             The field file of a tile of the mosaic is damaged or missing.
         """
-        window, missing = self.grid.with_apron(first, BLOCK)
+        window, missing = self.grid.with_apron(first, _block_side(first.level))
         stack = self.source.render(self.basis.nodes_um, window=window, level=first.level)
         planes = self.basis.planes_of(stack.field_z_y_x)
         above, below, left, right = missing
@@ -83,10 +86,11 @@ class MapTiles:
         return {key: encode(self._cut(planes, first, key)) for key in self._block(first)}
 
     def _block(self, first: TileKey) -> list[TileKey]:
+        side = range(_block_side(first.level))
         keys = [
             TileKey(first.level, first.row + row, first.column + column)
-            for row in range(BLOCK)
-            for column in range(BLOCK)
+            for row in side
+            for column in side
         ]
         return [key for key in keys if key in self.grid]
 
@@ -94,6 +98,10 @@ class MapTiles:
         _, _, height, width = self.grid.window(key)
         y, x = (key.row - first.row) * TILE_PX, (key.column - first.column) * TILE_PX
         return planes[:, y : y + height + 2 * APRON_PX, x : x + width + 2 * APRON_PX]
+
+
+def _block_side(level: int) -> int:
+    return BLOCK if level < BLOCK_LEVELS else 1
 
 
 class TileStore:
