@@ -1,7 +1,7 @@
 // The viewer of a whole field as a map: what is shown, and which tiles that takes. It offers what
 // App offers, so that the same controls change it.
 
-import { levelFor, mostInSight, nameOf, tilesIn } from "./atlas.js";
+import { blocksIn, levelFor, mostInSight, nameOf, tilesIn } from "./atlas.js";
 import * as cameras from "./camera.js";
 import { startGl, makeTexture } from "./gl.js";
 import { gridOf } from "./grid.js";
@@ -11,11 +11,13 @@ import { drawOverlay } from "./overlay.js";
 import { readBytes } from "./payload.js";
 import { Probe } from "./probe.js";
 import { focusAt, scanHeights } from "./scan.js";
-import { greyRange, sortedPercentiles, wrapped } from "./statistics.js";
+import { greyRange, percentiles, sortedPercentiles, wrapped } from "./statistics.js";
 import { Stock } from "./stock.js";
-import { readTile, uploadTile } from "./tile.js";
+import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 
-const AT_ONCE = 6; // as many as a browser fetches from one server
+const AT_ONCE = 4; // a browser fetches six at a time from one server
+const DEPTHS_AT_ONCE = 2;
+const MOST_DEPTHS = 4096; // blocks of depth, which are small
 const FOCUS_PX = 80; // half of what is looked at around a click
 
 export class MapApp {
@@ -31,16 +33,27 @@ export class MapApp {
     this.atlas = atlas;
     this.tables = tables;
     this.probe = new Probe(gl);
-    this.stock = new Stock({
-      nameOf,
-      load: (key, signal) => this.#load(key, signal),
-      drop: (tile) => gl.deleteTexture(tile.texture),
-      most: 1,
-      atOnce: AT_ONCE,
+    const pieces = {
+      drop: (piece) => gl.deleteTexture(piece.texture),
       onPiece: () => this.#arrived(),
       onTrouble: (error) => this.onTrouble?.(error),
+    };
+    this.stock = new Stock({
+      ...pieces,
+      nameOf,
+      load: (key, signal) => this.#load(key, signal),
+      most: 1, // until it is known how many are in sight
+      atOnce: AT_ONCE,
     });
-    this.source = new MapSource(gl, atlas, shaders, this.stock, coloursOf(gl, tables));
+    this.depths = new Stock({
+      ...pieces,
+      nameOf: ({ row, column }) => `${row}-${column}`,
+      load: (block, signal) => this.#loadDepth(block, signal),
+      most: MOST_DEPTHS,
+      atOnce: DEPTHS_AT_ONCE,
+    });
+    this.source = new MapSource(
+      gl, atlas, shaders, this.stock, this.depths, coloursOf(gl, tables));
     this.field = this.source.field;
     this.panes = [{ name: atlas.name, field: this.field }];
     this.main = this.panes[0];
@@ -53,7 +66,7 @@ export class MapApp {
     this.manual = { amplitude: null, phase: null };
     [this.point, this.focus] = [null, null];
     this.canFocus = scanHeights(this.field).length >= 3;
-    this.canScan = false;
+    this.canScan = Boolean(atlas.depth);
     const [reach] = sortedPercentiles(atlas.phases, [99.5]);
     this.phaseLimit = reach > Math.PI / 2 ? Math.PI : Math.max(reach, 1e-3);
     this.onChange = () => {};
@@ -66,7 +79,7 @@ export class MapApp {
   }
 
   get isSettled() {
-    return !this.#scheduled && this.stock.isIdle && !this.#finding;
+    return !this.#scheduled && this.stock.isIdle && this.depths.isIdle && !this.#finding;
   }
 
   /** The level of the pyramid that is shown. */
@@ -77,12 +90,15 @@ export class MapApp {
   setZ(z) {
     if (!Number.isFinite(z)) return;
     this.z = Math.min(Math.max(z, this.zRange[0]), this.zRange[1]);
+    if (this.#needsDepth) this.view = "amplitude";
     this.#changed();
   }
 
   setView(view) {
-    if (!["amplitude", "phase"].includes(view)) return;
+    if (!["amplitude", "phase", "focus", "depth"].includes(view)) return;
+    if (["focus", "depth"].includes(view) && !this.canScan) return;
     this.view = view;
+    this.#want();
     this.#changed();
   }
 
@@ -94,7 +110,7 @@ export class MapApp {
 
   /** Show these values as the ends of the scale; null: by percentile. */
   setRange(range) {
-    if (range && !(range[1] > range[0])) return;
+    if (this.view === "depth" || (range && !(range[1] > range[0]))) return;
     this.manual[this.#scale] = range;
     this.#changed();
   }
@@ -105,9 +121,11 @@ export class MapApp {
 
   setLine() {}
 
-  /** Ends of the scale in shown units: sqrt(counts) or rad. */
+  /** Ends of the scale in shown units: sqrt(counts), rad or um. */
   get range() {
     const range = this.#range;
+    const [low, high] = this.zRange;
+    if (this.view === "depth") return range.map((share) => low + share * (high - low));
     return this.view === "phase" ? range : range.map((v) => v * this.field.amplitudeScale);
   }
 
@@ -115,7 +133,12 @@ export class MapApp {
     return this.view === "phase" ? "phase" : "amplitude";
   }
 
+  get #needsDepth() {
+    return this.view === "focus" || this.view === "depth";
+  }
+
   get #range() {
+    if (this.view === "depth") return this.depthRange ?? [0, 1];
     const manual = this.manual[this.#scale];
     if (this.view === "phase") return manual ?? [-this.phaseLimit, this.phaseLimit];
     if (manual) return manual.map((value) => value / this.field.amplitudeScale);
@@ -171,13 +194,25 @@ export class MapApp {
   valueAt(place) {
     if (!this.isInside(place)) return null;
     const [x, y] = place.map(Math.floor);
-    const { amplitude, phase } = this.probe.pixel(this.source, { z: this.z }, x, y);
+    const height = { z: this.z, atDepth: this.view === "focus" };
+    const { amplitude, phase } = this.probe.pixel(this.source, height, x, y);
     return {
       x, y,
       amplitude: amplitude * this.field.amplitudeScale,
       phase: wrapped(phase - this.#reference),
-      depth: null,
+      depth: this.#depthAt(x, y),
     };
+  }
+
+  /** Sharpest height of the cell around a pixel; null where it is not known yet. */
+  #depthAt(x, y) {
+    if (!this.canScan) return null;
+    const { blockPx, cellPx } = this.atlas.depth;
+    const block = this.depths.get({ row: Math.floor(y / blockPx), column: Math.floor(x / blockPx) });
+    if (!block) return null;
+    const [row, column] = [y, x].map((value) => 1 + Math.floor((value % blockPx) / cellPx));
+    const [low, high] = this.zRange;
+    return low + block.shares[row * block.width + column] * (high - low);
   }
 
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
@@ -209,12 +244,15 @@ export class MapApp {
   }
 
   async #load(key, signal) {
-    const { level, row, column } = key;
-    const address = this.atlas.tiles
-      .replace("{level}", level).replace("{row}", row).replace("{column}", column);
-    const tile = await readTile(await readBytes(address, signal));
+    const tile = await readTile(await readBytes(addressOf(this.atlas.tiles, key), signal));
     const { width, height, planes, mean } = tile;
     return { texture: uploadTile(this.gl, tile), mean, area: width * height, planes };
+  }
+
+  async #loadDepth(block, signal) {
+    const address = addressOf(this.atlas.depth.address, block);
+    const depth = await readDepth(await readBytes(address, signal));
+    return { ...depth, texture: uploadDepth(this.gl, depth) };
   }
 
   /** Ask for what is in sight: the coarsest level first, what lies around it last. */
@@ -233,6 +271,8 @@ export class MapApp {
     ];
     const names = new Set();
     this.stock.want(keys.filter((key) => !names.has(nameOf(key)) && names.add(nameOf(key))));
+    this.depths.want(this.#needsDepth ? blocksIn(atlas, this.area) : []);
+    this.#tellDepth();
   }
 
   #around([x, y]) {
@@ -250,7 +290,22 @@ export class MapApp {
 
   #arrived() {
     this.#find();
+    if (this.#needsDepth) this.#tellDepth();
     this.#changed();
+  }
+
+  /** How much of the depth in sight is there, and between which heights it lies. */
+  #tellDepth() {
+    if (!this.#needsDepth) {
+      this.onProgress?.(null);
+      return;
+    }
+    const blocks = blocksIn(this.atlas, this.area);
+    const here = blocks.map((block) => this.depths.get(block)).filter(Boolean);
+    this.onProgress?.(here.length < blocks.length ? here.length / blocks.length : null);
+    if (here.length === 0) return;
+    const thinned = here.flatMap(({ shares }) => [...shares.filter((_, n) => n % 7 === 0)]);
+    this.depthRange = greyRange(...percentiles(thinned, [1, 99]));
   }
 
   get #reference() {
@@ -288,7 +343,8 @@ export class MapApp {
     };
     this.source.paint(this.level, this.area, clip, {
       z: this.z,
-      view: this.view,
+      atDepth: this.view === "focus",
+      view: this.view === "focus" ? "amplitude" : this.view,
       range,
       cyclic: this.view === "phase" && range[1] - range[0] > 2 * Math.PI - 1e-6,
       reference: this.#reference,
@@ -302,6 +358,11 @@ export class MapApp {
       line: null,
     });
   }
+}
+
+/** An address with a piece's numbers in it. */
+function addressOf(pattern, numbers) {
+  return pattern.replace(/\{(\w+)\}/g, (_, name) => numbers[name]);
 }
 
 /** The tables of colours as a texture: row 0 cyclic, row 1 depth. */
