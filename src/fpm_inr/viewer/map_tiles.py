@@ -57,9 +57,10 @@ class MapTiles:
         planes = self.basis.planes_of(stack.field_z_y_x)
         above, below, left, right = missing
         planes = np.pad(planes, ((0, 0), (above, below), (left, right)), mode="edge")
-        return {key: encode(self._cut(planes, first, key)) for key in self._block(first)}
+        return {key: encode(self._cut(planes, first, key)) for key in self.keys_of(first)}
 
-    def _block(self, first: TileKey) -> list[TileKey]:
+    def keys_of(self, first: TileKey) -> list[TileKey]:
+        """The tiles of a block."""
         side = range(_block_side(first.level))
         keys = [
             TileKey(first.level, first.row + row, first.column + column)
