@@ -6,10 +6,12 @@ import * as cameras from "./camera.js";
 import { startGl, makeTexture } from "./gl.js";
 import { gridOf } from "./grid.js";
 import { meanPhaseAt } from "./heights.js";
+import { linkOf, placeOf } from "./link.js";
 import { MapSource } from "./mapsource.js";
 import { drawOverlay } from "./overlay.js";
 import { readBytes } from "./payload.js";
 import { Probe } from "./probe.js";
+import { profileAlong } from "./profile.js";
 import { focusAt, scanHeights } from "./scan.js";
 import { greyRange, percentiles, sortedPercentiles, wrapped } from "./statistics.js";
 import { Stock } from "./stock.js";
@@ -17,11 +19,13 @@ import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 
 const AT_ONCE = 4; // a browser fetches six at a time from one server
 const DEPTHS_AT_ONCE = 2;
+const LINK_MS = 300; // browsers refuse addresses that change too often
 const MOST_DEPTHS = 4096; // blocks of depth, which are small
 const FOCUS_PX = 80; // half of what is looked at around a click
 
 export class MapApp {
   #scheduled = false;
+  #linking = null;
   #isDirty = true;
   #finding = null; // {place, z}: where a click asked for the focus
 
@@ -58,7 +62,7 @@ export class MapApp {
     this.panes = [{ name: atlas.name, field: this.field }];
     this.main = this.panes[0];
     [this.isSet, this.isColour, this.isOn] = [false, false, [true]];
-    [this.divider, this.line, this.profile] = [null, null, null];
+    [this.divider, this.line] = [null, null];
     this.zRange = atlas.zRange;
     this.z = (this.zRange[0] + this.zRange[1]) / 2;
     this.view = "amplitude";
@@ -76,6 +80,25 @@ export class MapApp {
     });
     this.resize();
     this.fit();
+    this.goTo(location.hash);
+    addEventListener("hashchange", () => this.goTo(location.hash));
+  }
+
+  /** Look where the text of a link says; where it says nothing, nothing changes. */
+  goTo(text) {
+    if (text.replace("#", "") === this.link) return;
+    const place = placeOf(text, this);
+    if (!place) return;
+    const camera = { ...this.camera, centre: place.centre, scale: place.scale };
+    // within the limits of zooming
+    this.camera = cameras.zoomed(camera, this.image, this.field, 1, this.#middle);
+    this.setZ(place.z);
+    this.setView(place.view);
+    this.#want();
+  }
+
+  get #middle() {
+    return [this.image.width / 2, this.image.height / 2];
   }
 
   get isSettled() {
@@ -119,7 +142,21 @@ export class MapApp {
 
   setDivider() {}
 
-  setLine() {}
+  /** Values along a line between two image positions; null takes it away. */
+  setLine(line) {
+    this.line = line;
+    this.#changed();
+  }
+
+  /** What the line shows; null without one. */
+  get profile() {
+    if (!this.line) return null;
+    return profileAlong(this.line, this.field, {
+      read: (grid) => this.probe.read(this.source, this.#height, grid),
+      isPhase: this.view === "phase",
+      reference: this.view === "phase" ? this.#reference : 0,
+    });
+  }
 
   /** Ends of the scale in shown units: sqrt(counts), rad or um. */
   get range() {
@@ -131,6 +168,10 @@ export class MapApp {
 
   get #scale() {
     return this.view === "phase" ? "phase" : "amplitude";
+  }
+
+  get #height() {
+    return { z: this.z, atDepth: this.view === "focus" };
   }
 
   get #needsDepth() {
@@ -156,7 +197,7 @@ export class MapApp {
     this.fit();
   }
 
-  zoom(factor, at = [this.image.width / 2, this.image.height / 2]) {
+  zoom(factor, at = this.#middle) {
     this.look(cameras.zoomed(this.camera, this.image, this.field, factor, at));
   }
 
@@ -194,8 +235,7 @@ export class MapApp {
   valueAt(place) {
     if (!this.isInside(place)) return null;
     const [x, y] = place.map(Math.floor);
-    const height = { z: this.z, atDepth: this.view === "focus" };
-    const { amplitude, phase } = this.probe.pixel(this.source, height, x, y);
+    const { amplitude, phase } = this.probe.pixel(this.source, this.#height, x, y);
     return {
       x, y,
       amplitude: amplitude * this.field.amplitudeScale,
@@ -217,7 +257,7 @@ export class MapApp {
 
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
   read(x, y, width, height) {
-    return this.probe.read(this.source, { z: this.z }, gridOf(x, y, width, height));
+    return this.probe.read(this.source, this.#height, gridOf(x, y, width, height));
   }
 
   resize() {
@@ -315,9 +355,18 @@ export class MapApp {
     return meanPhaseAt(this.atlas, tiles, this.z);
   }
 
+  #tellLink() {
+    clearTimeout(this.#linking);
+    this.#linking = setTimeout(() => {
+      this.link = linkOf(this);
+      history.replaceState(null, "", `#${this.link}`);
+    }, LINK_MS);
+  }
+
   #changed() {
     this.#isDirty = true;
     this.onChange();
+    this.#tellLink();
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => {
@@ -355,7 +404,7 @@ export class MapApp {
       divider: null,
       names: [],
       point: this.point && onCanvas(this.point),
-      line: null,
+      line: this.line && this.line.map(onCanvas),
     });
   }
 }

@@ -42,13 +42,24 @@ export class MapSource {
   draw({ z, atDepth = false }, grid, target) {
     const { gl } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
-    gl.viewport(grid.corner[0], grid.corner[1], grid.width, grid.height);
+    const place = [...grid.corner, grid.width, grid.height];
+    gl.viewport(...place);
+    gl.enable(gl.SCISSOR_TEST); // nothing lies beyond the field
+    gl.scissor(...place);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.disable(gl.SCISSOR_TEST);
+    const { origin, across, down } = axesOf(grid);
     const size = [grid.width, grid.height];
-    const step = [grid.stepX[0], grid.stepY[1]];
-    const clip = (place) =>
-      place.map((value, axis) => (2 * (value - grid.origin[axis])) / step[axis] / size[axis] - 1);
-    const end = size.map((count, axis) => grid.origin[axis] + step[axis] * count);
-    this.paint(0, [...grid.origin, ...end], clip,
+    const clip = (place) => [across, down].map((axis, n) => {
+      const along = axis[0] * (place[0] - origin[0]) + axis[1] * (place[1] - origin[1]);
+      return (2 * along) / (axis[0] ** 2 + axis[1] ** 2) / size[n] - 1;
+    });
+    const corner = (i, j) => origin.map((at, n) => at + i * across[n] + j * down[n]);
+    const corners = [[0, 0], [size[0], 0], [0, size[1]], size].map(([i, j]) => corner(i, j));
+    const [x, y] = [0, 1].map((n) => corners.map((place) => place[n]));
+    const area = [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)];
+    this.paint(0, area, clip,
       { z, atDepth, view: "samples", range: [0, 1], cyclic: false, reference: 0 });
   }
 
@@ -112,4 +123,11 @@ export class MapSource {
     gl.uniform1i(uniform("atDepth"), inDepth ? 1 : 0);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
+}
+
+/** Origin and steps of a grid, which are at right angles; a row has a step down as well. */
+function axesOf({ origin, stepX, stepY }) {
+  if (stepY[0] !== 0 || stepY[1] !== 0) return { origin, across: stepX, down: stepY };
+  const down = [-stepX[1], stepX[0]];
+  return { origin: origin.map((at, n) => at - down[n] / 2), across: stepX, down };
 }
