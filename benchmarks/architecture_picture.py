@@ -26,8 +26,8 @@ FLOORS = {
     "finding a start": "calibration first_aid published",
     "formats": "io",
     "looking": "focus metrics inspection simulate",
-    "the unknowns": "solution field_file solution_set set_manifest field_header fields instrument"
-    " forward instrument_values aperture residual edges",
+    "the unknowns": "solution field_file solution_set laid_over set_manifest field_header fields"
+    " instrument forward instrument_values aperture residual edges",
     "the measurement": "microscope acquisition illumination sources lighting beams sampling reach"
     " believed camera_noise sending",
     "ground": "errors files registry device optics aberration transforms display figures heights"

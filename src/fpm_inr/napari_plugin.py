@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from fpm_inr.laid_over import LaidOver
     from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
-    from fpm_inr.solution_set import LaidOver, SolutionSet
+    from fpm_inr.solution_set import SolutionSet
 
     Shown = Solution | Mosaic | LaidOver | SolutionSet
 

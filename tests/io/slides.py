@@ -50,9 +50,17 @@ class Colours:
     planes_um: None = None
     shape_y_x: tuple[int, int] = (600, 1100)
     pixel_um: float = 0.25
+    is_mosaic: bool = False
 
-    def fields(self, z_um: np.ndarray) -> Iterator[np.ndarray]:
-        y, x = np.mgrid[: self.shape_y_x[0], : self.shape_y_x[1]].astype(np.float32)
+    def fields(
+        self,
+        z_um: np.ndarray,
+        *,
+        window: tuple[int, int, int, int] | None = None,
+        level: int = 0,
+    ) -> Iterator[np.ndarray]:
+        first_y, first_x, height, width = window or (0, 0, *self.shape_y_x)
+        y, x = np.mgrid[first_y : first_y + height, first_x : first_x + width].astype(np.float32)
         for z in z_um:
             yield np.stack(
                 [

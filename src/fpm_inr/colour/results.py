@@ -16,6 +16,7 @@ from fpm_inr.sampling import depth_of_field_um
 from fpm_inr.solution_set import SolutionSet
 
 SHOWN_HEIGHTS = 5
+MOST_PX = 900  # of pictures of a mosaic: a level that fits
 LITTLE_AGREEMENT = 0.3
 PREVIEW, REPORT = "preview.png", "report.html"
 
@@ -34,7 +35,7 @@ def write_colour_results(folder: Path, solutions: SolutionSet) -> list[str]:
     warnings = colour_warnings(solutions)
     names = ", ".join(f"{n} ({um:.4g} µm)" for n, um in solutions.wavelength_um.items())
     page = document(
-        "Reconstruction in colour",
+        "Mosaic in colour" if solutions.is_mosaic else "Reconstruction in colour",
         f"{names}; {solutions.shape_y_x[0]} x {solutions.shape_y_x[1]} pixels of "
         f"{solutions.pixel_um:.4g} µm. The report of each wavelength is in its own folder.",
         warnings,
@@ -99,7 +100,8 @@ def heights_figure(solutions: SolutionSet) -> Figure:
     if planes is not None:
         chosen = np.unique(np.linspace(0, len(planes) - 1, SHOWN_HEIGHTS).round().astype(int))
         heights = planes[chosen]
-    images = [solutions.colour(float(z)) for z in heights]
+    level = solutions.level_of(MOST_PX)
+    images = [solutions.colour(float(z), level=level) for z in heights]
     titles = [f"z = {text} µm" for text in height_texts(heights)]
     return _row(images, titles)
 
@@ -107,7 +109,7 @@ def heights_figure(solutions: SolutionSet) -> Figure:
 def channels_figure(solutions: SolutionSet) -> Figure:
     """Intensity of each wavelength in grey, and their colour."""
     z_um = focus_of(solutions)
-    (fields,) = solutions.fields(z_um)
+    (fields,) = solutions.fields(z_um, level=solutions.level_of(MOST_PX))
     images: list[Any] = [
         robust_contrast([np.abs(one)]).grey(np.abs(one).astype(np.float32)) for one in fields
     ]
@@ -153,6 +155,8 @@ def _offset_table(solutions: SolutionSet, name: str) -> Table:
     ]
     if isinstance(found, dict):
         rows.append(("agreement of detail", f"{found[name]['agreement']:.2f}"))
+        if "windows" in found[name]:
+            rows.append(("windows that told it", str(found[name]["windows"])))
     return Table(f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm", rows)
 
 

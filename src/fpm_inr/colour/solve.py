@@ -89,6 +89,7 @@ def reconstruct_colours(
     acquisitions: Mapping[str, Acquisition],
     *,
     z_range_um: Sequence[float] = (0.0, 0.0),
+    height_um: Mapping[str, float] | None = None,
     offsets: dict[str, Offset] | None = None,
     white_window: tuple[int, int, int, int] | None = None,
     solve: Callable[..., Solution] | None = None,
@@ -104,6 +105,8 @@ def reconstruct_colours(
         By name; frames of one size.
     z_range_um : (float, float)
         Heights to solve, as the wavelength nearest to green sees them.
+    height_um : mapping of str to float, optional
+        Height of the specimen at each wavelength, where it is known. Default: found.
     offsets, white_window
         As for `joined`.
     solve : callable, optional
@@ -123,12 +126,12 @@ def reconstruct_colours(
         options = {**options, "upsample": upsampling}
     wavelengths = {name: one.optics.wavelength_um for name, one in acquisitions.items()}
     reference = reference_of(wavelengths)
-    heights = None
     if offsets is None:
-        heights = heights_um(acquisitions)
+        heights = dict(heights_um(acquisitions) if height_um is None else height_um)
         higher = {name: height - heights[reference] for name, height in heights.items()}
     else:
         check_offsets(offsets, acquisitions, reference)
+        heights = None
         higher = {name: offsets.get(name, Offset()).z_um for name in acquisitions}
 
     def solved(name: str, acquisition: Acquisition) -> Solution:

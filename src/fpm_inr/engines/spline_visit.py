@@ -12,7 +12,7 @@ from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, Instrument, with_phase
 from fpm_inr.instrument import Calibration
 
-RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
+RIM_MATCH_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ def wrong(
     group: Group,
     z_um: float,
     lesson: Lesson,
-    rim_gain_led: Tensor,
+    rim_match_led: Tensor,
 ) -> Wrong:
     """What is wrong with the spectrum at a height, by these LEDs.
 
@@ -187,8 +187,9 @@ def wrong(
     z_um : float
     lesson : Lesson
         Hears what the LEDs say of the instrument.
-    rim_gain_led : Tensor [led]
-        Gains of LEDs whose brightness is free; they are moved.
+    rim_match_led : Tensor [2, frame]
+        Measured times predicted amplitude, and predicted intensity, of frames whose brightness is
+        free; they are moved.
     """
     samples = field.samples(z_um)
     z = torch.full((1,), z_um, dtype=torch.float32, device=samples.device)
@@ -204,7 +205,7 @@ def wrong(
         inverse = intensity.rsqrt()
         lesson.observe(batch, light, intensity, inverse)
         if batch.rim_count:
-            _match(rim_gain_led, batch, intensity, inverse)
+            _match(rim_match_led, batch, intensity, inverse)
         change, missed = _change(frames, batch, intensity, inverse)
         error += missed
         # vectorised, which a product of complex and real values is not
@@ -246,7 +247,7 @@ def _change(
     return change, torch.dot(change.view(-1), intensity.view(-1)) / (2 * frames.pixels)
 
 
-def _match(rim_gain_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
+def _match(rim_match_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
     """Scale measured over predicted amplitude, in place, where an LED's brightness is free.
 
     `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
@@ -254,6 +255,7 @@ def _match(rim_gain_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tenso
     rim = batch.rim_count
     product = (intensity[:rim] * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
     inverse[:rim] *= (product / batch.rim_power)[:, None, None]
-    found = product / intensity[:rim].sum(dim=(1, 2))
+    # apart from each other, so that a visit that predicts no light does not count
+    found = torch.stack((product, intensity[:rim].sum(dim=(1, 2))))
     leds = batch.leds[:rim]
-    rim_gain_led[leds] = torch.lerp(rim_gain_led[leds], found, RIM_GAIN_SHARE)
+    rim_match_led[:, leds] = torch.lerp(rim_match_led[:, leds], found, RIM_MATCH_SHARE)

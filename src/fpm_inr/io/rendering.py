@@ -64,7 +64,18 @@ class ColourSource(Protocol):
     def shape_y_x(self) -> tuple[int, int]: ...
     @property
     def pixel_um(self) -> float: ...
-    def fields(self, z_um: NDArray[np.float64]) -> Iterable[ComplexPlane]:
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is too large for memory, and is rendered window by window."""
+        ...
+
+    def fields(
+        self,
+        z_um: NDArray[np.float64],
+        *,
+        window: tuple[int, int, int, int] | None = None,
+        level: int = 0,
+    ) -> Iterable[ComplexPlane]:
         """Give fields [channel, y, x] in the camera's unit, one height after the other."""
         ...
 
@@ -192,7 +203,11 @@ class Rendering:
                 for field in several.fields(z_um):
                     yield several.srgb(field) if part == "colour" else field
 
-            return cls(shown, heights, shape, pixel_um, part, channels)
+            rendering = cls(shown, heights, shape, pixel_um, part, channels)
+            if several.is_mosaic:
+                in_colour = part == "colour"
+                return replace(rendering, windows=lambda z: _Colours(several, z, in_colour))
+            return rendering
         one, scale = source, np.float32(source.amplitude_scale)
 
         def fields(z_um: NDArray[np.float64]) -> Iterator[ComplexPlane]:
@@ -282,6 +297,20 @@ class _Windows:
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
         stack = self.source.render(self.z_um, window=(y, x, height, width))
         return stack.field_z_y_x[0] * self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class _Colours:
+    """A height of several wavelengths that render windows."""
+
+    source: ColourSource
+    z_um: float
+    in_colour: bool
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        window = (y, x, height, width)
+        (field,) = self.source.fields(np.array([self.z_um]), window=window)
+        return self.source.srgb(field) if self.in_colour else field
 
 
 def heights_of(source: FieldSource | ColourSource, z_um: ArrayLike | None) -> NDArray[np.float64]:
