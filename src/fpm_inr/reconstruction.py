@@ -48,6 +48,7 @@ def reconstruct(
     keep_checkpoint: bool = False,
     calibration: str | Path | Instrument | None = None,
     calibrate: str | Mapping[str, Any] | Free | None = None,
+    bend_rad_per_px2: float = 0.0,
 ) -> Solution:
     """Solve an acquisition for a focus stack.
 
@@ -103,6 +104,10 @@ def reconstruct(
         instrument as it began and as found. `Solution.leds_left_out` names LEDs that a
         calibration has moved to just outside the pupil, which are not used; where they came there
         during the solve, it is made again with the instrument that was found.
+    bend_rad_per_px2 : float
+        Phase that light of LEDs at a finite distance brings, over the squared distance from the
+        middle of the frame in its pixels (`fpm_inr.mosaic.plan.bend_of`): the solve begins with it,
+        but for neural fields. It is part of the solution.
 
     Returns
     -------
@@ -130,6 +135,7 @@ def reconstruct(
         upsample=upsample,
         device=device,
         calibration=calibration,
+        bend_rad_per_px2=bend_rad_per_px2,
     )
 
     from fpm_inr.solve import judged
@@ -154,6 +160,7 @@ def _asked(
     upsample: int | None,
     device: str,
     calibration: str | Path | Instrument | None,
+    bend_rad_per_px2: float,
 ) -> Request:
     """What was asked for, every part of it checked; see `reconstruct`."""
     # a seed has a default: every engine is given one
@@ -191,6 +198,7 @@ def _asked(
         Free() if calibrate is None else parse_free(calibrate),
         resolved,
         given_instrument(acquisition, calibration),
+        bend_rad_per_px2,
     )
 
 
