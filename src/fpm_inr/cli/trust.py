@@ -64,7 +64,14 @@ def command(
     acquisition = _load(console, folder, run, data)
     with SolveProgress(console) as progress:
         found = assess(
-            acquisition, solution, z_um, halves=halves, seed=seed, device=on, listen=progress
+            acquisition,
+            solution,
+            z_um,
+            calibration=_began_with(run),
+            halves=halves,
+            seed=seed,
+            device=on,
+            listen=progress,
         )
     with console.status("Writing maps and report"):
         written = write_trust(folder, acquisition, solution, run, found)
@@ -99,6 +106,12 @@ def _load(console: Any, folder: Path, run: dict[str, Any], data: Path | None) ->
         with console.status("Checking the orientation of the LED map"):
             acquisition = oriented(acquisition, check_orientation(acquisition).best)
     return acquisition
+
+
+def _began_with(run: dict[str, Any]) -> Path | None:
+    """The calibration that a solve began with, where it is still there."""
+    named = run["settings"].get("calibration")
+    return Path(named) if isinstance(named, str) and Path(named).is_file() else None
 
 
 def _say(console: Any, found: Trust) -> None:
