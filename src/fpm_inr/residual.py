@@ -39,7 +39,7 @@ def residual_by_led(
     spectrum = model.spectrum(field_y_x)[None]
 
     def looked(part: slice) -> tuple[Tensor, Tensor]:
-        frames = torch.arange(part.start, part.stop, device=device)
+        frames = model.frames(part)
         measured = amplitude_led_y_x[part]
         predicted = model.amplitude(spectrum, height, frames, aperture.select(frames))[0]
         error = predicted - measured

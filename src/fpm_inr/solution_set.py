@@ -114,6 +114,17 @@ class SolutionSet:
         return {name: s.optics.wavelength_um for name, s in self.solutions.items()}
 
     @property
+    def transferred(self) -> dict[str, str]:
+        """Those that were not solved themselves, and the one whose detail each has."""
+        records = {name: one.record.get("transferred_from") for name, one in self.solutions.items()}
+        return {name: source for name, source in records.items() if source is not None}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names, and of which of them the detail is another's."""
+        return tuple(f"{n} (transferred)" if n in self.transferred else n for n in self.names)
+
+    @property
     def shape_y_x(self) -> tuple[int, int]:
         """Size of a rendered image."""
         return self.solutions[self.reference].shape_y_x
@@ -278,6 +289,7 @@ class SolutionSet:
                 field=name if self.is_mosaic else f"{name}/{FIELD_FILE}",
                 offset=OffsetPart(**asdict(self.offsets[name])),
                 white=self.white[name],
+                transferred_from=self.transferred.get(name),
             )
             for name in self.names
         ]

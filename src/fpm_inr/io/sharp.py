@@ -15,6 +15,7 @@ from fpm_inr.io.rendering import (
     Rendering,
     heights_of,
     named_channels,
+    note_on,
 )
 from fpm_inr.solution import ImageStack
 from fpm_inr.solution_set import SolutionSet
@@ -62,9 +63,15 @@ def sharp_rendering(
         return Rendering.of_stack(stack, part)
     fields = _fields_at_depth(several, heights, found.depth_um_y_x)
     plane = several.srgb(fields) if part == "colour" else fields
-    channels = named_channels(part, several.names)
+    channels = named_channels(part, several.labels)
     return Rendering(
-        lambda z: [plane] * len(z), at, several.shape_y_x, one.pixel_um, part, channels
+        lambda z: [plane] * len(z),
+        at,
+        several.shape_y_x,
+        one.pixel_um,
+        part,
+        channels,
+        note=note_on(several),
     )
 
 

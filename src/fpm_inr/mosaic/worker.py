@@ -198,15 +198,16 @@ def posed(
     import torch
 
     from fpm_inr.forward import nominal_instrument
-    from fpm_inr.mosaic.rim import contradicting
+    from fpm_inr.mosaic.rim import doubtful
     from fpm_inr.solve.start import given_instrument
 
     given = None
     if plan.calibration is not None:
         given = given_instrument(acquisition, folder / plan.calibration)
-    doubtful = contradicting(acquisition, given or nominal_instrument(acquisition))
-    if doubtful.any():
-        kept = np.flatnonzero(~doubtful)
+    instrument = given or nominal_instrument(acquisition)
+    left_out = doubtful(acquisition, instrument, plan.bend_rad_per_px2)
+    if left_out.any():
+        kept = np.flatnonzero(~left_out)
         acquisition = acquisition.select(kept)
         given = None if given is None else given.select(torch.from_numpy(kept))
     return acquisition, given
@@ -229,6 +230,7 @@ def _fitted(
         recipe=recipe_of(settings.engine, settings.recipe),
         device=settings.device,
         calibration=given,
+        bend_rad_per_px2=plan.bend_rad_per_px2,
         listen=listen or ignore,
         **_of_engine(settings),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fpm_inr.viewer.map_depth import BLOCK_PX, CELL_PX, MapDepth
 from fpm_inr.viewer.map_tiles import MapTiles
 from fpm_inr.viewer.tile_codec import HeightBasis
 from fpm_inr.viewer.tile_grid import APRON_PX, TILE_PX
@@ -16,6 +17,8 @@ from fpm_inr.viewer.tile_grid import APRON_PX, TILE_PX
 if TYPE_CHECKING:
     from fpm_inr.mosaic.mosaic import Mosaic
 
+# addresses, relative to the page
+TILES, DEPTHS = "tiles/{level}/{row}-{column}.tile", "depth/{row}-{column}.tile"
 MOST_PLANES = 64
 # contrast is taken from so many windows a side, of so many pixels, at so many heights
 SAMPLED, SAMPLE_PX, SAMPLED_HEIGHTS = 3, 96, 3
@@ -31,20 +34,16 @@ class FieldMap:
     name : str
     mosaic : Mosaic
     tiles : MapTiles
+    depth : MapDepth
     """
 
     name: str
     mosaic: Mosaic
     tiles: MapTiles
+    depth: MapDepth
 
-    def description(self, tiles: str) -> dict[str, Any]:
-        """What the page needs before the first tile: plain JSON values.
-
-        Parameters
-        ----------
-        tiles : str
-            Address of a tile, relative to the page, with {level}, {row} and {column}.
-        """
+    def description(self) -> dict[str, Any]:
+        """What the page needs before the first tile: plain JSON values."""
         mosaic, basis = self.mosaic, self.tiles.basis
         low, high = mosaic.z_range_um
         return {
@@ -57,9 +56,15 @@ class FieldMap:
             "tilePx": TILE_PX,
             "apronPx": APRON_PX,
             "amplitudeScale": mosaic.amplitude_scale,
-            "tiles": tiles,
+            "tiles": TILES,
+            "depth": self._depth(),
             **self._contrast(),
         }
+
+    def _depth(self) -> dict[str, Any] | None:
+        if not self.depth.is_there:
+            return None
+        return {"address": DEPTHS, "blockPx": BLOCK_PX, "cellPx": CELL_PX}
 
     def _contrast(self) -> dict[str, Any]:
         """Ascending amplitudes, and phases relative to the mean, of a few windows and heights."""
@@ -99,7 +104,8 @@ def map_of(folder: Path) -> FieldMap:
 
     mosaic = load_mosaic(folder)
     basis = HeightBasis(mosaic.z_range_um, planes_of(mosaic), mosaic.planes_um)
-    return FieldMap(folder.resolve().name, mosaic, MapTiles(mosaic, basis))
+    tiles = MapTiles(mosaic, basis)
+    return FieldMap(folder.resolve().name, mosaic, tiles, MapDepth(tiles, mosaic.cutoff_per_um))
 
 
 def planes_of(mosaic: Mosaic) -> int:

@@ -79,3 +79,40 @@ export function mostInSight(atlas, width, height) {
   const along = (side) => Math.ceil(side / (FINEST_STEP * atlas.tilePx)) + 1;
   return along(width) * along(height);
 }
+
+/** Blocks of depth that an area of the field touches, nearest to its middle first. */
+export function blocksIn(atlas, [x0, y0, x1, y1]) {
+  const side = atlas.depth.blockPx;
+  const [height, width] = atlas.levels[0];
+  const found = [];
+  for (let row = Math.max(Math.floor(y0 / side), 0); row * side < Math.min(y1, height); row++) {
+    for (let column = Math.max(Math.floor(x0 / side), 0); column * side < Math.min(x1, width);
+      column++) found.push({ row, column });
+  }
+  const [x, y] = [(x0 + x1) / 2 / side - 0.5, (y0 + y1) / 2 / side - 0.5];
+  const away = (block) => Math.hypot(block.column - x, block.row - y);
+  return found.sort((a, b) => away(a) - away(b));
+}
+
+/** Pixels of the field, [x0, y0, x1, y1], of a block of depth. */
+export function boxOfBlock(atlas, { row, column }) {
+  const side = atlas.depth.blockPx;
+  const [height, width] = atlas.levels[0];
+  return [
+    column * side, row * side,
+    Math.min((column + 1) * side, width), Math.min((row + 1) * side, height),
+  ];
+}
+
+/** Where a box of the field lies in a block's texture of cells, as `placeIn`. */
+export function placeInBlock(atlas, block, [x0, y0, x1, y1], { width, height }) {
+  const [left, top] = boxOfBlock(atlas, block);
+  const at = (value, from, size) => ((value - from) / atlas.depth.cellPx + 1) / size;
+  return [at(x0, left, width), at(y0, top, height), at(x1, left, width), at(y1, top, height)];
+}
+
+/** What two boxes share; null where that is nothing. */
+export function shared([a0, b0, a1, b1], [c0, d0, c1, d1]) {
+  const box = [Math.max(a0, c0), Math.max(b0, d0), Math.min(a1, c1), Math.min(b1, d1)];
+  return box[0] < box[2] && box[1] < box[3] ? box : null;
+}

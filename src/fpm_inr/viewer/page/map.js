@@ -1,25 +1,31 @@
 // The viewer of a whole field as a map: what is shown, and which tiles that takes. It offers what
 // App offers, so that the same controls change it.
 
-import { levelFor, mostInSight, nameOf, tilesIn } from "./atlas.js";
+import { blocksIn, levelFor, mostInSight, nameOf, tilesIn } from "./atlas.js";
 import * as cameras from "./camera.js";
 import { startGl, makeTexture } from "./gl.js";
 import { gridOf } from "./grid.js";
 import { meanPhaseAt } from "./heights.js";
+import { linkOf, placeOf } from "./link.js";
 import { MapSource } from "./mapsource.js";
 import { drawOverlay } from "./overlay.js";
 import { readBytes } from "./payload.js";
 import { Probe } from "./probe.js";
+import { profileAlong } from "./profile.js";
 import { focusAt, scanHeights } from "./scan.js";
-import { greyRange, sortedPercentiles, wrapped } from "./statistics.js";
+import { greyRange, percentiles, sortedPercentiles, wrapped } from "./statistics.js";
 import { Stock } from "./stock.js";
-import { readTile, uploadTile } from "./tile.js";
+import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 
-const AT_ONCE = 6; // as many as a browser fetches from one server
+const AT_ONCE = 4; // a browser fetches six at a time from one server
+const DEPTHS_AT_ONCE = 2;
+const LINK_MS = 300; // browsers refuse addresses that change too often
+const MOST_DEPTHS = 4096; // blocks of depth, which are small
 const FOCUS_PX = 80; // half of what is looked at around a click
 
 export class MapApp {
   #scheduled = false;
+  #linking = null;
   #isDirty = true;
   #finding = null; // {place, z}: where a click asked for the focus
 
@@ -31,21 +37,32 @@ export class MapApp {
     this.atlas = atlas;
     this.tables = tables;
     this.probe = new Probe(gl);
-    this.stock = new Stock({
-      nameOf,
-      load: (key, signal) => this.#load(key, signal),
-      drop: (tile) => gl.deleteTexture(tile.texture),
-      most: 1,
-      atOnce: AT_ONCE,
+    const pieces = {
+      drop: (piece) => gl.deleteTexture(piece.texture),
       onPiece: () => this.#arrived(),
       onTrouble: (error) => this.onTrouble?.(error),
+    };
+    this.stock = new Stock({
+      ...pieces,
+      nameOf,
+      load: (key, signal) => this.#load(key, signal),
+      most: 1, // until it is known how many are in sight
+      atOnce: AT_ONCE,
     });
-    this.source = new MapSource(gl, atlas, shaders, this.stock, coloursOf(gl, tables));
+    this.depths = new Stock({
+      ...pieces,
+      nameOf: ({ row, column }) => `${row}-${column}`,
+      load: (block, signal) => this.#loadDepth(block, signal),
+      most: MOST_DEPTHS,
+      atOnce: DEPTHS_AT_ONCE,
+    });
+    this.source = new MapSource(
+      gl, atlas, shaders, this.stock, this.depths, coloursOf(gl, tables));
     this.field = this.source.field;
     this.panes = [{ name: atlas.name, field: this.field }];
     this.main = this.panes[0];
     [this.isSet, this.isColour, this.isOn] = [false, false, [true]];
-    [this.divider, this.line, this.profile] = [null, null, null];
+    [this.divider, this.line] = [null, null];
     this.zRange = atlas.zRange;
     this.z = (this.zRange[0] + this.zRange[1]) / 2;
     this.view = "amplitude";
@@ -53,7 +70,7 @@ export class MapApp {
     this.manual = { amplitude: null, phase: null };
     [this.point, this.focus] = [null, null];
     this.canFocus = scanHeights(this.field).length >= 3;
-    this.canScan = false;
+    this.canScan = Boolean(atlas.depth);
     const [reach] = sortedPercentiles(atlas.phases, [99.5]);
     this.phaseLimit = reach > Math.PI / 2 ? Math.PI : Math.max(reach, 1e-3);
     this.onChange = () => {};
@@ -63,10 +80,29 @@ export class MapApp {
     });
     this.resize();
     this.fit();
+    this.goTo(location.hash);
+    addEventListener("hashchange", () => this.goTo(location.hash));
+  }
+
+  /** Look where the text of a link says; where it says nothing, nothing changes. */
+  goTo(text) {
+    if (text.replace("#", "") === this.link) return;
+    const place = placeOf(text, this);
+    if (!place) return;
+    const camera = { ...this.camera, centre: place.centre, scale: place.scale };
+    // within the limits of zooming
+    this.camera = cameras.zoomed(camera, this.image, this.field, 1, this.#middle);
+    this.setZ(place.z);
+    this.setView(place.view);
+    this.#want();
+  }
+
+  get #middle() {
+    return [this.image.width / 2, this.image.height / 2];
   }
 
   get isSettled() {
-    return !this.#scheduled && this.stock.isIdle && !this.#finding;
+    return !this.#scheduled && this.stock.isIdle && this.depths.isIdle && !this.#finding;
   }
 
   /** The level of the pyramid that is shown. */
@@ -77,12 +113,15 @@ export class MapApp {
   setZ(z) {
     if (!Number.isFinite(z)) return;
     this.z = Math.min(Math.max(z, this.zRange[0]), this.zRange[1]);
+    if (this.#needsDepth) this.view = "amplitude";
     this.#changed();
   }
 
   setView(view) {
-    if (!["amplitude", "phase"].includes(view)) return;
+    if (!["amplitude", "phase", "focus", "depth"].includes(view)) return;
+    if (["focus", "depth"].includes(view) && !this.canScan) return;
     this.view = view;
+    this.#want();
     this.#changed();
   }
 
@@ -94,7 +133,7 @@ export class MapApp {
 
   /** Show these values as the ends of the scale; null: by percentile. */
   setRange(range) {
-    if (range && !(range[1] > range[0])) return;
+    if (this.view === "depth" || (range && !(range[1] > range[0]))) return;
     this.manual[this.#scale] = range;
     this.#changed();
   }
@@ -103,11 +142,27 @@ export class MapApp {
 
   setDivider() {}
 
-  setLine() {}
+  /** Values along a line between two image positions; null takes it away. */
+  setLine(line) {
+    this.line = line;
+    this.#changed();
+  }
 
-  /** Ends of the scale in shown units: sqrt(counts) or rad. */
+  /** What the line shows; null without one. */
+  get profile() {
+    if (!this.line) return null;
+    return profileAlong(this.line, this.field, {
+      read: (grid) => this.probe.read(this.source, this.#height, grid),
+      isPhase: this.view === "phase",
+      reference: this.view === "phase" ? this.#reference : 0,
+    });
+  }
+
+  /** Ends of the scale in shown units: sqrt(counts), rad or um. */
   get range() {
     const range = this.#range;
+    const [low, high] = this.zRange;
+    if (this.view === "depth") return range.map((share) => low + share * (high - low));
     return this.view === "phase" ? range : range.map((v) => v * this.field.amplitudeScale);
   }
 
@@ -115,7 +170,16 @@ export class MapApp {
     return this.view === "phase" ? "phase" : "amplitude";
   }
 
+  get #height() {
+    return { z: this.z, atDepth: this.view === "focus" };
+  }
+
+  get #needsDepth() {
+    return this.view === "focus" || this.view === "depth";
+  }
+
   get #range() {
+    if (this.view === "depth") return this.depthRange ?? [0, 1];
     const manual = this.manual[this.#scale];
     if (this.view === "phase") return manual ?? [-this.phaseLimit, this.phaseLimit];
     if (manual) return manual.map((value) => value / this.field.amplitudeScale);
@@ -133,7 +197,7 @@ export class MapApp {
     this.fit();
   }
 
-  zoom(factor, at = [this.image.width / 2, this.image.height / 2]) {
+  zoom(factor, at = this.#middle) {
     this.look(cameras.zoomed(this.camera, this.image, this.field, factor, at));
   }
 
@@ -171,18 +235,29 @@ export class MapApp {
   valueAt(place) {
     if (!this.isInside(place)) return null;
     const [x, y] = place.map(Math.floor);
-    const { amplitude, phase } = this.probe.pixel(this.source, { z: this.z }, x, y);
+    const { amplitude, phase } = this.probe.pixel(this.source, this.#height, x, y);
     return {
       x, y,
       amplitude: amplitude * this.field.amplitudeScale,
       phase: wrapped(phase - this.#reference),
-      depth: null,
+      depth: this.#depthAt(x, y),
     };
+  }
+
+  /** Sharpest height of the cell around a pixel; null where it is not known yet. */
+  #depthAt(x, y) {
+    if (!this.canScan) return null;
+    const { blockPx, cellPx } = this.atlas.depth;
+    const block = this.depths.get({ row: Math.floor(y / blockPx), column: Math.floor(x / blockPx) });
+    if (!block) return null;
+    const [row, column] = [y, x].map((value) => 1 + Math.floor((value % blockPx) / cellPx));
+    const [low, high] = this.zRange;
+    return low + block.shares[row * block.width + column] * (high - low);
   }
 
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
   read(x, y, width, height) {
-    return this.probe.read(this.source, { z: this.z }, gridOf(x, y, width, height));
+    return this.probe.read(this.source, this.#height, gridOf(x, y, width, height));
   }
 
   resize() {
@@ -209,12 +284,15 @@ export class MapApp {
   }
 
   async #load(key, signal) {
-    const { level, row, column } = key;
-    const address = this.atlas.tiles
-      .replace("{level}", level).replace("{row}", row).replace("{column}", column);
-    const tile = await readTile(await readBytes(address, signal));
+    const tile = await readTile(await readBytes(addressOf(this.atlas.tiles, key), signal));
     const { width, height, planes, mean } = tile;
     return { texture: uploadTile(this.gl, tile), mean, area: width * height, planes };
+  }
+
+  async #loadDepth(block, signal) {
+    const address = addressOf(this.atlas.depth.address, block);
+    const depth = await readDepth(await readBytes(address, signal));
+    return { ...depth, texture: uploadDepth(this.gl, depth) };
   }
 
   /** Ask for what is in sight: the coarsest level first, what lies around it last. */
@@ -233,6 +311,8 @@ export class MapApp {
     ];
     const names = new Set();
     this.stock.want(keys.filter((key) => !names.has(nameOf(key)) && names.add(nameOf(key))));
+    this.depths.want(this.#needsDepth ? blocksIn(atlas, this.area) : []);
+    this.#tellDepth();
   }
 
   #around([x, y]) {
@@ -250,7 +330,22 @@ export class MapApp {
 
   #arrived() {
     this.#find();
+    if (this.#needsDepth) this.#tellDepth();
     this.#changed();
+  }
+
+  /** How much of the depth in sight is there, and between which heights it lies. */
+  #tellDepth() {
+    if (!this.#needsDepth) {
+      this.onProgress?.(null);
+      return;
+    }
+    const blocks = blocksIn(this.atlas, this.area);
+    const here = blocks.map((block) => this.depths.get(block)).filter(Boolean);
+    this.onProgress?.(here.length < blocks.length ? here.length / blocks.length : null);
+    if (here.length === 0) return;
+    const thinned = here.flatMap(({ shares }) => [...shares.filter((_, n) => n % 7 === 0)]);
+    this.depthRange = greyRange(...percentiles(thinned, [1, 99]));
   }
 
   get #reference() {
@@ -260,9 +355,18 @@ export class MapApp {
     return meanPhaseAt(this.atlas, tiles, this.z);
   }
 
+  #tellLink() {
+    clearTimeout(this.#linking);
+    this.#linking = setTimeout(() => {
+      this.link = linkOf(this);
+      history.replaceState(null, "", `#${this.link}`);
+    }, LINK_MS);
+  }
+
   #changed() {
     this.#isDirty = true;
     this.onChange();
+    this.#tellLink();
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => {
@@ -288,7 +392,8 @@ export class MapApp {
     };
     this.source.paint(this.level, this.area, clip, {
       z: this.z,
-      view: this.view,
+      atDepth: this.view === "focus",
+      view: this.view === "focus" ? "amplitude" : this.view,
       range,
       cyclic: this.view === "phase" && range[1] - range[0] > 2 * Math.PI - 1e-6,
       reference: this.#reference,
@@ -299,9 +404,14 @@ export class MapApp {
       divider: null,
       names: [],
       point: this.point && onCanvas(this.point),
-      line: null,
+      line: this.line && this.line.map(onCanvas),
     });
   }
+}
+
+/** An address with a piece's numbers in it. */
+function addressOf(pattern, numbers) {
+  return pattern.replace(/\{(\w+)\}/g, (_, name) => numbers[name]);
 }
 
 /** The tables of colours as a texture: row 0 cyclic, row 1 depth. */

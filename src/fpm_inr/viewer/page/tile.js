@@ -4,6 +4,50 @@ import { FieldError, readContainer } from "./container.js";
 import { makeTexture } from "./gl.js";
 
 const FORMAT = "fpm-inr tile 1";
+const DEPTH_FORMAT = "fpm-inr depth 1";
+
+/** The container in a packed file. */
+async function unpacked(packed) {
+  let buffer;
+  try {
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    buffer = await new Response(stream).arrayBuffer();
+  } catch {
+    throw new FieldError("A part of the map is damaged: it cannot be unpacked.");
+  }
+  return readContainer(buffer);
+}
+
+/** Low and high bytes of whole numbers, of equal shape. */
+function bytesOf(tensors) {
+  const [low, high] = ["low", "high"].map((name) => tensors.get(name));
+  const isWhole = low?.dtype === "U8" && high?.dtype === "U8" && low.data.length > 0 &&
+    high.data.length === low.data.length;
+  if (!isWhole) throw new FieldError("A part of the map is damaged, or of another version.");
+  return { low: low.data, high: high.data, shape: low.shape };
+}
+
+/**
+ * Heights of a block's cells, 0 to 1 over the range of z, and of one more cell on each side.
+ * @returns {Promise<{width: number, height: number, shares: Float32Array}>} shares [y, x]
+ */
+export async function readDepth(packed) {
+  const { metadata, tensors } = await unpacked(packed);
+  const { low, high, shape } = bytesOf(tensors);
+  if (metadata.format !== DEPTH_FORMAT || shape.length !== 2) {
+    throw new FieldError("A part of the depth is damaged, or of another version.");
+  }
+  const shares = Float32Array.from(low, (byte, n) => (byte | (high[n] << 8)) / 65535);
+  return { width: shape[1], height: shape[0], shares };
+}
+
+/** Heights of a block as a texture that is sampled between cells. */
+export function uploadDepth(gl, { width, height, shares }) {
+  const texture = makeTexture(gl, gl.TEXTURE_2D, gl.LINEAR);
+  gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R16F, width, height);
+  gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RED, gl.FLOAT, shares);
+  return texture;
+}
 
 /**
  * Values of a tile's file.
@@ -12,25 +56,15 @@ const FORMAT = "fpm-inr tile 1";
  *   mean: Float32Array}>} values [plane, y, x, 2], mean [plane, 2]
  */
 export async function readTile(packed) {
-  let buffer;
-  try {
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    buffer = await new Response(stream).arrayBuffer();
-  } catch {
-    throw new FieldError("A tile of the map is damaged: it cannot be unpacked.");
-  }
-  const { metadata, tensors } = readContainer(buffer);
-  const [low, high, mean] = ["low", "high", "mean"].map((name) => tensors.get(name));
-  const { format, step } = metadata;
-  const isWhole = format === FORMAT && step > 0 && low?.dtype === "U8" && high?.dtype === "U8" &&
-    mean?.dtype === "F32" && low.shape.length === 4 && low.shape[1] === 2 &&
-    low.data.length > 0 && high.data.length === low.data.length &&
-    mean.data.length === 2 * low.shape[0];
+  const { metadata, tensors } = await unpacked(packed);
+  const { low, high, shape } = bytesOf(tensors);
+  const mean = tensors.get("mean");
+  const isWhole = metadata.format === FORMAT && metadata.step > 0 && shape.length === 4 &&
+    shape[1] === 2 && mean?.dtype === "F32" && mean.data.length === 2 * shape[0];
   if (!isWhole) throw new FieldError("A tile of the map is damaged, or of another version.");
-  const [planes, , height, width] = low.shape;
-  return {
-    width, height, planes, mean: mean.data, values: unfolded(low.data, high.data, low.shape, step),
-  };
+  const [planes, , height, width] = shape;
+  const values = unfolded(low, high, shape, metadata.step);
+  return { width, height, planes, mean: mean.data, values };
 }
 
 /** Values [plane, y, x, 2] of the differences that are stored. */
