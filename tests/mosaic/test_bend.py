@@ -1,4 +1,4 @@
-"""What LEDs at a finite distance add to a tile: each solve begins with it, and the frames have it."""
+"""What LEDs at a finite distance add to a tile: solves begin with it, and the frames have it."""
 
 from __future__ import annotations
 
