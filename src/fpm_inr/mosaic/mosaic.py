@@ -42,9 +42,11 @@ class Mosaic:
         Of `fpm-inr mosaic`.
     manifest : Manifest
         That of the folder, done.
+    kept_tiles : int
+        Tiles that stay decoded.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, kept_tiles: int = KEPT_TILES) -> None:
         if manifest.status != "done" or manifest.gauge is None:
             raise DataError(
                 "is not done: some tiles are missing",
@@ -54,8 +56,8 @@ class Mosaic:
         self.folder, self.manifest, self.plan = folder, manifest, manifest.plan
         self.gauge = Gauge.of(manifest.gauge)
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
-        self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
-        self._level = lru_cache(maxsize=KEPT_TILES)(self._read_level)
+        self._tile = lru_cache(maxsize=kept_tiles)(self._read)
+        self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
 
     @property
     def optics(self) -> Optics:
@@ -267,8 +269,8 @@ class Mosaic:
             yield (field * factor * weight).astype(np.complex64)
 
 
-def load_mosaic(folder: str | Path) -> Mosaic:
-    """Open the folder of `fpm-inr mosaic`.
+def load_mosaic(folder: str | Path, kept_tiles: int = KEPT_TILES) -> Mosaic:
+    """Open the folder of `fpm-inr mosaic`; see `Mosaic` for the tiles that are kept.
 
     Raises
     ------
@@ -276,4 +278,4 @@ def load_mosaic(folder: str | Path) -> Mosaic:
         It is none, or not done, or its manifest is damaged.
     """
     folder = Path(folder)
-    return Mosaic(folder, read_manifest(folder))
+    return Mosaic(folder, read_manifest(folder), kept_tiles)
