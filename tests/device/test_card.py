@@ -138,15 +138,3 @@ def test_a_tile_of_a_mosaic_is_solved_on_a_card(tmp_path: Path) -> None:
     assert kind == "solved"
     assert residual == pytest.approx(of_cpu, rel=1e-4)
     assert differs_by(solution, expected) < 1e-4
-
-
-def test_frames_are_sent_once() -> None:
-    acquisition = tiny_acquisition()
-    with PretendedCard() as card:
-        for _ in range(2):
-            solution = reconstruct(acquisition, steps=2, device="meta")
-            data_residual(acquisition, solution, [0.0], device="meta")
-    assert card.sent["sending.py:27"] == sum(
-        count for place, count in card.sent.items() if place.startswith("sending.py")
-    )
-    assert card.sent["sending.py:27"] == 1

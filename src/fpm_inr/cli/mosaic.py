@@ -302,6 +302,8 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
         f"a plane {min(residual):.4f} to {max(residual):.4f}.",
         highlight=False,
     )
+    for note in found.notes:
+        console.print(f"[yellow]{note}[/]", highlight=False)
 
 
 def say_plan(plan: Plan) -> None:
