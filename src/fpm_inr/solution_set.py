@@ -349,13 +349,8 @@ def load_set(path: str | Path) -> SolutionSet:
 
 def _one_of(path: Path) -> Solution | Mosaic:
     """One of several wavelengths; of a mosaic few tiles are kept, as there are several."""
-    from fpm_inr.field_file import read_solution
-
-    if (path / "manifest.json").is_file():
-        from fpm_inr.mosaic.mosaic import load_mosaic
-
-        return load_mosaic(path, KEPT_TILES)
-    return read_solution(path)
+    one = load_solution(path)
+    return one if isinstance(one, Solution) else one.keeping(KEPT_TILES)
 
 
 def load_result(path: str | Path) -> Solution | Mosaic | SolutionSet:

@@ -59,6 +59,10 @@ class Mosaic:
         self._tile = lru_cache(maxsize=kept_tiles)(self._read)
         self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
 
+    def keeping(self, tiles: int) -> Mosaic:
+        """The same with so many tiles decoded at a time."""
+        return Mosaic(self.folder, self.manifest, tiles)
+
     @property
     def optics(self) -> Optics:
         """Of the acquisition: `pixel_um` is the frames' pixel."""
@@ -269,8 +273,8 @@ class Mosaic:
             yield (field * factor * weight).astype(np.complex64)
 
 
-def load_mosaic(folder: str | Path, kept_tiles: int = KEPT_TILES) -> Mosaic:
-    """Open the folder of `fpm-inr mosaic`; see `Mosaic` for the tiles that are kept.
+def load_mosaic(folder: str | Path) -> Mosaic:
+    """Open the folder of `fpm-inr mosaic`.
 
     Raises
     ------
@@ -278,4 +282,4 @@ def load_mosaic(folder: str | Path, kept_tiles: int = KEPT_TILES) -> Mosaic:
         It is none, or not done, or its manifest is damaged.
     """
     folder = Path(folder)
-    return Mosaic(folder, read_manifest(folder), kept_tiles)
+    return Mosaic(folder, read_manifest(folder))
