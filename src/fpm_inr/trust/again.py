@@ -148,9 +148,7 @@ def _began_with(
 
 
 def _says_nothing() -> DataError:
-    return DataError(
-        "do not say how the solution was made", "reconstruct again", field="settings"
-    )
+    return DataError("do not say how the solution was made", "reconstruct again", field="settings")
 
 
 def solve_halves(
