@@ -19,15 +19,15 @@ import fpm_inr
 PACKAGE = Path(fpm_inr.__file__).parent
 # from the top; an import stays on its floor or runs downward
 FLOORS = {
-    "faces": "cli viewer trust_results napari_plugin benchmark __main__",
+    "faces": "cli viewer trust_results mosaic_trust napari_plugin benchmark __main__",
     "many at once": "mosaic colour",
     "judging": "trust results report",
     "solving": "reconstruction solve engines settings checkpoint",
     "finding a start": "calibration first_aid published",
     "formats": "io",
     "looking": "focus metrics inspection simulate",
-    "the unknowns": "solution field_file solution_set set_manifest field_header fields instrument"
-    " forward instrument_values aperture residual edges",
+    "the unknowns": "solution field_file solution_set laid_over set_manifest field_header fields"
+    " instrument forward instrument_values aperture residual edges",
     "the measurement": "microscope acquisition illumination sources lighting beams sampling reach"
     " believed camera_noise sending",
     "ground": "errors files registry device optics aberration transforms display figures heights"

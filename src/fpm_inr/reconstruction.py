@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.device import pick_device
+from fpm_inr.device import in_plain_words, pick_device
 from fpm_inr.errors import SettingsError
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_options", "check_z_range", "data_residual", "pick_device", "reconstruct"]
 
 
+@in_plain_words()
 def reconstruct(
     acquisition: Acquisition,
     *,
@@ -213,6 +214,7 @@ def _check_resume(checkpoint: str | Path | None, resume: bool) -> None:
         )
 
 
+@in_plain_words()
 def data_residual(
     acquisition: Acquisition, solution: Solution, z_um: Sequence[float], device: str = "cpu"
 ) -> list[float]:

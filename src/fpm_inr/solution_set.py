@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fpm_inr.chromatic_offset import Offset, laid_over
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.cie import encode_srgb, rgb_of_channels
-from fpm_inr.errors import DataError, InputError
+from fpm_inr.errors import DataError, InputError, OutputError, SettingsError
 from fpm_inr.files.replacing import make_folder
 from fpm_inr.heights import check_heights
+from fpm_inr.laid_over import LaidOver, Window
 from fpm_inr.set_manifest import (
     FIELD_FILE,
     MANIFEST,
@@ -36,65 +37,13 @@ NAMES_NM = ((590.0, "red"), (495.0, "green"), (0.0, "blue"))
 
 
 @dataclass(frozen=True, eq=False)
-class LaidOver:
-    """One of several solutions, rendered on the grid and at the heights of the reference.
-
-    Parameters
-    ----------
-    solution : Solution
-    offset : Offset
-    shape_y_x, pixel_um
-        The grid.
-    """
-
-    solution: Solution
-    offset: Offset
-    shape_y_x: tuple[int, int]
-    pixel_um: float
-
-    @property
-    def amplitude_scale(self) -> float:
-        """Multiplying amplitudes by it gives the camera's unit."""
-        return self.solution.amplitude_scale
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """How it was made."""
-        return self.solution.record
-
-    @property
-    def z_range_um(self) -> tuple[float, float]:
-        """Heights of the reference for which this one is solved."""
-        low, high = self.solution.z_range_um
-        return low - self.offset.z_um, high - self.offset.z_um
-
-    @property
-    def planes_um(self) -> NDArray[np.float64] | None:
-        """Planes of a conventional solution, in heights of the reference."""
-        planes = self.solution.planes_um
-        return None if planes is None else planes - self.offset.z_um
-
-    def slices(self, z_um: ArrayLike) -> Iterator[ImageStack]:
-        """Render one height of the reference after the other."""
-        for z in np.atleast_1d(np.asarray(z_um, dtype=np.float64)):
-            for stack in self.solution.slices(z + self.offset.z_um):
-                laid = laid_over(
-                    stack.field_z_y_x[0],
-                    stack.pixel_um,
-                    self.offset,
-                    self.shape_y_x,
-                    self.pixel_um,
-                )
-                yield ImageStack(laid[None], np.array([z]), self.pixel_um, self.amplitude_scale)
-
-
-@dataclass(frozen=True, eq=False)
 class SolutionSet:
-    """Solutions of one specimen at several wavelengths, on one grid.
+    """Solutions of one specimen at several wavelengths, on one grid: all single fields of view, or
+    all mosaics.
 
     Parameters
     ----------
-    solutions : mapping of str to Solution
+    solutions : mapping of str to Solution, or of str to Mosaic
         By name, from the longest wavelength to the shortest.
     reference : str
         The one whose grid and heights are those of all.
@@ -109,10 +58,11 @@ class SolutionSet:
     Raises
     ------
     DataError
-        Names disagree, wavelengths make no colour, or the solved ranges have nothing in common.
+        Names disagree, wavelengths make no colour, some are mosaics and others not, or the solved
+        ranges have nothing in common.
     """
 
-    solutions: Mapping[str, Solution]
+    solutions: Mapping[str, Solution | Mosaic]
     reference: str
     offsets: Mapping[str, Offset] = field(default_factory=dict)
     white: Mapping[str, float] = field(default_factory=dict)
@@ -139,6 +89,12 @@ class SolutionSet:
         object.__setattr__(self, "offsets", offsets)
         object.__setattr__(self, "white", white)
         _ = self._rgb_of_channels
+        if len({isinstance(one, Solution) for one in ordered.values()}) > 1:
+            raise DataError(
+                "are whole fields of view of some and not of all",
+                "solve all with `fpm-inr mosaic`, or none",
+                field="wavelengths",
+            )
         low, high = self.z_range_um
         if low > high:
             raise DataError(
@@ -158,6 +114,17 @@ class SolutionSet:
         return {name: s.optics.wavelength_um for name, s in self.solutions.items()}
 
     @property
+    def transferred(self) -> dict[str, str]:
+        """Those that were not solved themselves, and the one whose detail each has."""
+        records = {name: one.record.get("transferred_from") for name, one in self.solutions.items()}
+        return {name: source for name, source in records.items() if source is not None}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names, and of which of them the detail is another's."""
+        return tuple(f"{n} (transferred)" if n in self.transferred else n for n in self.names)
+
+    @property
     def shape_y_x(self) -> tuple[int, int]:
         """Size of a rendered image."""
         return self.solutions[self.reference].shape_y_x
@@ -166,6 +133,27 @@ class SolutionSet:
     def pixel_um(self) -> float:
         """Pixel of a rendered image at the sample."""
         return self.solutions[self.reference].pixel_um
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether they are whole fields of view, to be rendered window by window."""
+        return not isinstance(self.solutions[self.reference], Solution)
+
+    @property
+    def levels(self) -> int:
+        """Levels of the pyramid, of which level 0 is the finest; 1 where it is no mosaic."""
+        reference = self.solutions[self.reference]
+        return 1 if isinstance(reference, Solution) else reference.levels
+
+    def level_shape_y_x(self, level: int) -> tuple[int, int]:
+        """Size of a level of the pyramid: every one has half the pixels of the one before."""
+        height, width = self.shape_y_x
+        return max(1, height >> level), max(1, width >> level)
+
+    def level_of(self, most_px: int) -> int:
+        """The finest level of which no side is longer than this; 0 where it is no mosaic."""
+        fits = (n for n in range(self.levels) if max(self.level_shape_y_x(n)) <= most_px)
+        return next(fits, self.levels - 1)
 
     @property
     def planes_um(self) -> NDArray[np.float64] | None:
@@ -200,20 +188,32 @@ class SolutionSet:
         solution, offset = self.solutions[name], self.offsets[name]
         return LaidOver(solution, offset, self.shape_y_x, self.pixel_um)
 
-    def fields(self, z_um: ArrayLike) -> Iterator[NDArray[np.complex64]]:
+    def fields(
+        self, z_um: ArrayLike, *, window: Window | None = None, level: int = 0
+    ) -> Iterator[NDArray[np.complex64]]:
         """Give fields [channel, y, x] in the camera's unit, one height after the other.
+
+        Parameters
+        ----------
+        z_um : array-like [z]
+        window : (y, x, height, width), optional
+            In pixels of the level. Default: all of it.
+        level : int
+            Of the pyramid.
 
         Raises
         ------
         SettingsError
-            A height is not finite or lies outside the solved range.
+            A height is not finite or lies outside the solved range, or there is no such level.
         """
         heights = check_heights(z_um, self.z_range_um)
+        if not 0 <= level < self.levels:
+            raise SettingsError(f"is {level}", f"give 0 to {self.levels - 1}", field="level")
         channels = [self.channel(name) for name in self.names]
         for z in heights:
             planes = []
             for channel in channels:
-                (stack,) = channel.slices(z)
+                (stack,) = channel.slices(z, window=window, level=level)
                 planes.append(stack.field_z_y_x[0] * np.float32(channel.amplitude_scale))
             yield np.stack(planes)
 
@@ -245,9 +245,11 @@ class SolutionSet:
         """8-bit sRGB [rgb, y, x] of fields [channel, y, x] in the camera's unit."""
         return encode_srgb(self.linear_rgb(field_c_y_x))
 
-    def colour(self, z_um: float) -> NDArray[np.uint8]:
-        """The picture in colour [y, x, rgb] at a height."""
-        (field_c_y_x,) = self.fields(z_um)
+    def colour(
+        self, z_um: float, *, window: Window | None = None, level: int = 0
+    ) -> NDArray[np.uint8]:
+        """The picture in colour [y, x, rgb] at a height; window and level as for `fields`."""
+        (field_c_y_x,) = self.fields(z_um, window=window, level=level)
         return np.moveaxis(self.srgb(field_c_y_x), 0, -1)
 
     def with_(self, **changes: Any) -> SolutionSet:
@@ -264,12 +266,16 @@ class SolutionSet:
         """
         folder = Path(folder)
         for name, solution in self.solutions.items():
+            if not isinstance(solution, Solution):
+                raise OutputError(
+                    "is a mosaic, which lies in its folder already", "copy it", field=name
+                )
             make_folder(folder / name)
             solution.save(folder / name / FIELD_FILE, precision=precision)
         self.save_manifest(folder)
 
     def save_manifest(self, folder: Path) -> None:
-        """Write ``colours.json`` alone, where the field files are there: one folder a name.
+        """Write ``colours.json`` alone, where the fields or mosaics are there: a folder a name.
 
         Raises
         ------
@@ -280,9 +286,10 @@ class SolutionSet:
             ChannelPart(
                 name=name,
                 wavelength_um=self.wavelength_um[name],
-                field=f"{name}/{FIELD_FILE}",
+                field=name if self.is_mosaic else f"{name}/{FIELD_FILE}",
                 offset=OffsetPart(**asdict(self.offsets[name])),
                 white=self.white[name],
+                transferred_from=self.transferred.get(name),
             )
             for name in self.names
         ]
@@ -321,8 +328,6 @@ def load_set(path: str | Path) -> SolutionSet:
     DataError
         The manifest or a field file is missing or damaged.
     """
-    from fpm_inr.field_file import read_solution
-
     manifest_path = manifest_of(Path(path))
     if manifest_path is None:
         raise DataError(
@@ -331,7 +336,7 @@ def load_set(path: str | Path) -> SolutionSet:
     manifest, folder = read_manifest(manifest_path), manifest_path.parent
     try:
         return SolutionSet(
-            {one.name: read_solution(folder / one.field) for one in manifest.channels},
+            {one.name: load_solution(folder / one.field) for one in manifest.channels},
             manifest.reference,
             {one.name: Offset(**one.offset.model_dump()) for one in manifest.channels},
             {one.name: one.white for one in manifest.channels},

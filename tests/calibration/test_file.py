@@ -76,7 +76,7 @@ def test_of_another_microscope_it_is_refused(changed: Acquisition, text: str) ->
     [
         ({"gain_led": [1.0]}, "gain_led has 1 values for 3 LEDs"),
         ({"gain_led": [1.0, 0.0, 1.0]}, "gain_led must be positive"),
-        ({"background_led": [1.0, -1.0, 0.0]}, "background_led must not be negative"),
+        ({"background_led": [1.0, -1.0, 0.0]}, "background_led must hold numbers of 0 or more"),
         ({"colour": 1}, "colour: extra inputs"),
         ({"z_um": "deep"}, "z_um"),
         ({"format": "else"}, "is no calibration"),

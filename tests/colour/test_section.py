@@ -166,6 +166,22 @@ def test_the_command_line(tmp_path: Path, capsys):
     written = (out / "red" / "field.safetensors").stat().st_mtime_ns
     assert run("reconstruct", *data, "-o", out, *options, *offsets, "--resume") == 0
     assert (out / "red" / "field.safetensors").stat().st_mtime_ns == written
+    # nor is it mixed with what is solved otherwise
+    for other, says in (
+        (["--steps", 12], "steps"),
+        (["--offset", "red=2,0.24,-0.1"], "offset z"),
+        (["--crop", 0, 0, 24, 24], "the data of red"),
+    ):
+        given = [*options, *(offsets if other[0] != "--offset" else []), *other]
+        assert run("reconstruct", *data, "-o", out, *given, "--resume") == 2
+        told = capsys.readouterr().err
+        assert "other settings or data" in told
+        assert says in told
+    # white and sideways offsets are no part of the solves
+    moved = ["--offset", "red=3,0,0", "--white", 0, 0, 20, 20]
+    assert run("reconstruct", *data, "-o", out, *options, *moved, "--resume") == 0
+    assert load_set(out).offsets["red"] == Offset(3.0)
+    assert run("reconstruct", *data, "-o", out, *options, *offsets, "--resume") == 0
     assert run("render", out, "-o", tmp_path / "slide.ome.tif", "--z", 0, "--compression",
                "jpeg") == 0  # fmt: skip
     assert tifffile.imread(tmp_path / "slide.ome.tif").shape == (64, 64, 3)

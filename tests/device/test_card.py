@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.calibration.autofocus import autofocus
@@ -24,8 +22,8 @@ from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.solution import Solution
 from fpm_inr.trust.explained import explain
 from tests.mosaic.small import small_field, small_plan
-from tests.pretended import CARD, MixedDevicesError, OnCard, PretendedCard
-from tests.tiny import tiny_acquisition
+from tests.pretended import CARD, OnCard, PretendedCard
+from tests.tiny import masked, tiny_acquisition
 
 STACK = {"z_range_um": (-3.0, 3.0)}
 SOLVES: dict[str, dict[str, Any]] = {
@@ -50,16 +48,6 @@ SOLVES: dict[str, dict[str, Any]] = {
     "conventional, 3D": {**STACK, "engine": "conventional", "planes": 3, "passes": 4},
     "conventional, pupil": {"engine": "conventional", "recipe": "pupil", "passes": 4},
 }
-
-
-def masked(acquisition: Acquisition) -> Acquisition:
-    """The same with a few pixels that lie, and some that are saturated."""
-    random = np.random.default_rng(0).uniform(size=acquisition.frames_led_y_x.shape)
-    return replace(
-        acquisition,
-        weight_led_y_x=(random > 0.03).astype(np.uint8),
-        saturated_led_y_x=random > 0.98,
-    )
 
 
 def differs_by(one: Solution, other: Solution) -> float:
@@ -150,36 +138,3 @@ def test_a_tile_of_a_mosaic_is_solved_on_a_card(tmp_path: Path) -> None:
     assert kind == "solved"
     assert residual == pytest.approx(of_cpu, rel=1e-4)
     assert differs_by(solution, expected) < 1e-4
-
-
-def test_frames_are_sent_once() -> None:
-    acquisition = tiny_acquisition()
-    with PretendedCard() as card:
-        for _ in range(2):
-            solution = reconstruct(acquisition, steps=2, device="meta")
-            data_residual(acquisition, solution, [0.0], device="meta")
-    assert card.sent["sending.py:27"] == sum(
-        count for place, count in card.sent.items() if place.startswith("sending.py")
-    )
-    assert card.sent["sending.py:27"] == 1
-
-
-def test_the_card_refuses_what_a_real_one_does() -> None:
-    with PretendedCard() as card:
-        there = torch.ones(3, device=CARD)
-        with pytest.raises(MixedDevicesError):
-            there + torch.ones(3)
-        with pytest.raises(MixedDevicesError):
-            torch.ones(3)[torch.zeros(1, dtype=torch.int64, device=CARD)]
-        with pytest.raises(TypeError, match="numpy"):
-            there.numpy()
-        with pytest.raises(TypeError, match="double precision"):
-            there.double()
-        assert not card.stops
-        assert float(there.sum()) == 3
-        assert there[there > 0].tolist() == [1, 1, 1]
-        assert there.new_tensor([1.0, 2.0]).shape == (2,)
-        there.copy_(torch.zeros(3))
-    assert card.fetched.total() == 2
-    assert card.waited.total() == 1
-    assert card.sent.total() == 2

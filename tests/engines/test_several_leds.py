@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,12 @@ from torch import Tensor
 
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination
+from fpm_inr.calibration.file import (
+    CalibrationFile,
+    read_calibration,
+    stored_values,
+    write_calibration,
+)
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.edges import trust
 from fpm_inr.engines import spline_frames
@@ -19,6 +26,7 @@ from fpm_inr.engines.plan import Plan
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.spline import SplineSolve
 from fpm_inr.engines.spline_visit import Lesson, wrong
+from fpm_inr.errors import DataError
 from fpm_inr.forward import ForwardModel, Instrument, compile_forward, nominal_instrument
 from fpm_inr.instrument import parse_free
 from fpm_inr.lighting import Die, Lighting
@@ -82,7 +90,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
         field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
     group = solve.frames.group(leds[0], 0)
     lesson = Lesson(solve.frames, group, 0)
-    found = wrong(field, solve.frames, group, 0.0, lesson, solve.rim_gain_led)
+    found = wrong(field, solve.frames, group, 0.0, lesson, solve.rim_match_led)
 
     samples = field.samples(0.0).detach().requires_grad_()
     predicted = model.amplitude(
@@ -139,6 +147,40 @@ def test_gains_of_leds_that_light_together_are_told_apart() -> None:
     found = fit.instrument.gain_led.float()
     assert float(found[DARK[3]]) == pytest.approx(1.4, abs=0.15)
     assert float(found[BRIGHT[0]]) == pytest.approx(0.8, abs=0.1)
+
+
+def test_a_background_of_each_frame_is_found_and_kept(tmp_path: Path) -> None:
+    _, _, truth, seen = experiment(Lighting.of(LISTS, WEIGHTS))
+    haze = np.float32(0.02 * seen.amplitude_scale**2)
+    hazy = replace(seen, frames_led_y_x=seen.frames_led_y_x + haze)
+    unknown = fpm.reconstruct(hazy, upsample=3)
+    solution = fpm.reconstruct(hazy, upsample=3, steps=200, calibrate="background")
+    errors = [error_of(one.render(0.0).field_z_y_x, truth) for one in (solution, unknown)]
+    assert errors[0] < 0.5 * errors[1]
+    found = solution.instrument.background_led
+    assert found is not None
+    assert found.shape == (len(LISTS),)
+    assert float(found.mean()) == pytest.approx(0.02, rel=0.2)
+
+    solution.save(tmp_path / "field.safetensors")
+    loaded = fpm.load_solution(tmp_path / "field.safetensors").instrument
+    assert torch.equal(loaded.background_led, found)
+    content = CalibrationFile(
+        status="accepted",
+        z_um=0.0,
+        residual_before=0.1,
+        residual_after=0.01,
+        na=OPTICS.na,
+        wavelength_um=OPTICS.wavelength_um,
+        nominal_na_led_xy=NA_XY.tolist(),
+        **stored_values(solution.instrument, hazy),
+    )
+    write_calibration(tmp_path / "calibration.json", content)
+    again = read_calibration(tmp_path / "calibration.json").instrument_for(hazy)
+    torch.testing.assert_close(again.background_led, found)
+    one_by_one = Acquisition(np.ones((len(NA_XY), *SHAPE), np.float32), OPTICS, Illumination(NA_XY))
+    with pytest.raises(DataError, match="background of 16 frames"):
+        content.instrument_for(one_by_one)
 
 
 def test_one_led_a_frame_takes_the_same_bits_as_before() -> None:

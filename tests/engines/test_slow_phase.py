@@ -65,7 +65,7 @@ def test_one_step_reaches_weak_slow_phase_which_a_step_for_each_frequency_does_n
     solve = begun(problem_of(model, instrument, measured, (0.0, 0.0)))
     field, frames = solve.spline, solve.frames
     group = frames.group(np.arange(model.led_count), 0)
-    found = wrong(field, frames, group, 0.0, Lesson(frames, group, 0), solve.rim_gain_led)
+    found = wrong(field, frames, group, 0.0, Lesson(frames, group, 0), solve.rim_match_led)
     before = field.samples(0.0).detach()
 
     def after(step_k: torch.Tensor) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import fpm_inr as fpm
+from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines import spline_frames
 from fpm_inr.engines.plan import Plan, make_plan
@@ -14,11 +18,11 @@ from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.spline import SplineSolve
 from fpm_inr.engines.spline_visit import Lesson, wrong
 from fpm_inr.fields.spline import signed_frequencies
-from fpm_inr.forward import Instrument
+from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
 from fpm_inr.instrument import Calibration, parse_free
 from fpm_inr.solve.problem import Problem
 from fpm_inr.solve.progress import StepReport
-from tests.engines.known_object import OPTICS, driven, experiment, problem_of
+from tests.engines.known_object import OPTICS, driven, experiment, problem_of, smooth_object
 
 SHAPE, NA_REACH = (32, 27), 0.18
 ORDER = PassOrder(passes_per_plane=12, step=2.0, floor=0.2, edge_px=0)
@@ -71,7 +75,7 @@ def test_gradient_by_hand_is_that_of_the_loss(
         field.spectrum += torch.view_as_real(model.spectrum(0.3 * truth).flatten()[flat])
     group = frames.group(np.arange(25), 0)
     assert any(batch.rim_count for batch in group.batches)
-    found = wrong(field, frames, group, 3.0, Lesson(frames, group, 0), solve.rim_gain_led)
+    found = wrong(field, frames, group, 3.0, Lesson(frames, group, 0), solve.rim_match_led)
 
     samples = field.samples(3.0).detach().requires_grad_()
     aperture = model.aperture(instrument)
@@ -124,7 +128,7 @@ def test_gradient_of_the_instrument_is_that_of_the_loss(
     wanted = torch.autograd.grad(total, list(calibration.parameters()))
     group = frames.group(np.arange(25), 0)
     lesson = Lesson(frames, group, 0, calibration, 0.5, solve.seen_group_led)
-    wrong(field, frames, group, 3.0, lesson, solve.rim_gain_led)
+    wrong(field, frames, group, 3.0, lesson, solve.rim_match_led)
     for name, gradient in zip(names, wanted, strict=True):
         found = calibration.get_parameter(name).grad
         torch.testing.assert_close(found, gradient, rtol=2e-3, atol=2e-6, msg=name)
@@ -212,3 +216,28 @@ def test_gains_are_learned_along() -> None:
     assert float((ratio / ratio.mean() - 1).abs().max()) < 0.01
     with torch.no_grad():
         assert relative_error(solve.field()(0.0), truth) < 0.02
+
+
+@pytest.mark.parametrize("radius", [0.98, 1.03])
+@pytest.mark.parametrize("z_range_um", [(0.0, 0.0), (-4.0, 4.0)])
+def test_the_brightness_of_leds_at_the_edge_is_found(
+    radius: float, z_range_um: tuple[float, float]
+) -> None:
+    # just outside the pupil, the first visits predict no light at all
+    side, turn = np.linspace(-0.4, 0.4, 7), np.arange(8) * np.pi / 4 + 0.1
+    ring = radius * OPTICS.na * np.stack((np.cos(turn), np.sin(turn)), axis=1)
+    na_xy = np.concatenate(([(x, y) for y in side for x in side], ring))
+    blank = Acquisition(np.ones((57, 32, 28), np.float32), OPTICS, Illumination(na_xy))
+    model = compile_forward(blank, 3)
+    gain = torch.ones(57)
+    gain[-8:] = torch.linspace(0.8, 1.2, 8)
+    instrument = replace(nominal_instrument(blank).to("cpu"), gain_led=gain)
+    frames = model.amplitude(
+        model.spectrum(smooth_object(model.field_shape_y_x))[None],
+        torch.zeros(1),
+        torch.arange(57),
+        model.aperture(instrument),
+    )[0].square()
+    acquisition = replace(blank, frames_led_y_x=1000 * frames.numpy())
+    found = fpm.reconstruct(acquisition, upsample=3, z_range_um=z_range_um).instrument.gain_led
+    torch.testing.assert_close(found.float(), gain, rtol=0.1, atol=0)

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +50,22 @@ class Colours:
     planes_um: None = None
     shape_y_x: tuple[int, int] = (600, 1100)
     pixel_um: float = 0.25
+    is_mosaic: bool = False
+    transferred: dict[str, str] = field(default_factory=dict)
 
-    def fields(self, z_um: np.ndarray) -> Iterator[np.ndarray]:
-        y, x = np.mgrid[: self.shape_y_x[0], : self.shape_y_x[1]].astype(np.float32)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.names
+
+    def fields(
+        self,
+        z_um: np.ndarray,
+        *,
+        window: tuple[int, int, int, int] | None = None,
+        level: int = 0,
+    ) -> Iterator[np.ndarray]:
+        first_y, first_x, height, width = window or (0, 0, *self.shape_y_x)
+        y, x = np.mgrid[first_y : first_y + height, first_x : first_x + width].astype(np.float32)
         for z in z_um:
             yield np.stack(
                 [

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.calibration.field_file import FORMAT_2, FieldCalibration
 from fpm_inr.calibration.rigid import ArrayMove
-from fpm_inr.calibration.same_microscope import check_leds, check_microscope
+from fpm_inr.calibration.same_microscope import check_frames, check_leds, check_microscope
 from fpm_inr.errors import DataError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.forward import Instrument
@@ -46,7 +46,7 @@ class CalibrationFile(BaseModel):
         Factors of the amplitudes; over the bright-field LEDs their logarithms have mean 0.
     zernike_rad : [mode]
         Pupil phase, rad RMS, by Noll index from 1.
-    background_led : [led], optional
+    background_led : [frame], optional
         Intensity of every frame besides the light through the sample, in counts.
     defocus_um : float
         To be added to every height.
@@ -90,14 +90,14 @@ class CalibrationFile(BaseModel):
             len(shapes) > 1 or len(set(shape)) != 1 or shape[0] < 2 for shape in shapes
         ):
             raise ValueError("the pupil's log amplitude and phase must be squares of one size")
-        for name in ("na_led_xy", "gain_led", "background_led"):
+        for name in ("na_led_xy", "gain_led"):
             values = getattr(self, name)
-            if values is not None and len(values) != leds:
+            if len(values) != leds:
                 raise ValueError(f"{name} has {len(values)} values for {leds} LEDs")
         if leds == 0 or min(self.gain_led) <= 0:
             raise ValueError("gain_led must be positive, one per LED")
-        if self.background_led is not None and min(self.background_led) < 0:
-            raise ValueError("background_led must not be negative")
+        if self.background_led is not None and min(self.background_led, default=-1) < 0:
+            raise ValueError("background_led must hold numbers of 0 or more, one per frame")
         return self
 
     def instrument_for(self, acquisition: Acquisition) -> Instrument:
@@ -120,6 +120,7 @@ class CalibrationFile(BaseModel):
             pupil = pupil_of_nodes(nodes, acquisition.optics, acquisition.shape_y_x)
         background = None
         if self.background_led is not None:
+            check_frames(len(self.background_led), acquisition)
             background = background_of_counts(self.background_led, acquisition.amplitude_scale)
         return Instrument(
             torch.tensor(stated + moved),

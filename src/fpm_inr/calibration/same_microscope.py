@@ -26,6 +26,22 @@ def check_leds(leds: int, acquisition: Acquisition) -> None:
         )
 
 
+def check_frames(frames: int, acquisition: Acquisition) -> None:
+    """Refuse an acquisition of another number of frames.
+
+    Raises
+    ------
+    DataError
+    """
+    if acquisition.frame_count != frames:
+        raise DataError(
+            f"tells the background of {frames} frames, the acquisition has "
+            f"{acquisition.frame_count}",
+            "calibrate this acquisition",
+            field="calibration",
+        )
+
+
 def check_microscope(
     calibrated: Any,
     acquisition: Acquisition,

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from fpm_inr.focus import AllInFocus, Autofocus, FocusSettings
     from fpm_inr.focus.blend import Judge
     from fpm_inr.focus.scores import Method
+    from fpm_inr.laid_over import LaidOver
     from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
-    from fpm_inr.solution_set import LaidOver, SolutionSet
+    from fpm_inr.solution_set import SolutionSet
 
 
 @click.command("focus")

@@ -10,9 +10,10 @@ import click
 
 from fpm_inr.cli.options import (
     COLOR,
-    DATA,
     MEDIUM_INDEX,
+    SEVERAL_DATA,
     WAVELENGTH,
+    colour_options,
     device_option,
     engine_options,
     output_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("mosaic")
-@DATA
+@SEVERAL_DATA
 @output_option("Folder to write.", folder=True)
 @click.option(
     "--z-range",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help="Find the instrument across the field first, from a few tiles: gains, pupil, pose.",
 )
+@colour_options
 @device_option()
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order.")
 @click.option(
@@ -97,27 +99,48 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Go on: tiles that are whole are kept.")
 @click.option("--overwrite", is_flag=True, help="Begin anew in a folder that holds a mosaic.")
-def command(**given: Any) -> None:
+def command(data: tuple[Path, ...], **given: Any) -> None:
     """Solve the whole field of view of DATA, tile by tile, for a focus stack.
 
     Writes a folder that render, focus, evaluate and view take like a solution, with a report.html.
     Every tile has the LED directions that its own centre sees. Ctrl-C, or a machine that goes down,
     loses at most the tiles under way; --resume goes on.
+
+    Several DATA, one a wavelength, or one acquisition.yaml with channels, are solved for one
+    picture in colour: a mosaic each, and colours.json, which all other verbs take.
     """
     from rich.console import Console
 
-    from fpm_inr.mosaic.run import prepare, run
+    from fpm_inr.cli.colour import check_single, is_colour
 
     console = Console(stderr=True)
-    output = given["output"]
     given["engine"], given["recipe"] = given["engine"] or "inr", given["recipe"] or "default"
     if given["resume"] and given["overwrite"]:
         raise _both("resume", "overwrite")
-    plan = _plan(console, given)
-    _say(plan)
-    if given["plan_only"]:
-        _foretell(console, plan, output, _workers(given))
+    if is_colour(data):
+        from fpm_inr.cli.mosaic_colour import mosaic_in_colour
+
+        mosaic_in_colour(console, data, given)
         return
+    check_single(given)
+    given["data"], output = data[0], given["output"]
+    source = source_of(given)
+    check_settings(given)
+    plan = plan_of(console, given, source, kept_calibration(console, given, source))
+    say_plan(plan)
+    if given["plan_only"]:
+        foretell(console, plan, output, workers_of(given))
+        return
+    report = solve_mosaic(console, plan, given)
+    click.echo(output)
+    click.echo(report)
+
+
+def solve_mosaic(console: Console, plan: Plan, given: dict[str, Any]) -> Path:
+    """Solve the tiles that are left into the output folder; give the report."""
+    from fpm_inr.mosaic.run import prepare, run
+
+    output = given["output"]
     known = prepare(output, plan, resume=given["resume"], overwrite=given["overwrite"])
     try:
         with _Bar(console) as bar:
@@ -125,7 +148,7 @@ def command(**given: Any) -> None:
                 plan,
                 output,
                 known,
-                workers=_workers(given),
+                workers=workers_of(given),
                 scheduler=given["scheduler"],
                 listen=bar,
             )
@@ -144,24 +167,25 @@ def command(**given: Any) -> None:
     if residual:
         told += f"; data residual {min(residual):.4f} to {max(residual):.4f}"
     console.print(f"{told}.", highlight=False)
-    click.echo(output)
-    click.echo(report)
+    return report
 
 
-def _plan(console: Console, given: dict[str, Any]) -> Plan:
-    from fpm_inr.mosaic.plan import make_plan
+def source_of(given: dict[str, Any], **changes: Any) -> Source:
+    """Where the frames of the options come from."""
     from fpm_inr.mosaic.source import Source
 
+    told = {name: given[name] for name in ("wavelength_um", "color", "medium_index",
+                                           "led_distance_mm")}  # fmt: skip
+    return Source(**{"data": given["data"].absolute(), **told, **changes})
+
+
+def plan_of(
+    console: Console, given: dict[str, Any], source: Source, calibration: Path | None
+) -> Plan:
+    """The plan that the options ask for."""
+    from fpm_inr.mosaic.plan import make_plan
+
     engine = given["engine"]
-    _check(given)
-    source = Source(
-        given["data"].absolute(),
-        given["wavelength_um"],
-        given["color"],
-        given["medium_index"],
-        given["led_distance_mm"],
-    )
-    calibration = _kept_calibration(console, given, source)
     with console.status("Reading the data and planning"):
         return make_plan(
             source,
@@ -180,7 +204,7 @@ def _plan(console: Console, given: dict[str, Any]) -> Plan:
         )
 
 
-def _check(given: dict[str, Any]) -> None:
+def check_settings(given: dict[str, Any]) -> None:
     """Refuse settings that no tile could be solved with, before any work."""
     from fpm_inr.errors import SettingsError
     from fpm_inr.reconstruction import check_options, check_z_range, pick_device
@@ -208,7 +232,8 @@ def _recipe(engine: str, name: str) -> Any:
     return recipe
 
 
-def _workers(given: dict[str, Any]) -> int:
+def workers_of(given: dict[str, Any]) -> int:
+    """Tiles at a time."""
     import os
 
     from fpm_inr.device import pick_device
@@ -221,7 +246,7 @@ def _workers(given: dict[str, Any]) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _kept_calibration(console: Console, given: dict[str, Any], source: Source) -> Path | None:
+def kept_calibration(console: Console, given: dict[str, Any], source: Source) -> Path | None:
     """The calibration, kept in the mosaic's folder, where every worker finds it."""
     import shutil
 
@@ -281,8 +306,8 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
         console.print(f"[yellow]{note}[/]", highlight=False)
 
 
-def _say(plan: Plan) -> None:
-    """What the plan is, in words."""
+def say_plan(plan: Plan) -> None:
+    """Say what the plan is."""
     height, width = plan.shape_y_x
     sides = plan.sides
     click.echo(
@@ -300,12 +325,15 @@ def _say(plan: Plan) -> None:
         )
 
 
-def _foretell(console: Console, plan: Plan, output: Path, workers: int) -> None:
+def foretell(
+    console: Console, plan: Plan, output: Path, workers: int, wavelengths: int = 1
+) -> None:
+    """Say what memory and time it takes, by a few steps of one tile."""
     from fpm_inr.mosaic.cost import probe
 
     with console.status("Measuring a few steps of the middle tile"):
         cost = probe(plan, output)
-    tiles = len(plan.tiles)
+    tiles = len(plan.tiles) * wavelengths
     click.echo(
         f"Memory: {cost.memory_mb / 1000:.1f} GB a worker "
         f"({cost.memory_mb * workers / 1000:.1f} GB for {workers}), "

@@ -36,6 +36,7 @@ def crop_option(of: str) -> Decorator:
 
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
+SEVERAL_DATA = click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
 COLOR = click.option(
     "--color",
     type=click.Choice(["r", "g", "b"]),
@@ -84,6 +85,60 @@ _OF_ENGINE = (
 )
 
 
+def _numbers(_: click.Context, __: click.Parameter, told: str | None) -> list[float] | None:
+    if told is None:
+        return None
+    try:
+        return [float(one) for one in told.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{told!r} is no list of numbers, as 0.63,0.53,0.47.") from None
+
+
+def _offsets(
+    _: click.Context, __: click.Parameter, told: tuple[str, ...]
+) -> dict[str, dict[str, float]] | None:
+    keys = ("z_um", "y_um", "x_um", "magnification")
+    offsets = {}
+    for one in told:
+        name, _sign, text = one.partition("=")
+        try:
+            numbers = [float(number) for number in text.split(",")]
+        except ValueError:
+            numbers = []
+        if not name or not 3 <= len(numbers) <= 4:
+            raise click.BadParameter(f"{one!r} is not NAME=Z,Y,X or NAME=Z,Y,X,M.")
+        offsets[name] = dict(zip(keys, numbers, strict=False))
+    return offsets or None
+
+
+_OF_COLOUR = (
+    click.option(
+        "--wavelengths",
+        "wavelengths_um",
+        metavar="UM,UM,...",
+        callback=_numbers,
+        help="Several DATA: the wavelength of each (um), in their order.  "
+        "[default: what they tell]",
+    ),
+    click.option(
+        "--white",
+        type=int,
+        nargs=4,
+        metavar="Y X HEIGHT WIDTH",
+        help="Several wavelengths: clear background, in pixels of the result.  [default: found]",
+    ),
+    click.option(
+        "--offset",
+        "offsets",
+        multiple=True,
+        metavar="NAME=Z,Y,X[,M]",
+        callback=_offsets,
+        help="Several wavelengths: how far (um) NAME has its focus higher, lies down and to the "
+        "right, and its magnification; may be repeated.  [default: found]",
+    ),
+)
+
+
 def output_option(what: str, *, folder: bool = False, file: bool = False) -> Decorator:
     """-o, which must be given; what it may be where something is there already."""
     kind = click.Path(path_type=Path, file_okay=not folder, dir_okay=not file)
@@ -119,10 +174,16 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def colour_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What several wavelengths take: --wavelengths, --white, --offset; None where not given."""
+    for parameter in reversed(_OF_COLOUR):
+        function = parameter(function)
+    return function
+
+
 def several_acquisitions_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same, of one or more DATA."""
-    data = click.argument("data", nargs=-1, required=True, type=click.Path(path_type=Path))
-    for parameter in reversed((data, *_PARAMETERS[1:])):
+    for parameter in reversed((SEVERAL_DATA, *_PARAMETERS[1:])):
         function = parameter(function)
     return function
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpm_inr.cli.options import (
+    colour_options,
     device_option,
     engine_options,
     load_data,
@@ -58,32 +59,6 @@ def _z_range_of(
         ) from None
 
 
-def _numbers(_: click.Context, __: click.Parameter, told: str | None) -> list[float] | None:
-    if told is None:
-        return None
-    try:
-        return [float(one) for one in told.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{told!r} is no list of numbers, as 0.63,0.53,0.47.") from None
-
-
-def _offsets(
-    _: click.Context, __: click.Parameter, told: tuple[str, ...]
-) -> dict[str, dict[str, float]] | None:
-    keys = ("z_um", "y_um", "x_um", "magnification")
-    offsets = {}
-    for one in told:
-        name, _sign, text = one.partition("=")
-        try:
-            numbers = [float(number) for number in text.split(",")]
-        except ValueError:
-            numbers = []
-        if not name or not 3 <= len(numbers) <= 4:
-            raise click.BadParameter(f"{one!r} is not NAME=Z,Y,X or NAME=Z,Y,X,M.")
-        offsets[name] = dict(zip(keys, numbers, strict=False))
-    return offsets or None
-
-
 @click.command("reconstruct", cls=_WithAutoRange)
 @several_acquisitions_options
 @output_option("Folder for the results; made where it is missing.", folder=True)
@@ -114,28 +89,13 @@ def _offsets(
     help="inr: learn with the field: gains, pupil, pupil_map, pose, shifts, background, defocus, "
     "na (comma-separated).",
 )
+@colour_options
 @click.option(
-    "--wavelengths",
-    "wavelengths_um",
-    metavar="UM,UM,...",
-    callback=_numbers,
-    help="Several DATA: the wavelength of each (um), in their order.  [default: what they tell]",
-)
-@click.option(
-    "--white",
-    type=int,
-    nargs=4,
-    metavar="Y X HEIGHT WIDTH",
-    help="Several wavelengths: clear background, in pixels of the result.  [default: found]",
-)
-@click.option(
-    "--offset",
-    "offsets",
-    multiple=True,
-    metavar="NAME=Z,Y,X[,M]",
-    callback=_offsets,
-    help="Several wavelengths: how far (um) NAME has its focus higher, lies down and to the right, "
-    "and its magnification; may be repeated.  [default: found]",
+    "--transfer",
+    is_flag=True,
+    default=None,
+    help="Several wavelengths: solve the one nearest to green alone; the others take its detail, "
+    "and the colour of their own bright-field frames. All outputs say so.",
 )
 @device_option(None)
 @click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
@@ -181,7 +141,7 @@ def command(
         how = {"resume": resume, "full_precision": full_precision, "overwrite": overwrite}
         reconstruct_in_colour(data, output, settings, **how)
         return
-    check_single(settings)
+    check_single(dict(settings))
     prepare_folder(output, "field.safetensors", "a field", replace=resume or overwrite)
     acquisition = _load(console, data[0], settings)
     z_range_um = settings.z_range_um

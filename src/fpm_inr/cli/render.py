@@ -12,6 +12,8 @@ from fpm_inr.cli.progress import progress_bar
 if TYPE_CHECKING:
     from fpm_inr.io.rendering import Part
     from fpm_inr.io.slide import SlideOptions
+    from fpm_inr.mosaic.mosaic import Mosaic
+    from fpm_inr.solution_set import SolutionSet
 
 
 @click.command("render")
@@ -81,8 +83,8 @@ def command(
     phase in radians as reconstructed, in (-pi, pi]. .ome.tif, .tif and .ome.zarr are slides: tiles
     with coarser levels.
 
-    A mosaic is written as .ome.zarr by several processes, shard by shard; the same command goes on
-    with what an interrupted one has left.
+    A mosaic, or several in colour, is written as .ome.zarr by several processes, shard by shard;
+    the same command goes on with what an interrupted one has left.
     """
     from rich.console import Console
 
@@ -95,9 +97,9 @@ def command(
     z_um = None if z_text is None else parse_heights(z_text)
     source = load_result(field)
     with progress_bar(Console(stderr=True)) as progress:
-        if format.suffix == ".ome.zarr" and (field / "manifest.json").is_file():
-            _check_plain(slide, all_in_focus)
-            _write_mosaic(field, output, z_um, part or format.default, workers, overwrite, progress)
+        if format.suffix == ".ome.zarr" and _is_mosaic(source) and not all_in_focus:
+            wanted = part or default_part(source, format)
+            _write_mosaic(field, output, z_um, wanted, slide, workers, overwrite, progress)
             click.echo(f"Wrote {output}")
             return
         task = progress.add_task("slices", total=None)
@@ -110,22 +112,35 @@ def command(
             from fpm_inr.io.sharp import sharp_rendering
 
             wanted = part or default_part(source, format)
-            export(sharp_rendering(source, wanted, z_um), output, **told)
+            blocks = progress.add_task("looking for focus", total=None)
+            sharp = sharp_rendering(
+                source,
+                wanted,
+                z_um,
+                lambda done, total: progress.update(blocks, completed=done, total=total),
+            )
+            export(sharp, output, **told)
         else:
             export(source, output, z_um=z_um, part=part, **told)
     click.echo(f"Wrote {output}")
 
 
-def _check_plain(slide: SlideOptions | None, all_in_focus: bool) -> None:
-    """Refuse what the writer of whole fields does not do."""
-    from fpm_inr.errors import SettingsError
+def _is_mosaic(source: object) -> bool:
+    """Whether it is a whole field of view, of one wavelength or of several."""
+    from fpm_inr.mosaic.mosaic import Mosaic
+    from fpm_inr.solution_set import SolutionSet
 
-    if slide is not None or all_in_focus:
-        raise SettingsError(
-            "means nothing to a mosaic as .ome.zarr, which is written in 32 bits with zstd",
-            "leave it out, or render a .ome.tif",
-            field="--all-in-focus" if all_in_focus else "--bits, --compression or --ome-zarr",
-        )
+    return source.is_mosaic if isinstance(source, SolutionSet) else isinstance(source, Mosaic)
+
+
+def _open_mosaic(folder: Path) -> Mosaic | SolutionSet:
+    """What is written, opened in every process."""
+    from fpm_inr.solution import Solution
+    from fpm_inr.solution_set import load_result
+
+    source = load_result(folder)
+    assert not isinstance(source, Solution)
+    return source
 
 
 def _write_mosaic(
@@ -133,6 +148,7 @@ def _write_mosaic(
     output: Path,
     z_um: Any,
     part: Part,
+    slide: SlideOptions | None,
     workers: int | None,
     overwrite: bool,
     progress: Any,
@@ -143,17 +159,20 @@ def _write_mosaic(
     from fpm_inr.io.export import check_free
     from fpm_inr.io.sharded import write_sharded
     from fpm_inr.mosaic.manifest import MANIFEST
-    from fpm_inr.mosaic.mosaic import load_mosaic
     from fpm_inr.mosaic.plan import file_digest
+    from fpm_inr.set_manifest import MANIFEST as COLOURS
 
+    folder = folder if folder.is_dir() else folder.parent
+    manifests = [folder / COLOURS, folder / MANIFEST, *sorted(folder.glob(f"*/{MANIFEST}"))]
     check_free(output, [output], overwrite)
     task = progress.add_task("shards", total=None)
     write_sharded(
         output,
-        partial(load_mosaic, folder),
-        fingerprint=file_digest(folder / MANIFEST),
+        partial(_open_mosaic, folder),
+        fingerprint=" ".join(file_digest(one) for one in manifests if one.is_file()),
         z_um=z_um,
         part=part,
+        slide=slide,
         workers=workers or os.cpu_count() or 1,
         on_region=lambda done, total: progress.update(task, completed=done, total=total),
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fpm_inr.cli.options import BESIDE, FIELD, RAW
+
+if TYPE_CHECKING:
+    from fpm_inr.viewer.server import PageServer
 
 
 @click.command("view")
@@ -22,10 +26,7 @@ def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> No
     """
     import webbrowser
 
-    from fpm_inr.viewer.server import ViewServer
-    from fpm_inr.viewer.sources import gather
-
-    with ViewServer(gather(field, beside, raw)) as server:
+    with _server(field, beside, raw) as server:
         click.echo(f"{server.address}\nCtrl-C ends.")
         if not no_browser:
             webbrowser.open(server.address)
@@ -33,3 +34,18 @@ def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> No
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo("Ended.", err=True)
+
+
+def _server(field: Path, beside: Path | None, raw: bool) -> PageServer:
+    """A map of a whole mosaic, or the page of a field and what is beside it."""
+    from fpm_inr.io.results import is_mosaic
+
+    if is_mosaic(field) and beside is None and not raw:
+        from fpm_inr.viewer.field_map import map_of
+        from fpm_inr.viewer.map_server import MapServer
+
+        return MapServer(map_of(field))
+    from fpm_inr.viewer.server import ViewServer
+    from fpm_inr.viewer.sources import gather
+
+    return ViewServer(gather(field, beside, raw))

@@ -16,6 +16,7 @@ from fpm_inr.sampling import depth_of_field_um
 from fpm_inr.solution_set import SolutionSet
 
 SHOWN_HEIGHTS = 5
+MOST_PX = 900  # of pictures of a mosaic: a level that fits
 LITTLE_AGREEMENT = 0.3
 PREVIEW, REPORT = "preview.png", "report.html"
 
@@ -34,7 +35,7 @@ def write_colour_results(folder: Path, solutions: SolutionSet) -> list[str]:
     warnings = colour_warnings(solutions)
     names = ", ".join(f"{n} ({um:.4g} µm)" for n, um in solutions.wavelength_um.items())
     page = document(
-        "Reconstruction in colour",
+        "Mosaic in colour" if solutions.is_mosaic else "Reconstruction in colour",
         f"{names}; {solutions.shape_y_x[0]} x {solutions.shape_y_x[1]} pixels of "
         f"{solutions.pixel_um:.4g} µm. The report of each wavelength is in its own folder.",
         warnings,
@@ -62,8 +63,12 @@ def write_colour_results(folder: Path, solutions: SolutionSet) -> list[str]:
 
 def colour_warnings(solutions: SolutionSet) -> list[str]:
     """Sentences on what may keep the colours from being right."""
-    told = []
     record = solutions.record
+    told = [
+        f"{name.capitalize()} was not solved: it has the detail of {source}, and the colour of its "
+        "own bright-field frames."
+        for name, source in solutions.transferred.items()
+    ]
     offsets = record.get("offsets")
     for name, found in (offsets if isinstance(offsets, dict) else {}).items():
         if found["agreement"] < LITTLE_AGREEMENT:
@@ -99,7 +104,8 @@ def heights_figure(solutions: SolutionSet) -> Figure:
     if planes is not None:
         chosen = np.unique(np.linspace(0, len(planes) - 1, SHOWN_HEIGHTS).round().astype(int))
         heights = planes[chosen]
-    images = [solutions.colour(float(z)) for z in heights]
+    level = solutions.level_of(MOST_PX)
+    images = [solutions.colour(float(z), level=level) for z in heights]
     titles = [f"z = {text} µm" for text in height_texts(heights)]
     return _row(images, titles)
 
@@ -107,12 +113,12 @@ def heights_figure(solutions: SolutionSet) -> Figure:
 def channels_figure(solutions: SolutionSet) -> Figure:
     """Intensity of each wavelength in grey, and their colour."""
     z_um = focus_of(solutions)
-    (fields,) = solutions.fields(z_um)
+    (fields,) = solutions.fields(z_um, level=solutions.level_of(MOST_PX))
     images: list[Any] = [
         robust_contrast([np.abs(one)]).grey(np.abs(one).astype(np.float32)) for one in fields
     ]
     images.append(np.moveaxis(solutions.srgb(fields), 0, -1))
-    return _row(images, [*solutions.names, "colour"])
+    return _row(images, [*solutions.labels, "colour"])
 
 
 def focus_of(solutions: SolutionSet) -> float:
@@ -139,6 +145,17 @@ def _offset_table(solutions: SolutionSet, name: str) -> Table:
     solution = solutions.solutions[name]
     if name == solutions.reference:
         return Table(f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm", [("reference", "")])
+    if name in solutions.transferred:
+        told = solutions.record["transferred"][name]
+        return Table(
+            f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm: transferred, not solved",
+            [
+                ("detail and phase of", solutions.transferred[name]),
+                ("colour of", "its own bright-field frames"),
+                ("which lie further down by", f"{told['y_um']:.3f} µm"),
+                ("further right by", f"{told['x_um']:.3f} µm"),
+            ],
+        )
     offset = solutions.offsets[name]
     corner_um = max(solutions.shape_y_x) / 2 * solutions.pixel_um
     found = solutions.record.get("offsets")
@@ -153,6 +170,8 @@ def _offset_table(solutions: SolutionSet, name: str) -> Table:
     ]
     if isinstance(found, dict):
         rows.append(("agreement of detail", f"{found[name]['agreement']:.2f}"))
+        if "windows" in found[name]:
+            rows.append(("windows that told it", str(found[name]["windows"])))
     return Table(f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm", rows)
 
 

@@ -13,6 +13,7 @@ from fpm_inr.errors import DataError
 from fpm_inr.solution_set import SolutionSet
 
 BLOCK_PX = 8
+MOST_PX = 1024  # of a mosaic: a level that fits
 EDGE = 0.04  # share of a side that is passed over: solutions are poor at the edge
 # Clear is what is bright at every wavelength (this percentile) and even.
 BRIGHT_PERCENTILE = 98
@@ -49,18 +50,17 @@ def balanced(
     planes = solutions.planes_um
     if planes is not None:
         z_um = float(planes[np.abs(planes - z_um).argmin()])
-    (fields,) = solutions.fields(z_um)
-    intensity = np.abs(fields) ** 2
     if window is not None:
         try:
             check_crop(window, solutions.shape_y_x)
         except DataError as error:
             raise error.at("", "white") from error
-        y, x, height, width = window
-        power = intensity[:, y : y + height, x : x + width].mean(axis=(1, 2), dtype=np.float64)
+        (fields,) = solutions.fields(z_um, window=window)
+        power = (np.abs(fields) ** 2).mean(axis=(1, 2), dtype=np.float64)
         says: dict[str, Any] = {"from": "window", "window_y_x_height_width": list(window)}
     else:
-        power, share = _clear(intensity)
+        (fields,) = solutions.fields(z_um, level=solutions.level_of(MOST_PX))
+        power, share = _clear(np.abs(fields) ** 2)
         says = {"from": "background", "share": share}
     white = {name: float(np.sqrt(one)) for name, one in zip(solutions.names, power, strict=True)}
     return solutions.with_(white=white, record={**solutions.record, "white": says})

@@ -45,8 +45,9 @@ class SplineSolve(Solve):
     Attributes
     ----------
     spline : SplineField
-    rim_gain_led : Tensor [frame]
-        Amplitude gains found for frames with LEDs at the pupil's edge; 1 for all others.
+    rim_match_led : Tensor [2, frame]
+        Of frames with LEDs at the pupil's edge: measured times predicted amplitude, and predicted
+        intensity, as the last visits saw them. Their ratio is a gain; 0 for all others.
     optimiser : Adam, optional
         Of what is learned of the instrument.
     seen_group_led : Tensor [group, beam, 3 + mode], optional
@@ -58,7 +59,7 @@ class SplineSolve(Solve):
         self.problem, self.plan, self.order = problem, plan, order
         model, self.learned = problem.model, problem.learned
         self.spline = clear_field(problem, planes)
-        self.rim_gain_led = torch.ones(model.frame_count, device=model.device)
+        self.rim_match_led = torch.zeros(2, model.frame_count, device=model.device)
         groups = [] if self.learned is None else self.learned.groups()
         self.optimiser = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999)) if groups else None
         self.seen_group_led: Tensor | None = None
@@ -105,21 +106,19 @@ class SplineSolve(Solve):
             self.optimiser.zero_grad(set_to_none=True)
         visit = self.step // frames.groups
         lesson = Lesson(frames, group, visit, self.learned, done, self.seen_group_led)
-        found = wrong(self.spline, frames, group, z_um, lesson, self.rim_gain_led)
+        found = wrong(self.spline, frames, group, z_um, lesson, self.rim_match_led)
         return asked_step(frames, group, found), found.error / group.led_count
 
     def _kept(self) -> dict[str, Tensor]:
-        """What a visit moves by itself, where it may have to be made again: on a card."""
-        if self.problem.model.device.type == "cpu":
-            return {}
+        """What a visit moves by itself, as it may have to be made again."""
         learned = {} if self.learned is None else self.learned.state_dict()
-        moved = {"rim_gain_led": self.rim_gain_led, **learned}
+        moved = {"rim_match_led": self.rim_match_led, **learned}
         return {name: value.detach().clone() for name, value in moved.items()}
 
     @torch.no_grad()
     def _restore(self, kept: dict[str, Tensor]) -> None:
         """Forget a visit that has not ended; batches are made anew, of fewer frames."""
-        self.rim_gain_led.copy_(kept["rim_gain_led"])
+        self.rim_match_led.copy_(kept["rim_match_led"])
         if self.learned is not None:
             for name, value in self.learned.state_dict().items():
                 value.copy_(kept[name])
@@ -132,7 +131,7 @@ class SplineSolve(Solve):
 
     def tensors(self) -> dict[str, Tensor]:
         """See `Solve.tensors`."""
-        named = {"spectrum": self.spline.spectrum.detach(), "rim_gain_led": self.rim_gain_led}
+        named = {"spectrum": self.spline.spectrum.detach(), "rim_match_led": self.rim_match_led}
         if self.seen_group_led is not None:
             named["seen_group_led"] = self.seen_group_led
         if self.learned is not None:
@@ -146,7 +145,7 @@ class SplineSolve(Solve):
         """See `Solve.load`."""
         with torch.no_grad():
             self.spline.spectrum.copy_(tensors["spectrum"])
-        self.rim_gain_led = tensors["rim_gain_led"].to(self.rim_gain_led.device)
+        self.rim_match_led = tensors["rim_match_led"].to(self.rim_match_led.device)
         if self.seen_group_led is not None:
             self.seen_group_led.copy_(tensors["seen_group_led"])
         if self.learned is not None:
@@ -163,7 +162,9 @@ class SplineSolve(Solve):
         """As given or learned, with the gains found for LEDs at the rim."""
         learned = self.learned
         used = self.problem.instrument if learned is None else learned.instrument()
-        rim_gain_led = self.problem.model.gain_of_leds(self.rim_gain_led)
+        product, intensity = self.rim_match_led
+        rim_gain_led = torch.where(intensity > 0, product / intensity, 1)
+        rim_gain_led = self.problem.model.gain_of_leds(rim_gain_led)
         return replace(used, gain_led=used.gain_led * rim_gain_led.to(used.gain_led))
 
 

@@ -12,7 +12,7 @@ from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, Instrument, with_phase
 from fpm_inr.instrument import Calibration
 
-RIM_GAIN_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
+RIM_MATCH_SHARE = 0.2  # of the newest visit in the gain of an LED at the pupil's edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +118,9 @@ class Lesson:
                     assert self._seen_group_led is not None
                     sight = self._frames.look(batch, instrument)
                     model = self._frames.model
-                    seen = as_seen(model, instrument, batch.leds)
-                    self._seen_group_led[self._number, model.beams_of(batch.leds)] = seen
-                aperture = self._frames.model.aperture(instrument, batch.leds, sight)
+                    seen = as_seen(model, instrument, batch.frames)
+                    self._seen_group_led[self._number, model.beams_of(batch.frames)] = seen
+                aperture = self._frames.model.aperture(instrument, batch.frames, sight)
             return aperture, aperture.phase_at(z)[0]
 
     def observe(self, batch: Batch, light: Tensor, intensity: Tensor, inverse: Tensor) -> None:
@@ -132,7 +132,7 @@ class Lesson:
                 intensity * inverse,
                 batch.measured_led_y_x,
                 self._done,
-                self._frames.model.shares(batch.leds, light),
+                self._frames.model.shares(batch.frames, light),
             )
 
     def hear(self, batch: Batch, aperture: Aperture, phase: Tensor, light: Light) -> None:
@@ -171,7 +171,7 @@ def wrong(
     group: Group,
     z_um: float,
     lesson: Lesson,
-    rim_gain_led: Tensor,
+    rim_match_led: Tensor,
 ) -> Wrong:
     """What is wrong with the spectrum at a height, by these LEDs.
 
@@ -187,8 +187,9 @@ def wrong(
     z_um : float
     lesson : Lesson
         Hears what the LEDs say of the instrument.
-    rim_gain_led : Tensor [led]
-        Gains of LEDs whose brightness is free; they are moved.
+    rim_match_led : Tensor [2, frame]
+        Measured times predicted amplitude, and predicted intensity, of frames whose brightness is
+        free; they are moved.
     """
     samples = field.samples(z_um)
     z = torch.full((1,), z_um, dtype=torch.float32, device=samples.device)
@@ -198,13 +199,14 @@ def wrong(
     for batch in group.batches:
         aperture, phase = lesson.look(batch, z)
         transfer = with_phase(aperture.transmission_led_k.detach(), phase.detach())
-        seen = samples.take(batch.index_led_k)
+        index = batch.index_led_k
+        seen = samples.index_select(0, index.view(-1)).view(index.shape)
         light = frames.light(seen * transfer)
         intensity = _intensity(frames, batch, light, aperture.background_led)
         inverse = intensity.rsqrt()
         lesson.observe(batch, light, intensity, inverse)
         if batch.rim_count:
-            _match(rim_gain_led, batch, intensity, inverse)
+            _match(rim_match_led, batch, intensity, inverse)
         change, missed = _change(frames, batch, intensity, inverse)
         error += missed
         # vectorised, which a product of complex and real values is not
@@ -212,8 +214,8 @@ def wrong(
         back = frames.back(light.mul_(of_beam.to(light.dtype)))
         lesson.hear(batch, aperture, phase, Light(seen.mul_(transfer), back, change, missed))
         back.mul_(transfer.conj())
-        gradient.scatter_add_(0, batch.index_led_k.view(-1), back.view(-1))
-        of_own, of_cross = frames.slow.pair(transfer, batch.index_led_k)
+        gradient.scatter_add_(0, index.view(-1), back.view(-1))
+        of_own, of_cross = frames.slow.pair(transfer, index)
         own, cross = own + of_own, cross + of_cross
     lesson.end()
     return Wrong(samples, gradient, (own, cross), error)
@@ -246,7 +248,7 @@ def _change(
     return change, torch.dot(change.view(-1), intensity.view(-1)) / (2 * frames.pixels)
 
 
-def _match(rim_gain_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
+def _match(rim_match_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
     """Scale measured over predicted amplitude, in place, where an LED's brightness is free.
 
     `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
@@ -254,6 +256,7 @@ def _match(rim_gain_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tenso
     rim = batch.rim_count
     product = (intensity[:rim] * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
     inverse[:rim] *= (product / batch.rim_power)[:, None, None]
-    found = product / intensity[:rim].sum(dim=(1, 2))
+    # apart from each other, so that a visit that predicts no light does not count
+    found = torch.stack((product, intensity[:rim].sum(dim=(1, 2))))
     leds = batch.leds[:rim]
-    rim_gain_led[leds] = torch.lerp(rim_gain_led[leds], found, RIM_GAIN_SHARE)
+    rim_match_led[:, leds] = torch.lerp(rim_match_led[:, leds], found, RIM_MATCH_SHARE)

@@ -65,7 +65,7 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         z_um = torch.tensor(stack.z_um, dtype=torch.float32, device=device)
 
         def looked(some: slice) -> tuple[Tensor, Tensor]:
-            part = torch.arange(some.start, some.stop, device=device)
+            part = model.frames(some)
             predicted = model.amplitude(spectrum, z_um, part, aperture.select(part))[0]
             error = predicted - measured[some]
             if pixels is not None:

@@ -11,14 +11,29 @@ from torch import Tensor
 from fpm_inr.forward import Instrument
 
 
-def to_tensors(instrument: Instrument) -> dict[str, Tensor]:
-    """What the instrument holds, by name: in double precision, the pupil in single as (re, im)."""
+def exact_tensors(instrument: Instrument) -> dict[str, Tensor]:
+    """What the instrument holds, by name, in its own precision; complex values as (re, im)."""
     values = {one.name: getattr(instrument, one.name) for one in fields(instrument)}
-    return {name: _stored(value) for name, value in values.items() if value is not None}
+    return {
+        name: torch.view_as_real(value) if value.is_complex() else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def to_tensors(instrument: Instrument) -> dict[str, Tensor]:
+    """As `exact_tensors`, for a file: in double precision, but the pupil in single."""
+    return {
+        name: value.detach()
+        .cpu()
+        .to(torch.float32 if name == "pupil_y_x" else torch.float64)
+        .contiguous()
+        for name, value in exact_tensors(instrument).items()
+    }
 
 
 def from_tensors(tensors: Mapping[str, Tensor]) -> Instrument:
-    """The instrument of `to_tensors`.
+    """The instrument of `to_tensors` or `exact_tensors`.
 
     Raises
     ------
@@ -32,21 +47,16 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> Instrument:
         "na_led_xy": (leds, 2),
         "gain_led": (leds,),
         "zernike_rad": tensors["zernike_rad"].shape[:1],
-        "background_led": (leds,),
         "defocus_um": (),
         "na": (),
     }
     for name, shape in shapes.items():
         if name in tensors and tensors[name].shape != shape:
             raise ValueError(f"{name} of shape {tuple(tensors[name].shape)}")
+    # one of each frame, which may be lit by several LEDs
+    if "background_led" in tensors and tensors["background_led"].ndim != 1:
+        raise ValueError(f"background_led of shape {tuple(tensors['background_led'].shape)}")
     values = dict(tensors)
     if "pupil_y_x" in values:
         values["pupil_y_x"] = torch.view_as_complex(values["pupil_y_x"])
     return Instrument(**values)
-
-
-def _stored(value: Tensor) -> Tensor:
-    value = value.detach().cpu()
-    if value.is_complex():
-        return torch.view_as_real(value).to(torch.float32).contiguous()
-    return value.to(torch.float64).contiguous()

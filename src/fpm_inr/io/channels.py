@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fpm_inr.acquisition import Acquisition
+from fpm_inr.acquisition import Acquisition, CropError
 from fpm_inr.errors import DataError, InputError, SettingsError
 from fpm_inr.io import load
 from fpm_inr.io.mosaic import LETTERS
@@ -121,22 +121,56 @@ def read_channels(
     DataError
         The description or a file cannot be used.
     """
+    contents = _channel_contents(path)
+    return {name: _described(path, name, one, crop, medium_index) for name, one in contents.items()}
+
+
+def names_of_channels(path: Path) -> list[str]:
+    """Names of the channels of a description.
+
+    Raises
+    ------
+    DataError
+        They cannot be used.
+    """
+    return list(_channel_contents(path))
+
+
+def load_channel(
+    path: Path, name: str, *, crop: Crop | None = None, medium_index: float | None = None
+) -> Acquisition:
+    """One of the wavelengths that `read_channels` gives; path as for `described_channels`.
+
+    Raises
+    ------
+    DataError
+        There is none of this name, or it cannot be used.
+    """
+    description = described_channels(path)
+    contents = {} if description is None else _channel_contents(description)
+    if description is None or name not in contents:
+        raise DataError(
+            f"has no channel {name!r}",
+            f"name one of {', '.join(contents) or 'a description with channels'}",
+            source=path,
+        )
+    return _described(description, name, contents[name], crop, medium_index)
+
+
+def _described(
+    path: Path, name: str, content: dict[str, Any], crop: Crop | None, medium_index: float | None
+) -> Acquisition:
+    """One wavelength of a description."""
     from fpm_inr.io.described import read
 
-    acquisitions = {}
-    for name, content in _channel_contents(path).items():
-        described = checked_description(content, path)
-        try:
-            if described.frames.bayer is None:
-                acquisitions[name] = read(
-                    path, Asked(crop, None, medium_index), described=described
-                )
-            else:
-                acquisitions[name] = _mosaic(path, described, crop, medium_index)
-        except InputError as error:
-            field = f"channels.{name}" + (f": {error.field}" if error.field else "")
-            raise error.at(error.source or path, field) from error
-    return acquisitions
+    described = checked_description(content, path)
+    try:
+        if described.frames.bayer is None:
+            return read(path, Asked(crop, None, medium_index), described=described)
+        return _mosaic(path, described, crop, medium_index)
+    except InputError as error:
+        field = f"channels.{name}" + (f": {error.field}" if error.field else "")
+        raise error.at(error.source or path, field) from error
 
 
 def _channel_contents(path: Path) -> dict[str, dict[str, Any]]:
@@ -211,7 +245,11 @@ def _mosaic(
         one = described.model_copy(
             update={"frames": only, "optics": _coarse(described, wavelength)}
         )
-        parts.append(read(path, Asked(cells, None, medium_index), described=one))
+        try:
+            parts.append(read(path, Asked(cells, None, medium_index), described=one))
+        except CropError as error:  # it has said how many cells there are
+            error.shape_y_x = (2 * error.shape_y_x[0], 2 * error.shape_y_x[1])
+            raise
     spread = _spread(parts, places, described)
     if crop is None or cells is None:
         return spread

@@ -9,11 +9,9 @@ from fpm_inr import __version__
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.heights import uniform_step_um
-from fpm_inr.io.multiscale import AXES, display_of, multiscale_of, shown_from
+from fpm_inr.io.multiscale import AXES, described, displays_of, multiscale_of, units_of
 from fpm_inr.io.rendering import Rendering
 from fpm_inr.io.slide import TILE, Levels, Pixels, SlideOptions, origins, pixels_of
-
-RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> None:
@@ -38,8 +36,7 @@ def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> N
             "give START:STOP:STEP, or write .ome.tif or .npy",
             field="z",
         )
-    if options.compression == "jpeg":
-        raise SettingsError("is jpeg, which OME-Zarr has not", "give zstd", field="compression")
+    check_compression(options)
     pixels = pixels_of(rendering, options.bits or 32)
     count = 3 if rendering.part == "colour" else len(rendering.channels)
     with replacing(path) as beside, Levels(path.parent, rendering.shape_y_x) as levels:
@@ -51,34 +48,41 @@ def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> N
                 shape=(count, len(z_um), *shape_y_x),
                 chunks=(1, 1, *(min(TILE, n) for n in shape_y_x)),
                 dtype=pixels[0].dtype,
-                **_stored_as(options),
+                **stored_as(options),
             )
             for level, shape_y_x in enumerate(levels.shapes)
         ]
         _fill(arrays, rendering, levels, pixels)
         name = path.name.removesuffix(".ome.zarr")
         multiscale = multiscale_of(name, z_um, rendering.pixel_um, len(arrays), "mean")
-        display = {"channels": _displays(rendering, pixels)}
+        contrasts = () if rendering.part == "colour" else tuple(rendering.contrasts())
+        displays = displays_of(rendering.channels, contrasts, pixels)
         about = {
             "version": __version__,
-            "units": {
-                one.name: pixel.says(one)
-                for one, pixel in zip(rendering.channels, pixels, strict=True)
-            }
-            if options.bits not in (None, 32)
-            else {c.name: c.unit for c in rendering.channels},
+            "units": units_of(rendering.channels, pixels),
             "z_um": z_um.tolist(),
+            **({"note": rendering.note} if rendering.note else {}),
         }
-        if version == 2:
-            multiscales = [{"version": "0.4", **multiscale}]
-            ome: Any = {"multiscales": multiscales, "omero": {"version": "0.4", **display}}
-        else:
-            ome = {"ome": {"version": "0.5", "multiscales": [multiscale], "omero": display}}
-        group.attrs.update({**ome, "fpm_inr": about})
+        group.attrs.update(described(options.ome_zarr, multiscale, displays, about))
 
 
-def _stored_as(options: SlideOptions) -> dict[str, Any]:
-    """Codec, names of the axes and how chunks are named, in a version's own words."""
+def check_compression(options: SlideOptions) -> None:
+    """Refuse what the format has not.
+
+    Raises
+    ------
+    SettingsError
+        JPEG.
+    """
+    if options.compression == "jpeg":
+        raise SettingsError("is jpeg, which OME-Zarr has not", "give zstd", field="compression")
+
+
+def stored_as(options: SlideOptions, *, checksum: bool = False) -> dict[str, Any]:
+    """Codec, names of the axes and how chunks are named, in a version's own words.
+
+    `checksum`: of zstd in version 0.5, so that a torn chunk is told from a whole one.
+    """
     from numcodecs import Zlib, Zstd
     from zarr.codecs import GzipCodec, ZstdCodec
 
@@ -87,7 +91,11 @@ def _stored_as(options: SlideOptions) -> dict[str, Any]:
         codecs = {"zstd": Zstd(level=3), "deflate": Zlib(level=5), "none": None}
         separator = {"name": "v2", "separator": "/"}
         return {"compressors": codecs[chosen], "chunk_key_encoding": separator}
-    codecs_3 = {"zstd": ZstdCodec(level=3), "deflate": GzipCodec(level=5), "none": None}
+    codecs_3 = {
+        "zstd": ZstdCodec(level=3, checksum=checksum),
+        "deflate": GzipCodec(level=5),
+        "none": None,
+    }
     return {"compressors": codecs_3[chosen], "dimension_names": AXES}
 
 
@@ -101,14 +109,3 @@ def _fill(arrays: list[Any], rendering: Rendering, levels: Levels, pixels: list[
                     numbers = one.stored(channel.of(tile))
                     chosen = slice(None) if channel.kind == "colour" else c
                     array[(chosen, z, *place)] = numbers
-
-
-def _displays(rendering: Rendering, pixels: list[Pixels]) -> list[dict[str, Any]]:
-    if rendering.part == "colour":
-        return [shown_from(name, colour, 0, 255, 0, 255) for name, colour in RGB]
-    return [
-        display_of(channel, contrast, one.low, one.step)
-        for channel, contrast, one in zip(
-            rendering.channels, rendering.contrasts(), pixels, strict=True
-        )
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -55,7 +55,15 @@ class ColourSource(Protocol):
     """Several named fields on one grid, and the colour they make; a SolutionSet is one."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def labels(self) -> tuple[str, ...]:
+        """What each is called in a file."""
+        ...
+
+    @property
+    def transferred(self) -> Mapping[str, str]:
+        """Those that were not solved, and whose detail each has."""
+        ...
+
     @property
     def z_range_um(self) -> tuple[float, float]: ...
     @property
@@ -64,7 +72,18 @@ class ColourSource(Protocol):
     def shape_y_x(self) -> tuple[int, int]: ...
     @property
     def pixel_um(self) -> float: ...
-    def fields(self, z_um: NDArray[np.float64]) -> Iterable[ComplexPlane]:
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is too large for memory, and is rendered window by window."""
+        ...
+
+    def fields(
+        self,
+        z_um: NDArray[np.float64],
+        *,
+        window: tuple[int, int, int, int] | None = None,
+        level: int = 0,
+    ) -> Iterable[ComplexPlane]:
         """Give fields [channel, y, x] in the camera's unit, one height after the other."""
         ...
 
@@ -160,6 +179,8 @@ class Rendering:
         Height -> the plane, piece by piece, where a whole one is too large for memory.
     on_slice : callable
         Called after each slice that `planes` or `regions` gives.
+    note : str
+        What a reader must know; empty where there is nothing.
     """
 
     fields: Callable[[NDArray[np.float64]], Iterable[NDArray[Any]]]
@@ -170,6 +191,7 @@ class Rendering:
     channels: tuple[Channel, ...]
     windows: Callable[[float], Regions] | None = None
     on_slice: Callable[[], None] = lambda: None
+    note: str = ""
 
     @classmethod
     def of_solution(
@@ -186,13 +208,17 @@ class Rendering:
         shape, pixel_um = source.shape_y_x, source.pixel_um
         if isinstance(source, ColourSource):
             several = source
-            channels = named_channels(part, source.names)
+            channels = named_channels(part, source.labels)
 
             def shown(z_um: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
                 for field in several.fields(z_um):
                     yield several.srgb(field) if part == "colour" else field
 
-            return cls(shown, heights, shape, pixel_um, part, channels)
+            rendering = cls(shown, heights, shape, pixel_um, part, channels, note=note_on(source))
+            if several.is_mosaic:
+                in_colour = part == "colour"
+                return replace(rendering, windows=lambda z: _Colours(several, z, in_colour))
+            return rendering
         one, scale = source, np.float32(source.amplitude_scale)
 
         def fields(z_um: NDArray[np.float64]) -> Iterator[ComplexPlane]:
@@ -261,6 +287,12 @@ class Rendering:
             yield plane[..., ::step_y, ::step_x]
 
 
+def note_on(source: ColourSource) -> str:
+    """Which wavelengths were not solved."""
+    each = [f"{name} has the detail of {whose}" for name, whose in source.transferred.items()]
+    return f"transferred, not solved: {', '.join(each)}" if each else ""
+
+
 @dataclass(frozen=True, eq=False)
 class _Whole:
     """A plane that is in memory."""
@@ -282,6 +314,20 @@ class _Windows:
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
         stack = self.source.render(self.z_um, window=(y, x, height, width))
         return stack.field_z_y_x[0] * self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class _Colours:
+    """A height of several wavelengths that render windows."""
+
+    source: ColourSource
+    z_um: float
+    in_colour: bool
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[Any]:
+        window = (y, x, height, width)
+        (field,) = self.source.fields(np.array([self.z_um]), window=window)
+        return self.source.srgb(field) if self.in_colour else field
 
 
 def heights_of(source: FieldSource | ColourSource, z_um: ArrayLike | None) -> NDArray[np.float64]:

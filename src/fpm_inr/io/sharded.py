@@ -1,7 +1,8 @@
-"""OME-Zarr 0.5 of what is larger than memory: shard by shard, by several processes, resumable.
+"""OME-Zarr of what is larger than memory: shard by shard, by several processes, resumable.
 
 A shard is one file. Its chunks and its index carry checksums, and it is renamed into place when it
-is whole, so what an interrupted run has left can be trusted or told to be torn.
+is whole, so what an interrupted run has left can be trusted or told to be torn. Version 0.4 knows
+no shards: there a column of chunks counts when a mark says that all of it is written.
 """
 
 from __future__ import annotations
@@ -12,23 +13,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fpm_inr import __version__
-from fpm_inr.display import robust_contrast
+from fpm_inr.display import Contrast, robust_contrast
 from fpm_inr.errors import OutputError, SettingsError
 from fpm_inr.heights import check_heights, default_heights, pick_planes, uniform_step_um
-from fpm_inr.io.multiscale import AXES, display_of, multiscale_of
-from fpm_inr.io.rendering import CHANNELS, Part
+from fpm_inr.io.multiscale import described, displays_of, multiscale_of, units_of
+from fpm_inr.io.ome_zarr import check_compression, stored_as
+from fpm_inr.io.rendering import CHANNELS, Channel, ColourSource, Part, named_channels
+from fpm_inr.io.slide import Pixels, SlideOptions
 from fpm_inr.solution import ImageStack
 
 CHUNK = 512
 SHARD = 4 * CHUNK  # pixels a side
 HEIGHTS_AT_ONCE = 4  # of a shard's column: 128 MB of complex numbers
 JOB = "job.json"
+MARKS = "written"  # of version 0.4: a file for every column of chunks that is whole
+SHOWN_HEIGHTS = 9  # that tell the contrast
+SEEN_BEFORE = 3  # heights that tell it where numbers are scaled by it
 Window = tuple[int, int, int, int]
 
 
@@ -53,6 +59,15 @@ class LevelSource(Protocol):
         ...
 
 
+@runtime_checkable
+class LevelColours(ColourSource, Protocol):
+    """A pyramid of several wavelengths; a SolutionSet of mosaics is one."""
+
+    @property
+    def levels(self) -> int: ...
+    def level_shape_y_x(self, level: int) -> tuple[int, int]: ...
+
+
 @dataclass(frozen=True)
 class Region:
     """A column of shards: one window of a level, at all heights."""
@@ -74,17 +89,45 @@ class ShardedWriter:
         Where the slide is made.
     z_um : array [z]
     part : Part
+    options : SlideOptions
+        Checked.
+    contrasts : tuple of Contrast
+        Of each channel, where numbers are scaled by them.
     """
 
-    open_source: Callable[[], LevelSource]
+    open_source: Callable[[], LevelSource | LevelColours]
     folder: Path
     z_um: NDArray[np.float64]
     part: Part
+    options: SlideOptions
+    contrasts: tuple[Contrast, ...] = ()
 
     @cached_property
-    def source(self) -> LevelSource:
+    def source(self) -> LevelSource | LevelColours:
         """The source, opened when it is needed."""
         return self.open_source()
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """The images that are made of a plane."""
+        source = self.source
+        if isinstance(source, LevelColours):
+            return named_channels(self.part, source.labels)
+        return CHANNELS[self.part]
+
+    @cached_property
+    def pixels(self) -> list[Pixels]:
+        """How each channel is stored."""
+        contrasts = self.contrasts or [None] * len(self.channels)
+        return [
+            Pixels.of(channel, self.options.bits or 32, contrast)
+            for channel, contrast in zip(self.channels, contrasts, strict=True)
+        ]
+
+    @property
+    def count(self) -> int:
+        """Channels of the arrays: three of a colour."""
+        return 3 if self.part == "colour" else len(self.channels)
 
     def regions(self) -> list[Region]:
         """All columns of shards, the coarsest level first."""
@@ -99,22 +142,22 @@ class ShardedWriter:
     def make_arrays(self) -> None:
         """Make the group and its arrays, empty."""
         import zarr
-        from zarr.codecs import ZstdCodec
 
-        group = zarr.create_group(store=str(self.folder), zarr_format=3)
+        has_shards = self.options.ome_zarr == "0.5"
+        version: Literal[2, 3] = 3 if has_shards else 2
+        group = zarr.create_group(store=str(self.folder), zarr_format=version)
         for level in range(self.source.levels):
             shape = self.source.level_shape_y_x(level)
             chunk = [min(CHUNK, side) for side in shape]
             count = [min(SHARD // CHUNK, -(-side // CHUNK)) for side in shape]
-            channels = len(CHANNELS[self.part])
+            shards = (self.count, 1, *(n * side for n, side in zip(count, chunk, strict=True)))
             group.create_array(
                 str(level),
-                shape=(channels, len(self.z_um), *shape),
+                shape=(self.count, len(self.z_um), *shape),
                 chunks=(1, 1, *chunk),
-                shards=(channels, 1, *(n * side for n, side in zip(count, chunk, strict=True))),
-                dtype="float32",
-                compressors=ZstdCodec(level=3, checksum=True),
-                dimension_names=AXES,
+                shards=shards if has_shards else None,
+                dtype=self.pixels[0].dtype,
+                **stored_as(self.options, checksum=True),
             )
 
     def write(self, region: Region) -> None:
@@ -133,13 +176,40 @@ class ShardedWriter:
             for first in range(0, len(missing), HEIGHTS_AT_ONCE):
                 some = missing[first : first + HEIGHTS_AT_ONCE]
                 window = (region.y, region.x, height, width)
-                stack = self.source.render(self.z_um[some], window=window, level=region.level)
-                for z, field in zip(some, stack.field_z_y_x, strict=True):
-                    plane = field * np.float32(self.source.amplitude_scale)
-                    images = np.stack([channel.of(plane) for channel in CHANNELS[self.part]])
-                    array[(slice(None), slice(z, z + 1), *place)] = images[:, None]
+                planes = self.planes(self.z_um[some], window, region.level)
+                for z, plane in zip(some, planes, strict=True):
+                    array[(slice(None), slice(z, z + 1), *place)] = self._stored(plane)[:, None]
+        if self.options.ome_zarr == "0.4":
+            self._mark(region).touch()
+
+    def planes(
+        self, z_um: NDArray[np.float64], window: Window | None, level: int
+    ) -> Iterator[NDArray[Any]]:
+        """Complex planes [y, x] in the camera's unit, [channel, y, x] of several, or colours."""
+        source = self.source
+        if isinstance(source, LevelColours):
+            for field in source.fields(z_um, window=window, level=level):
+                yield source.srgb(field) if self.part == "colour" else field
+            return
+        stack = source.render(z_um, window=window, level=level)
+        yield from (field * np.float32(source.amplitude_scale) for field in stack.field_z_y_x)
+
+    def _stored(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Numbers [channel, y, x] of a plane."""
+        if self.part == "colour":
+            return plane
+        numbers = [
+            one.stored(channel.of(plane))
+            for channel, one in zip(self.channels, self.pixels, strict=True)
+        ]
+        return np.stack(numbers)
+
+    def _mark(self, region: Region) -> Path:
+        return self.folder / MARKS / f"{region.level}-{region.y}-{region.x}"
 
     def _is_whole(self, array: Any, z: int, region: Region, place: tuple[slice, slice]) -> bool:
+        if self.options.ome_zarr == "0.4":
+            return self._mark(region).is_file()
         y, x = (at // side for at, side in zip((region.y, region.x), array.shards[2:], strict=True))
         file = self.folder / str(region.level) / "c" / "0" / str(z) / str(y) / str(x)
         if not file.is_file():
@@ -151,14 +221,46 @@ class ShardedWriter:
             return False
         return True
 
+    def contrasts_before(self) -> tuple[Contrast, ...]:
+        """Contrast of each channel, from a few heights of the coarsest level."""
+        heights = self.z_um[_spread(len(self.z_um), SEEN_BEFORE)]
+        planes = list(self.planes(heights, None, self.source.levels - 1))
+        found: dict[int | None, Contrast] = {}
+        for channel in self.channels:
+            if channel.number not in found:
+                found[channel.number] = robust_contrast([channel.amplitude(p) for p in planes])
+        return tuple(found[channel.number] for channel in self.channels)
+
+    def contrasts_written(self, coarsest: Any) -> tuple[Contrast, ...]:
+        """The same from an array of the coarsest level, whose numbers are values."""
+        heights = _spread(len(self.z_um), SHOWN_HEIGHTS)
+        found = []
+        for number, channel in enumerate(self.channels):
+            pair = number - number % 2  # real and imaginary part
+            found.append(
+                robust_contrast(
+                    np.hypot(coarsest[pair, z], coarsest[pair + 1, z])
+                    if channel.kind == "complex part"
+                    else np.abs(coarsest[number, z])
+                    for z in heights
+                )
+            )
+        return tuple(found)
+
+
+def _spread(count: int, most: int) -> NDArray[np.intp]:
+    """So many of some numbers from 0, evenly, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(np.intp))
+
 
 def write_sharded(
     path: Path,
-    open_source: Callable[[], LevelSource],
+    open_source: Callable[[], LevelSource | LevelColours],
     *,
     fingerprint: str,
     z_um: ArrayLike | None = None,
     part: Part = "both",
+    slide: SlideOptions | None = None,
     workers: int = 1,
     on_region: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -178,6 +280,8 @@ def write_sharded(
     z_um : array-like [z], optional
         Default: 41 over the range, or the source's planes.
     part : Part
+    slide : SlideOptions, optional
+        How numbers are stored.
     workers : int
     on_region : callable
         Told how many columns of shards of how many are done.
@@ -185,18 +289,22 @@ def write_sharded(
     Raises
     ------
     SettingsError
-        Heights beyond the range, or not evenly spaced.
+        Heights beyond the range, or not evenly spaced; options that do not go together.
     OutputError
         It cannot be written, or a worker died: the same command goes on from there.
     """
-    source = open_source()
-    heights = _heights(source, z_um)
+    options = (slide or SlideOptions()).checked(part)
+    check_compression(options)
+    heights = _heights(open_source(), z_um)
     beside = path.with_name(f".{path.name}.partial")
-    writer = ShardedWriter(open_source, beside, heights, part)
+    writer = ShardedWriter(open_source, beside, heights, part, options)
+    if part != "colour" and options.bits != 32:
+        writer = replace(writer, contrasts=writer.contrasts_before())
     job = {
         "fingerprint": fingerprint,
         "z_um": heights.tolist(),
         "part": part,
+        "stored": [options.bits, options.compression, options.ome_zarr],
         "version": __version__,
         "name": path.name,
     }
@@ -215,7 +323,7 @@ def write_sharded(
         ) from error
 
 
-def _heights(source: LevelSource, z_um: ArrayLike | None) -> NDArray[np.float64]:
+def _heights(source: LevelSource | LevelColours, z_um: ArrayLike | None) -> NDArray[np.float64]:
     if source.planes_um is not None:
         heights = pick_planes(z_um, source.planes_um)
     else:
@@ -243,6 +351,8 @@ def _begin(writer: ShardedWriter, job: dict[str, Any]) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     writer.make_arrays()
+    if writer.options.ome_zarr == "0.4":
+        (folder / MARKS).mkdir()
     (folder / JOB).write_text(json.dumps(job), encoding="utf-8")
 
 
@@ -260,33 +370,21 @@ def _finish(writer: ShardedWriter, path: Path) -> None:
     import zarr
 
     source, folder = writer.source, writer.folder
-    channels = CHANNELS[writer.part]
     group = zarr.open_group(str(folder), mode="r+")
-    overview: Any = group[str(source.levels - 1)]
-    shown = np.unique(np.linspace(0, len(writer.z_um) - 1, 9).round().astype(np.intp))
-    is_complex = writer.part == "complex"
-    contrast = robust_contrast(
-        np.hypot(overview[0, z], overview[1, z]) if is_complex else np.abs(overview[0, z])
-        for z in shown
-    )
+    contrasts = writer.contrasts
+    if not contrasts and writer.part != "colour":
+        contrasts = writer.contrasts_written(group[str(source.levels - 1)])
     name = path.name.removesuffix(".ome.zarr")
-    group.attrs.update(
-        {
-            "ome": {
-                "version": "0.5",
-                "multiscales": [
-                    multiscale_of(name, writer.z_um, source.pixel_um, source.levels, "low-pass")
-                ],
-                "omero": {"channels": [display_of(one, contrast) for one in channels]},
-            },
-            "fpm_inr": {
-                "version": __version__,
-                "units": {one.name: one.unit for one in channels},
-                "z_um": writer.z_um.tolist(),
-            },
-        }
-    )
+    multiscale = multiscale_of(name, writer.z_um, source.pixel_um, source.levels, "low-pass")
+    displays = displays_of(writer.channels, contrasts, writer.pixels)
+    about = {
+        "version": __version__,
+        "units": units_of(writer.channels, writer.pixels),
+        "z_um": writer.z_um.tolist(),
+    }
+    group.attrs.update(described(writer.options.ome_zarr, multiscale, displays, about))
     (folder / JOB).unlink()
+    shutil.rmtree(folder / MARKS, ignore_errors=True)
     if path.exists():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     folder.replace(path)

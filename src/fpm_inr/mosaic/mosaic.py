@@ -15,6 +15,7 @@ from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.heights import check_heights
 from fpm_inr.mosaic import blend
 from fpm_inr.mosaic.gauge import Gauge
+from fpm_inr.mosaic.levels import LevelField, level_of, read_level
 from fpm_inr.mosaic.manifest import Manifest, read_manifest
 from fpm_inr.mosaic.tiles import Tile, Window
 from fpm_inr.mosaic.worker import field_path
@@ -54,6 +55,7 @@ class Mosaic:
         self.gauge = Gauge.of(manifest.gauge)
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
         self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
+        self._level = lru_cache(maxsize=KEPT_TILES)(self._read_level)
 
     @property
     def optics(self) -> Optics:
@@ -190,6 +192,21 @@ class Mosaic:
 
     def _read(self, number: int) -> Solution:
         from fpm_inr.field_file import read_solution
+
+        return read_solution(self._checked_path(number))
+
+    def _read_level(self, number: int, level: int) -> LevelField:
+        found = read_level(self._checked_path(number), level) if level > 0 else None
+        return found or level_of(self._tile(number), level)
+
+    def _checked_path(self, number: int) -> Path:
+        """Where a tile's field lies, which is what was written.
+
+        Raises
+        ------
+        DataError
+            It is not.
+        """
         from fpm_inr.mosaic.plan import file_digest
 
         path = field_path(self.folder, number)
@@ -199,7 +216,7 @@ class Mosaic:
                 "solve this tile again: `fpm-inr mosaic ... --resume`",
                 source=path,
             )
-        return read_solution(path)
+        return path
 
     def _stack(self, z_um: FloatArray, window: Window, level: int) -> ImageStack:
         """Tile by tile, each at all heights, so that every tile is read once."""
@@ -238,56 +255,16 @@ class Mosaic:
     ) -> Iterator[NDArray[np.complex64]]:
         """A tile's weighted share of the image at every height."""
         weight = blend.weight_of(tile, self._sides, self.plan.edge_px, y_px, x_px)
-        solution = self._tile(tile.number)
+        tile_level = self._level(tile.number, level)
+        sampled = tile_level.sampler(y_px - tile.crop[0], x_px - tile.crop[1])
         low, high = self.z_range_um
         centre = [tile.crop[axis] + (tile.crop[axis + 2] - 1) / 2 for axis in range(2)]
-        weight *= np.float32(solution.amplitude_scale / self.amplitude_scale)
+        weight *= np.float32(tile_level.amplitude_scale / self.amplitude_scale)
         for z in z_um:
             height_um = float(np.clip(z + self.gauge.height_um[tile.number], low, high))
-            field = sampled(solution, height_um, y_px - tile.crop[0], x_px - tile.crop[1], level)
+            field = sampled(height_um)
             factor = self.gauge.factor(tile.number, z, y_px - centre[0], x_px - centre[1])
             yield (field * factor * weight).astype(np.complex64)
-
-
-def sampled(
-    solution: Solution, z_um: float, y_px: FloatArray, x_px: FloatArray, level: int
-) -> NDArray[np.complexfloating[Any, Any]]:
-    """Field [y, x] of a solution at these places, in pixels of its frames, for a pyramid's level.
-
-    At level 0 these are pixels of the field. At others the frequencies that the level can hold are
-    summed there: a smaller image is a smaller disc of frequencies.
-    """
-    import torch
-
-    from fpm_inr import transforms
-    from fpm_inr.fields.spline import SplineField
-
-    field, factor = solution.field, solution.upsampling
-    with torch.no_grad():
-        if level == 0:
-            image = field(z_um).cpu().numpy()
-            first = [round(at[0] * factor) for at in (y_px, x_px)]
-            return np.asarray(
-                image[first[0] : first[0] + len(y_px), first[1] : first[1] + len(x_px)]
-            )
-        if isinstance(field, SplineField):
-            spectrum = field.spectrum_y_x(z_um).cpu().numpy()
-        else:
-            spectrum = transforms.spectrum(field(z_um)).cpu().numpy()
-    waves, kept = [], []
-    for at, count in zip((y_px, x_px), spectrum.shape, strict=True):
-        cycles = np.rint(np.fft.fftfreq(count, 1 / count)).astype(np.intp)
-        some = np.flatnonzero(np.abs(cycles) <= count / 2 ** (level + 1))
-        kept.append(some)
-        waves.append(np.exp(2j * np.pi * np.outer(at * factor / count, cycles[some])))
-    part = spectrum[np.ix_(*kept)].astype(np.complex128)
-    # a disc, not a square, of frequencies
-    radii = [
-        np.fft.fftfreq(n)[some] * 2 ** (level + 1)
-        for n, some in zip(spectrum.shape, kept, strict=True)
-    ]
-    part *= np.hypot(radii[0][:, None], radii[1]) <= 1
-    return np.asarray(waves[0] @ part @ waves[1].T)
 
 
 def load_mosaic(folder: str | Path) -> Mosaic:

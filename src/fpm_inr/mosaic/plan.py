@@ -43,6 +43,7 @@ class SourcePart(Part):
     color: str | None = None
     medium_index: float | None = None
     led_distance_mm: float | None = None
+    channel: str | None = None
 
     def source(self) -> Source:
         """The source that these name."""
@@ -156,6 +157,7 @@ def _source_part(source: Source) -> SourcePart:
         color=source.color,
         medium_index=source.medium_index,
         led_distance_mm=source.led_distance_mm,
+        channel=source.channel,
     )
 
 

@@ -13,6 +13,7 @@ from fpm_inr.acquisition import Acquisition, CropError, Illumination, offset_fro
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.io import load
+from fpm_inr.io.channels import load_channel
 
 Crop = tuple[int, int, int, int]
 
@@ -34,6 +35,8 @@ class Source:
     led_distance_mm : float, optional
         From the sample to the plane of the LEDs, through air: for formats that hold directions
         only, which then become those of LEDs on a plane this far away.
+    channel : str, optional
+        Which of the ``channels`` of a description it is.
     """
 
     data: Path
@@ -41,6 +44,7 @@ class Source:
     color: str | None = None
     medium_index: float | None = None
     led_distance_mm: float | None = None
+    channel: str | None = None
 
     def __post_init__(self) -> None:
         distance = self.led_distance_mm
@@ -112,6 +116,8 @@ class Source:
         return digest.hexdigest()
 
     def _load(self, crop: Crop) -> Acquisition:
+        if self.channel is not None:
+            return load_channel(self.data, self.channel, crop=crop, medium_index=self.medium_index)
         return load(
             self.data,
             crop=crop,

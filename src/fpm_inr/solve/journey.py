@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from fpm_inr.errors import DataError
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument import Free
+from fpm_inr.instrument.tensors import exact_tensors, from_tensors
 from fpm_inr.solve.drive import Log
 from fpm_inr.solve.progress import StepReport
 from fpm_inr.solve.request import Request
@@ -81,7 +82,9 @@ class Journey:
         """All tensors by name, for a checkpoint. A solve without steps has none of its own."""
         named: dict[str, Tensor] = {}
         if self.start is not None:
-            named |= {f"start.{name}": v for name, v in _tensors(self.start.instrument).items()}
+            named |= {
+                f"start.{name}": v for name, v in exact_tensors(self.start.instrument).items()
+            }
         if self.solve is not None and self.solve.step:
             named |= {f"solve.{name}": v for name, v in self.solve.tensors().items()}
         return named
@@ -136,7 +139,7 @@ def _restored(request: Request, tensors: dict[str, Tensor], header: dict[str, An
     )
     if journey.stage == "placing":
         return journey
-    instrument = _instrument(_named(tensors, "start."))
+    instrument = from_tensors(_named(tensors, "start."))
     free = Free() if journey.is_again else as_used(request.free, request.given)
     start = start_at(
         request.acquisition, instrument, free, request.z_range_um, header["start_record"]
@@ -153,18 +156,3 @@ def _restored(request: Request, tensors: dict[str, Tensor], header: dict[str, An
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-
-
-def _tensors(instrument: Instrument) -> dict[str, Tensor]:
-    values = {one.name: getattr(instrument, one.name) for one in fields(instrument)}
-    return {
-        name: torch.view_as_real(value) if value.is_complex() else value
-        for name, value in values.items()
-        if value is not None
-    }
-
-
-def _instrument(tensors: dict[str, Tensor]) -> Instrument:
-    pupil = tensors.get("pupil_y_x")
-    complex_pupil = {} if pupil is None else {"pupil_y_x": torch.view_as_complex(pupil)}
-    return Instrument(**{**tensors, **complex_pupil})

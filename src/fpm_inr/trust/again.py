@@ -1,12 +1,15 @@
 """One further solve: the same frames with noise of their own kind laid over them once more.
 
 What the result changes by is a draw of the noise that it holds already, whatever the engine, its
-damping and its stopping do to it.
+damping and its stopping do to it, if both solves begin at the same instrument. What a solution
+holds is the instrument at its end, with the brightness found for LEDs at the pupil's edge: begun
+there, a solve comes to several times the noise away in slow structure.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,13 @@ from scipy.ndimage import uniform_filter
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.errors import DataError
+from fpm_inr.forward import Instrument
+from fpm_inr.instrument import Free
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
 from fpm_inr.solve.engine import engine_named
 from fpm_inr.solve.progress import Listener, ignore
+from fpm_inr.solve.start import given_instrument, start_settings
 from fpm_inr.trust.noise import Noise, estimate_noise
 
 
@@ -53,17 +59,20 @@ def noisier(acquisition: Acquisition, noise: Noise | None = None, *, seed: int =
 def solve_again(
     acquisition: Acquisition,
     like: Solution,
+    start: Instrument | None,
     *,
     device: str = "cpu",
     listen: Listener = ignore,
 ) -> Solution:
-    """Solve frames the way that a solution was made, with the instrument that it used.
+    """Solve frames the way that a solution was made.
 
     Parameters
     ----------
     acquisition : Acquisition
         Of as many frames as `like` was made from.
     like : Solution
+    start : Instrument or None
+        What the solve begins with; the acquisition's nominal one where None.
     device : str
     listen : callable
 
@@ -82,17 +91,14 @@ def solve_again(
     try:
         settings = _settings(like)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            "do not say how the solution was made", "reconstruct again", field="settings"
-        ) from error
-    return reconstruct(
-        acquisition, device=device, listen=listen, calibration=like.instrument, **settings
-    )
+        raise _says_nothing() from error
+    return reconstruct(acquisition, device=device, listen=listen, calibration=start, **settings)
 
 
 def noise_draw(
     acquisition: Acquisition,
     like: Solution,
+    calibration: str | Path | Instrument | None = None,
     *,
     seed: int = 0,
     device: str = "cpu",
@@ -100,19 +106,49 @@ def noise_draw(
 ) -> tuple[Solution, Solution]:
     """A solution and one of noisier frames, which differ by a draw of the noise.
 
-    The first is the one given, at the cost of one further solve. Where the instrument was learned
-    together with the field, which a further solve does not do, both are solved anew.
+    The first is the one given, at the cost of one further solve. Where what it began with is not
+    known, since the instrument was learned together with the field or began at a calibration that
+    is not given, both are solved anew, from the instrument that it ended with.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    like : Solution
+    calibration : str, Path or Instrument, optional
+        What `like` began with, where that was not the acquisition's nominal instrument.
+    seed : int
+    device : str
+    listen : callable
 
     Raises
     ------
     DataError
-        As `solve_again`.
+        As `solve_again`; or the calibration cannot be used.
     """
+    is_known, start = _began_with(acquisition, like, calibration)
     frames = noisier(acquisition, seed=seed)
-    noisy = solve_again(frames, like, device=device, listen=listen)
-    if "calibrate" not in like.record["settings"]:
+    noisy = solve_again(frames, like, start, device=device, listen=listen)
+    if is_known:
         return like, noisy
-    return solve_again(acquisition, like, device=device, listen=listen), noisy
+    return solve_again(acquisition, like, start, device=device, listen=listen), noisy
+
+
+def _began_with(
+    acquisition: Acquisition, like: Solution, calibration: str | Path | Instrument | None
+) -> tuple[bool, Instrument | None]:
+    """Whether it is known what a solution began with, and that; else what it ended with."""
+    settings = like.record.get("settings")
+    if not isinstance(settings, dict):
+        raise _says_nothing()
+    given = given_instrument(acquisition, calibration)
+    digest = start_settings(given, Free()).get("calibration")
+    if "calibrate" not in settings and settings.get("calibration") == digest:
+        return True, given
+    return False, like.instrument
+
+
+def _says_nothing() -> DataError:
+    return DataError("do not say how the solution was made", "reconstruct again", field="settings")
 
 
 def solve_halves(
@@ -139,7 +175,8 @@ def solve_halves(
         leds = light.leds_of(frames)
         instrument = like.instrument.select(torch.from_numpy(frames), torch.from_numpy(leds))
         part = replace(like, instrument=instrument, leds_left_out=())
-        halves.append(solve_again(acquisition.select(frames), part, device=device, listen=listen))
+        some = acquisition.select(frames)
+        halves.append(solve_again(some, part, instrument, device=device, listen=listen))
     return halves[0], halves[1]
 
 

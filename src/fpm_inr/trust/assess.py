@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.device import pick_device
+from fpm_inr.forward import Instrument
 from fpm_inr.heights import check_heights
 from fpm_inr.solution import Solution
 from fpm_inr.solve.progress import Listener, ignore
@@ -116,6 +118,7 @@ def assess(
     solution: Solution,
     z_um: Sequence[float] | None = None,
     *,
+    calibration: str | Path | Instrument | None = None,
     halves: Halves = "photons",
     seed: int = 0,
     device: str = "cpu",
@@ -133,6 +136,8 @@ def assess(
     solution : Solution
     z_um : sequence of float, optional
         Heights. Default: the one that was solved, five over a range, or the planes nearest to them.
+    calibration : str, Path or Instrument, optional
+        What the solution began with, where it began at a calibration; without it, two solves.
     halves : {"photons", "leds"}
         What the local resolution compares. Halves of the photons differ by noise alone; halves of
         the LEDs also by what is wrong with the model, and have half the overlap.
@@ -152,7 +157,9 @@ def assess(
     """
     check_one_led_a_frame(acquisition)
     heights = _heights(solution, z_um)
-    first, second = noise_draw(acquisition, solution, seed=seed, device=device, listen=listen)
+    first, second = noise_draw(
+        acquisition, solution, calibration, seed=seed, device=device, listen=listen
+    )
     found = explain(acquisition, solution.on(pick_device(device)), heights.tolist())
     best_um = found.best_um
     maps, hanging, told = [], [], None

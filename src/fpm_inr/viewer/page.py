@@ -38,7 +38,12 @@ def source_entry(source: Source) -> dict[str, Any]:
     return entry
 
 
-def page_html(title: str, sources: list[dict[str, Any]], payloads: Mapping[str, bytes] = {}) -> str:
+def page_html(
+    title: str,
+    sources: list[dict[str, Any]],
+    payloads: Mapping[str, bytes] = {},
+    field_map: dict[str, Any] | None = None,
+) -> str:
     """Make the page.
 
     Parameters
@@ -50,6 +55,8 @@ def page_html(title: str, sources: list[dict[str, Any]], payloads: Mapping[str, 
         specimen have a `channel` each.
     payloads : dict
         Field files that travel in the page.
+    field_map : dict, optional
+        A field that is shown as a map instead, with its tiles beside the page.
 
     Returns
     -------
@@ -71,6 +78,7 @@ def page_html(title: str, sources: list[dict[str, Any]], payloads: Mapping[str, 
     config: dict[str, Any] = {
         "version": __version__,
         "sources": sources,
+        "map": field_map,
         "shaders": {
             file.name: file.read_text(encoding="utf-8") for file in (_FILES / "shaders").iterdir()
         },

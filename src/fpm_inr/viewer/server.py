@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import shutil
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fpm_inr.viewer.page import page_html, source_entry
@@ -20,12 +21,46 @@ _HEADERS = {
 }
 
 
-class ViewServer(ThreadingHTTPServer):
+class NotFoundError(Exception):
+    """Nothing lies at an address; the text, if any, says why."""
+
+
+class PageServer(ThreadingHTTPServer):
     """Serves on a free port of the loopback address, under an address that cannot be guessed.
 
-    Reachable are the page and the sources, nothing else. A request must name this server as its
-    host, so that no other name can be pointed here (DNS rebinding), and must not come from a page
-    of another origin.
+    Reachable is what `routes` holds, nothing else. A request must name this server as its host, so
+    that no other name can be pointed here (DNS rebinding), and must not come from a page of another
+    origin.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
+        self.root = f"/{secrets.token_urlsafe(16)}/"
+        self.routes: dict[str, Source] = {}
+
+    def find(self, path: str, connection: socket.socket) -> Source:
+        """What lies at an address; `connection` is who asks.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing does.
+        """
+        if path not in self.routes:
+            raise NotFoundError
+        return self.routes[path]
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser."""
+        return f"http://127.0.0.1:{self.server_port}{self.root}"
+
+
+class ViewServer(PageServer):
+    """Serves one page and the sources it shows.
 
     Parameters
     ----------
@@ -33,12 +68,8 @@ class ViewServer(ThreadingHTTPServer):
         The main field first.
     """
 
-    daemon_threads = True
-
     def __init__(self, sources: list[Source]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
-        self.root = f"/{secrets.token_urlsafe(16)}/"
+        super().__init__()
         named = [
             {**source_entry(source), "address": f"field-{number}"}
             for number, source in enumerate(sources)
@@ -49,14 +80,9 @@ class ViewServer(ThreadingHTTPServer):
             for entry, source in zip(named, sources, strict=True)
         }
 
-    @property
-    def address(self) -> str:
-        """What to open in a browser."""
-        return f"http://127.0.0.1:{self.server_port}{self.root}"
-
 
 class _Handler(BaseHTTPRequestHandler):
-    server: ViewServer
+    server: PageServer
     server_version = "fpm-inr"
     sys_version = ""
 
@@ -65,13 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         if host not in self.server.hosts or origin not in (None, f"http://{host}"):
             self._refuse(403)
             return
-        source = self.server.routes.get(self.path)
-        if source is None:
-            self._refuse(404)
-            return
         try:
+            source = self.server.find(self.path, self.connection)
             self._send(source, "text/html; charset=utf-8" if source.name == "page" else None)
-        except BrokenPipeError:
+        except NotFoundError as error:
+            self._refuse(404, str(error))
+        except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the browser went away
 
     def _send(self, source: Source, kind: str | None) -> None:
@@ -92,10 +117,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             shutil.copyfileobj(body, self.wfile, 1 << 20)
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, reason: str = "") -> None:
+        body = reason.encode()
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the terminal belongs to the command."""

@@ -53,12 +53,13 @@ class ShownChannel:
 class Source:
     """A name for the person, and the bytes of a field file, in a file or in memory.
 
-    One of several wavelengths has a channel.
+    One of several wavelengths has a channel, and what all of them are called.
     """
 
     name: str
     content: Path | bytes
     channel: ShownChannel | None = None
+    title: str = ""
 
     def read(self) -> bytes:
         """All bytes.
@@ -172,8 +173,7 @@ def colour_sources(manifest_path: Path) -> list[Source]:
         raise error.at(manifest_path) from error
     sources = []
     for number, one in enumerate(manifest.channels):
-        field = field_file(folder / one.field)
-        scale = check_header(read_header(field), field).amplitude_scale
+        content, scale = _of_colour(folder / one.field)
         red, green, blue = (float(share) for share in rgb[:, number])
         offset = one.offset
         channel = ShownChannel(
@@ -184,8 +184,21 @@ def colour_sources(manifest_path: Path) -> list[Source]:
             one.white / scale,
             (red, green, blue),
         )
-        sources.append(Source(one.name, field, channel))
+        name = one.name if one.transferred_from is None else f"{one.name} (transferred)"
+        sources.append(Source(name, content, channel, folder.resolve().name))
     return sorted(sources, key=lambda source: source.name != manifest.reference)
+
+
+def _of_colour(path: Path) -> tuple[Path | bytes, float]:
+    """What a page shows of one wavelength, a field file or a mosaic; and its amplitude scale."""
+    if (path / MANIFEST_FILE).is_file():
+        from fpm_inr.mosaic.mosaic import load_mosaic
+        from fpm_inr.viewer.overview import overview_bytes
+
+        mosaic = load_mosaic(path)
+        return overview_bytes(mosaic, MOSAIC_PX), mosaic.amplitude_scale
+    field = field_file(path)
+    return field, check_header(read_header(field), field).amplitude_scale
 
 
 def raw_source(path: str | Path) -> Source:
@@ -298,7 +311,4 @@ def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:
 
 def title_of(sources: list[Source]) -> str:
     """What a page is called: the main field, or the folder of several wavelengths."""
-    first = sources[0]
-    if first.channel is None or isinstance(first.content, bytes):
-        return first.name
-    return first.content.resolve().parent.parent.name
+    return sources[0].title or sources[0].name

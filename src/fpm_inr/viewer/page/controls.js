@@ -118,6 +118,10 @@ export function connect(app, config) {
     element("message").className = "";
     element("message").textContent = "The graphics card was reset. Reload the page.";
   };
+  app.onTrouble = (error) => {
+    element("message").className = "passing";
+    element("message").textContent = error.message;
+  };
   app.onProgress = (share) => {
     const message = element("message");
     message.className = share === null ? "" : "passing";

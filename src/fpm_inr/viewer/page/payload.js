@@ -17,6 +17,20 @@ export async function readSource({ address, element, packing }) {
   throw new FieldError("The field could not be fetched. Is `fpm-inr view` still running?");
 }
 
+/** Bytes at an address beside this page; a signal that aborts ends the request. */
+export async function readBytes(address, signal) {
+  let response;
+  try {
+    response = await fetch(address, { signal });
+    if (response.ok) return await response.arrayBuffer();
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new FieldError("A part of the map could not be fetched. Is its server still running?");
+  }
+  throw new FieldError(
+    (await response.text()).slice(0, 300) || "A part of the map is missing on the server.");
+}
+
 async function readElement(element, packing) {
   if (packing === "gzip" && typeof DecompressionStream === "undefined") {
     throw new FieldError("This browser cannot unpack the field. Use a version from 2023 or later.");

@@ -1,0 +1,133 @@
+// A map as a source of samples: each cell of the level shown from its tile, or a coarser one.
+
+import {
+  above, blocksIn, boxOf, boxOfBlock, placeIn, placeInBlock, shared, tilesIn,
+} from "./atlas.js";
+import { bindTextures, compile } from "./gl.js";
+import { weightsAt } from "./heights.js";
+
+const VIEWS = { amplitude: 0, phase: 1, depth: 2, samples: 4 };
+
+export class MapSource {
+  /**
+   * @param {Stock} stock of tiles
+   * @param {Stock} depths of blocks of depth
+   * @param {WebGLTexture} colours
+   */
+  constructor(gl, atlas, shaders, stock, depths, colours) {
+    this.gl = gl;
+    this.atlas = atlas;
+    this.stock = stock;
+    this.depths = depths;
+    this.colours = colours;
+    this.program = compile(gl, shaders["map.vert"], shaders["map.frag"]);
+    const [height, width] = atlas.levels[0];
+    this.field = {
+      kind: atlas.planesUm ? "planes" : "map", planesUm: atlas.planesUm, zRange: atlas.zRange,
+      width, height, pixelUm: atlas.pixelUm, amplitudeScale: atlas.amplitudeScale,
+      hasPhase: true, warnings: [],
+    };
+  }
+
+  /** The tile that shows a cell: its own or the nearest coarser one that is here. */
+  tileFor(cell) {
+    for (let key = cell; key; key = above(this.atlas, key)) {
+      const tile = this.stock.get(key);
+      if (tile) return { key, tile };
+    }
+    return null;
+  }
+
+  /** Samples of a grid at the finest level, into a target; as the sources of fields. */
+  draw({ z, atDepth = false }, grid, target) {
+    const { gl } = this;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
+    const place = [...grid.corner, grid.width, grid.height];
+    gl.viewport(...place);
+    gl.enable(gl.SCISSOR_TEST); // nothing lies beyond the field
+    gl.scissor(...place);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.disable(gl.SCISSOR_TEST);
+    const { origin, across, down } = axesOf(grid);
+    const size = [grid.width, grid.height];
+    const clip = (place) => [across, down].map((axis, n) => {
+      const along = axis[0] * (place[0] - origin[0]) + axis[1] * (place[1] - origin[1]);
+      return (2 * along) / (axis[0] ** 2 + axis[1] ** 2) / size[n] - 1;
+    });
+    const corner = (i, j) => origin.map((at, n) => at + i * across[n] + j * down[n]);
+    const corners = [[0, 0], [size[0], 0], [0, size[1]], size].map(([i, j]) => corner(i, j));
+    const [x, y] = [0, 1].map((n) => corners.map((place) => place[n]));
+    const area = [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)];
+    this.paint(0, area, clip,
+      { z, atDepth, view: "samples", range: [0, 1], cyclic: false, reference: 0 });
+  }
+
+  /**
+   * Draw the cells of a level that an area touches.
+   * @param {(place: number[]) => number[]} clip image pixels -> clip space
+   * @param {Object} how z, atDepth, view, range, cyclic, reference
+   */
+  paint(level, area, clip, how) {
+    const { gl, program, atlas } = this;
+    const { uniform } = program;
+    const { first, weights } = weightsAt(atlas, how.z);
+    gl.useProgram(program.program);
+    bindTextures(gl, program, [
+      [gl.TEXTURE_2D, this.colours, "colours"], [gl.TEXTURE_2D, this.colours, "depth"],
+    ]);
+    gl.activeTexture(gl.TEXTURE2);
+    gl.uniform1i(uniform("planes"), 2);
+    gl.uniform1i(uniform("planeCount"), atlas.planes);
+    gl.uniform1i(uniform("first"), first);
+    gl.uniform4f(uniform("weights"), ...weights);
+    gl.uniform1i(uniform("view"), VIEWS[how.view]);
+    gl.uniform1i(uniform("cyclic"), how.cyclic ? 1 : 0);
+    gl.uniform2f(uniform("range"), ...how.range);
+    gl.uniform1f(uniform("reference"), how.reference);
+    const needsDepth = how.atDepth || how.view === "depth";
+    for (const cell of tilesIn(atlas, level, area)) {
+      const shown = this.tileFor(cell);
+      if (!shown) continue;
+      gl.activeTexture(gl.TEXTURE2);
+      gl.bindTexture(gl.TEXTURE_2D_ARRAY, shown.tile.texture);
+      const box = boxOf(atlas, cell);
+      if (needsDepth) this.#paintAtDepth(shown.key, box, clip, how);
+      else this.#piece(shown.key, box, clip, null);
+    }
+  }
+
+  /** Piece by piece, each in one block of depth; where there is none yet, at the one height. */
+  #paintAtDepth(key, box, clip, how) {
+    const { gl, atlas } = this;
+    for (const block of blocksIn(atlas, box)) {
+      const depth = this.depths.get(block);
+      if (!depth && how.view === "depth") continue;
+      if (depth) {
+        gl.activeTexture(gl.TEXTURE1);
+        gl.bindTexture(gl.TEXTURE_2D, depth.texture);
+      }
+      const piece = shared(box, boxOfBlock(atlas, block));
+      this.#piece(key, piece, clip, depth && placeInBlock(atlas, block, piece, depth));
+    }
+  }
+
+  #piece(key, box, clip, inDepth) {
+    const { gl } = this;
+    const { uniform } = this.program;
+    const [x0, y0, x1, y1] = box;
+    const corners = [[x0, y0], [x1, y0], [x0, y1], [x1, y1]].flatMap(clip);
+    gl.uniform2fv(uniform("corners"), corners);
+    gl.uniform4f(uniform("inTile"), ...placeIn(this.atlas, key, box));
+    gl.uniform4f(uniform("inDepth"), ...(inDepth ?? [0, 0, 0, 0]));
+    gl.uniform1i(uniform("atDepth"), inDepth ? 1 : 0);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+}
+
+/** Origin and steps of a grid, which are at right angles; a row has a step down as well. */
+function axesOf({ origin, stepX, stepY }) {
+  if (stepY[0] !== 0 || stepY[1] !== 0) return { origin, across: stepX, down: stepY };
+  const down = [-stepX[1], stepX[0]];
+  return { origin: origin.map((at, n) => at - down[n] / 2), across: stepX, down };
+}

@@ -1,0 +1,100 @@
+// A tile's file: unpacked, checked, and put on the graphics card.
+
+import { FieldError, readContainer } from "./container.js";
+import { makeTexture } from "./gl.js";
+
+const FORMAT = "fpm-inr tile 1";
+const DEPTH_FORMAT = "fpm-inr depth 1";
+
+/** The container in a packed file. */
+async function unpacked(packed) {
+  let buffer;
+  try {
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    buffer = await new Response(stream).arrayBuffer();
+  } catch {
+    throw new FieldError("A part of the map is damaged: it cannot be unpacked.");
+  }
+  return readContainer(buffer);
+}
+
+/** Low and high bytes of whole numbers, of equal shape. */
+function bytesOf(tensors) {
+  const [low, high] = ["low", "high"].map((name) => tensors.get(name));
+  const isWhole = low?.dtype === "U8" && high?.dtype === "U8" && low.data.length > 0 &&
+    high.data.length === low.data.length;
+  if (!isWhole) throw new FieldError("A part of the map is damaged, or of another version.");
+  return { low: low.data, high: high.data, shape: low.shape };
+}
+
+/**
+ * Heights of a block's cells, 0 to 1 over the range of z, and of one more cell on each side.
+ * @returns {Promise<{width: number, height: number, shares: Float32Array}>} shares [y, x]
+ */
+export async function readDepth(packed) {
+  const { metadata, tensors } = await unpacked(packed);
+  const { low, high, shape } = bytesOf(tensors);
+  if (metadata.format !== DEPTH_FORMAT || shape.length !== 2) {
+    throw new FieldError("A part of the depth is damaged, or of another version.");
+  }
+  const shares = Float32Array.from(low, (byte, n) => (byte | (high[n] << 8)) / 65535);
+  return { width: shape[1], height: shape[0], shares };
+}
+
+/** Heights of a block as a texture that is sampled between cells. */
+export function uploadDepth(gl, { width, height, shares }) {
+  const texture = makeTexture(gl, gl.TEXTURE_2D, gl.LINEAR);
+  gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R16F, width, height);
+  gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RED, gl.FLOAT, shares);
+  return texture;
+}
+
+/**
+ * Values of a tile's file.
+ * @param {ArrayBuffer} packed
+ * @returns {Promise<{width: number, height: number, planes: number, values: Float32Array,
+ *   mean: Float32Array}>} values [plane, y, x, 2], mean [plane, 2]
+ */
+export async function readTile(packed) {
+  const { metadata, tensors } = await unpacked(packed);
+  const { low, high, shape } = bytesOf(tensors);
+  const mean = tensors.get("mean");
+  const isWhole = metadata.format === FORMAT && metadata.step > 0 && shape.length === 4 &&
+    shape[1] === 2 && mean?.dtype === "F32" && mean.data.length === 2 * shape[0];
+  if (!isWhole) throw new FieldError("A tile of the map is damaged, or of another version.");
+  const [planes, , height, width] = shape;
+  const values = unfolded(low, high, shape, metadata.step);
+  return { width, height, planes, mean: mean.data, values };
+}
+
+/** Values [plane, y, x, 2] of the differences that are stored. */
+function unfolded(low, high, [planes, , height, width], step) {
+  const values = new Float32Array(low.length);
+  const line = new Int32Array(width);
+  let from = 0;
+  for (let plane = 0; plane < planes; plane++) {
+    for (let part = 0; part < 2; part++) {
+      line.fill(0);
+      let to = 2 * plane * height * width + part;
+      for (let y = 0; y < height; y++) {
+        let along = 0;
+        for (let x = 0; x < width; x++, from++, to += 2) {
+          const zigzag = low[from] | (high[from] << 8);
+          along += (zigzag >>> 1) ^ -(zigzag & 1);
+          line[x] += along;
+          values[to] = ((line[x] << 16) >> 16) * step; // wraps as it did in 16 bits
+        }
+      }
+    }
+  }
+  return values;
+}
+
+/** Planes of a tile as a texture that is sampled between pixels. */
+export function uploadTile(gl, { width, height, planes, values }) {
+  const texture = makeTexture(gl, gl.TEXTURE_2D_ARRAY, gl.LINEAR);
+  gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, gl.RG16F, width, height, planes);
+  gl.texSubImage3D(
+    gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, planes, gl.RG, gl.FLOAT, values);
+  return texture;
+}
