@@ -4,10 +4,10 @@ A tile's field is its own up to a factor exp(a + i (p + r . x + b x^2)) at every
 it is against its neighbours (a), the phase's zero (p), where LED directions err together a slope of
 the phase (r), and a bend (b). The bend is that which LEDs at a finite distance make
 (`fpm_inr.mosaic.plan.bend_of`), known and in the field from the solve's beginning; solves that
-begin without find a share of it. Its heights may be offset by a constant. Differences of neighbours are measured on their overlaps, weighted by how well these
-agree, and spread over all tiles by least squares. What no overlap can tell is pinned here, once:
-over all tiles the mean logarithm of the amplitude, the mean phase, slope and height are 0, and
-slopes and bends are small.
+begin without find a share of it. Its heights may be offset by a constant. Differences of neighbours
+are measured on their overlaps, weighted by how well these agree, and spread over all tiles by least
+squares. What no overlap can tell is pinned here, once: over all tiles the mean logarithm of the
+amplitude, the mean phase, slope and height are 0, and slopes and bends are small.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FloatArray = NDArray[np.float64]
 
 # Heights at which gauges are measured, at most; between them they are interpolated.
 MOST_HEIGHTS = 25
-# How much slopes and bends are drawn to 0, against an overlap's weight: of tiles that began with the
-# bend of their LEDs' light, and of others, which have found some of it. Simulated smears and slow
-# phase decided (benchmarks/mosaic.py).
+# How much slopes and bends are drawn to 0, against an overlap's weight: of tiles that began with
+# the bend of their LEDs' light, and of others, which have found some of it. Simulated smears and
+# slow phase decided (benchmarks/mosaic.py).
 UNLIKELY, UNLIKELY_OF_OTHERS = 10.0, 1.0
 LEAST_COHERENCE = 0.3  # of an overlap that says anything
 
