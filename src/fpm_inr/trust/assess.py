@@ -30,6 +30,7 @@ Halves = Literal["photons", "leds"]
 
 HEIGHTS = 5  # of a stack, where none are named
 HANGS_RAD = 0.1  # phase on undetermined frequencies that is worth a mark
+MODEL_RULES = 4.0  # what frames keep, over their noise, that makes noise the smaller part of errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,14 @@ class Trust:
             yield of_leds + (
                 f" {np.mean(hanging > HANGS_RAD):.0%} of the phase map hangs on them by more than "
                 f"{HANGS_RAD:g} rad."
+            )
+        if self.model.excess > MODEL_RULES:
+            yield (
+                f"The frames keep {self.model.excess:.0f} times their noise beside it: what is "
+                "wrong with the model, not noise, limits this result. Error bars are of noise "
+                "alone."
+                + " --halves leds lets the resolution feel the rest."
+                * (self.halves == "photons")
             )
         yield from self.model.warnings()
 

@@ -33,6 +33,7 @@ LEAST_PUPIL_SHARE, LEAST_PUPIL_RAD = 0.25, 0.1
 # How far the excess of a place must stand above the median place's.
 PLACE_STANDS_OUT = 4.0
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
+MOST_MOVED = 3  # LEDs that are named one by one
 LEAST_CLIPPED = 0.002  # share of a frame's pixels
 NAMES = {
     5: "astigmatism",
@@ -117,7 +118,14 @@ class ModelError:
                 f"{np.linalg.norm(self.pupil_rad):.2g} rad RMS or more, would explain "
                 f"{self.pupil_share:.0%} of what noise does not. Try --calibrate gains,pupil."
             )
-        for one in self.moved:
+        if len(self.moved) > MOST_MOVED:
+            named = ", ".join(str(one.led) for one in self.moved)
+            yield (
+                f"{len(self.moved)} LEDs explain their frames better elsewhere: {named} (counted "
+                "from 0). So many are not single LEDs off their places: the array, the pupil or "
+                "the height is. Try --calibrate gains,pupil,pose, and the height."
+            )
+        for one in self.moved if len(self.moved) <= MOST_MOVED else ():
             x, y = one.samples_xy
             yield (
                 f"LED {one.led} (counted from 0) explains its frame better {np.hypot(x, y):.1f} "

@@ -136,12 +136,14 @@ class Transfer:
         if periods is None:
             return None
         longest, shortest = periods
-        share = float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1))
+        periods_um = f"{shortest:.3g}"
+        if longest > 1.01 * shortest:
+            periods_um += f" to {longest:.3g}"
         return (
-            f"The LEDs do not determine the phase of structures with periods from {shortest:.3g} "
-            f"to {longest:.3g} um ({share:.1%} of the frequencies that they see), at z = "
-            f"{self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination NA just "
-            "below the objective's), or defocus."
+            f"The LEDs do not determine the phase of structures with periods of {periods_um} um "
+            f"({int(self.undetermined_y_x.sum())} of {int(self.seen_y_x.sum()) - 1} frequencies), "
+            f"at z = {self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination "
+            "NA just below the objective's), or defocus."
         )
 
 
