@@ -19,7 +19,7 @@ import fpm_inr
 PACKAGE = Path(fpm_inr.__file__).parent
 # from the top; an import stays on its floor or runs downward
 FLOORS = {
-    "faces": "cli viewer trust_results napari_plugin benchmark __main__",
+    "faces": "cli viewer trust_results mosaic_trust napari_plugin benchmark __main__",
     "many at once": "mosaic colour",
     "judging": "trust results report",
     "solving": "reconstruction solve engines settings checkpoint",

@@ -20,16 +20,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 CARD = torch.device("meta")
 ATEN = torch.ops.aten
-# their sizes hang on values: the CPU waits for them
-WAITS = {
-    ATEN.nonzero.default,
-    ATEN.masked_select.default,
-    ATEN._unique2.default,
-    ATEN.unique_dim.default,
-    ATEN.equal.default,
-    ATEN.bincount.default,
-    ATEN.repeat_interleave.Tensor,
-}
+# what torch marks as hanging on values, so that the CPU waits for them, and two that it does not
+MARKS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+WAITS = {ATEN.nanmedian.default, ATEN._linalg_check_errors.default}
 AT_ONCE = {
     ATEN._conj.default: ATEN._conj_physical.default,
     ATEN._neg_view.default: ATEN.neg.default,
@@ -80,18 +73,25 @@ class _Made(TorchFunctionMode):
             raise TypeError("can't convert a tensor on a card to numpy: copy it to the CPU first")
         if func is Tensor.tolist and isinstance(args[0], OnCard):
             return args[0].cpu().tolist()
+        if func in (Tensor.__format__, Tensor.__repr__) and isinstance(args[0], OnCard):
+            return func(args[0].cpu(), *args[1:])
         return func(*args, **kwargs)
 
 
 class PretendedCard(TorchDispatchMode):
-    """The card; `fetched`, `sent` and `waited` count by place in the package."""
+    """The card; `fetched`, `sent` and `waited` count by place in the package.
 
-    def __init__(self) -> None:
+    `lacks` names operations that it has not; `made` has those that were made there.
+    """
+
+    def __init__(self, lacks: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        self.lacks = lacks
+        self.made: set[str] = set()
         self.fetched: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.waited: Counter[str] = Counter()
-        self._made = _Made()
+        self._numbers_made = _Made()
 
     @property
     def stops(self) -> Counter[str]:
@@ -99,13 +99,13 @@ class PretendedCard(TorchDispatchMode):
         return self.fetched + self.sent + self.waited
 
     def __enter__(self) -> Self:
-        self._made.__enter__()
+        self._numbers_made.__enter__()
         super().__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
-        self._made.__exit__(*error)
+        self._numbers_made.__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -115,7 +115,9 @@ class PretendedCard(TorchDispatchMode):
         to_card = held if target is None else _is_card(target)
         if to_card and target is not None:
             kwargs["device"] = torch.device("cpu")
-        self._count(func, args, held=held, to_card=to_card)
+        if to_card:
+            self._make(func.name())
+        self._count(func, args, kwargs, held=held, to_card=to_card)
         if held:
             self._check(func, args, given)
         # a conjugate that is only marked as one would go unnoticed down here
@@ -130,7 +132,16 @@ class PretendedCard(TorchDispatchMode):
             return args[0]
         return tree_map(lambda one: _placed(one) if to_card else one, found)
 
-    def _count(self, func: Any, args: Any, *, held: bool, to_card: bool) -> None:
+    def _make(self, name: str) -> None:
+        self.made.add(name)
+        if name in self.lacks:
+            # in the words of torch for Apple's device
+            raise NotImplementedError(
+                f"The operator '{name}' is not currently implemented for the MPS device. If you "
+                "want this op to be considered for addition please comment on an issue"
+            )
+
+    def _count(self, func: Any, args: Any, kwargs: Any, *, held: bool, to_card: bool) -> None:
         if func is ATEN._local_scalar_dense.default and held:
             self.fetched[_place()] += 1
         elif func is ATEN._to_copy.default and held != to_card:
@@ -139,14 +150,14 @@ class PretendedCard(TorchDispatchMode):
             args[1], OnCard
         ):
             (self.sent if isinstance(args[0], OnCard) else self.fetched)[_place()] += 1
-        elif func in WAITS and held:
-            self.waited[_place()] += 1
         elif func in INDEXED and held:
             places = [one for one in args[1] if isinstance(one, Tensor)]
             if any(one.dtype in (torch.bool, torch.uint8) for one in places):
                 self.waited[_place()] += 1
             if not all(isinstance(one, OnCard) for one in places):
                 self.sent[_place()] += 1
+        elif (func in WAITS or MARKS & {*func.tags}) and held and not kwargs.get("output_size"):
+            self.waited[_place()] += 1
 
     def _check(self, func: Any, args: Any, given: list[Tensor]) -> None:
         if func in (ATEN._to_copy.default, ATEN.copy_.default):

@@ -12,7 +12,9 @@ import torch
 import fpm_inr
 from fpm_inr.fields.pixel import PixelField
 from fpm_inr.io.export import export
+from fpm_inr.io.slide import SlideOptions
 from fpm_inr.napari_plugin import field_reader, solution_layers
+from tests.io.slides import Drawn, drawn_slide
 from tests.viewer.fields import random_solution, solution_of, spline_solution
 
 dask_array = pytest.importorskip("dask.array", reason="needs the extra napari")
@@ -114,3 +116,27 @@ def test_in_napari(tmp_path: Path) -> None:
         z_um = -20 + step_um if count == 201 else 0.0
         expected = 10 * solution.render(z_um).amplitude_z_y_x[0]
         np.testing.assert_allclose(np.asarray(amplitude.data[1]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_slides_in_napari(tmp_path: Path) -> None:
+    """Colour slides: levels, pixel size and pixels, as napari's readers see them."""
+    components = pytest.importorskip("napari.components", reason="needs napari")
+    npe2 = pytest.importorskip("npe2")
+    npe2.PluginManager.instance().discover()
+    shapes = [(1030, 1501), (515, 750), (257, 375)]
+    true = Drawn().read(0, 0, *shapes[0])
+    export(drawn_slide(shapes[0]), tmp_path / "slide.ome.tif")
+    (layer,) = components.ViewerModel().open(tmp_path / "slide.ome.tif", plugin="napari-tiff")
+    assert layer.rgb
+    assert [level.shape for level in layer.data] == [(*shape, 3) for shape in shapes]
+    assert layer.scale == pytest.approx([0.25, 0.25])
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), np.moveaxis(true, 0, -1))
+    for version in ("0.4", "0.5"):
+        path = tmp_path / f"{version}.ome.zarr"
+        export(drawn_slide(shapes[0]), path, slide=SlideOptions(ome_zarr=version))
+        layers = components.ViewerModel().open(path, plugin="napari-ome-zarr")
+        assert [one.name.split()[-1] for one in layers] == ["red", "green", "blue"]
+        for one, colour in zip(layers, true, strict=True):
+            assert [level.shape[-2:] for level in one.data] == shapes
+            assert one.scale[-2:] == pytest.approx([0.25, 0.25])
+            np.testing.assert_array_equal(np.squeeze(np.asarray(one.data[0])), colour)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import compile_forward, nominal_instrument
+from fpm_inr.lighting import Die, Lighting
+from fpm_inr.solve.progress import StepReport
 
 
 def tiny_acquisition(z_um: float = 0.0, seed: int = 0) -> Acquisition:
@@ -30,3 +34,35 @@ def tiny_acquisition(z_um: float = 0.0, seed: int = 0) -> Acquisition:
         model.aperture(nominal_instrument(empty).to("cpu")),
     )[0]
     return Acquisition((30 * frames.numpy()) ** 2, optics, illumination)
+
+
+def several_leds() -> Acquisition:
+    """The same object in frames of one, two and three LEDs."""
+    single = tiny_acquisition()
+    lists = [*([led] for led in range(7, 18)), [0, 24], [1, 23], [2, 22], [3, 20, 19], [4, 5, 6]]
+    lists.append([18, 21])
+    frames = np.stack([single.frames_led_y_x[leds].sum(axis=0) for leds in lists])
+    light = Illumination(single.illumination.na_led_xy, lighting=Lighting.of(lists))
+    return Acquisition(frames, single.optics, light)
+
+
+def of_a_size(acquisition: Acquisition) -> Acquisition:
+    """The same frames of LEDs that are taken to be more than points."""
+    light = replace(acquisition.illumination, die=Die(size_na=0.02, points_across=2))
+    return replace(acquisition, illumination=light)
+
+
+def masked(acquisition: Acquisition) -> Acquisition:
+    """The same with a few pixels that lie, and some that are saturated."""
+    random = np.random.default_rng(0).uniform(size=acquisition.frames_led_y_x.shape)
+    return replace(
+        acquisition,
+        weight_led_y_x=(random > 0.03).astype(np.uint8),
+        saturated_led_y_x=random > 0.98,
+    )
+
+
+def leave(report: StepReport) -> None:
+    """End a solve after its last step: what may follow judges what has been learned."""
+    if report.step == report.total:
+        raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fpm_inr.acquisition import Optics
-from fpm_inr.beams import Runs
+from fpm_inr.beams import Choice, Runs, numbers_of
 from fpm_inr.optics import defocus_rate_rad_per_um, pupil_disc
 
 
@@ -79,16 +79,18 @@ class Aperture:
     defocus_um: Tensor | None = None
     runs: Runs | None = None
 
-    def select(self, frames: Tensor) -> Aperture:
+    def select(self, frames: Choice) -> Aperture:
         """Keep the frames of these indices, in this order."""
-        runs, beams = None, frames
+        runs, numbers = None, numbers_of(frames)
+        beams = numbers
         if self.runs is not None:
-            runs, beams = self.runs.select(frames), self.runs.beams(frames)
+            some = self.runs.choose(frames)
+            runs, beams = some.runs, some.beams
         return Aperture(
             self.transmission_led_k[beams],
             self.defocus_led_k[beams],
             None if self.phase_led_k is None else self.phase_led_k[beams],
-            None if self.background_led is None else self.background_led[frames],
+            None if self.background_led is None else self.background_led[numbers],
             self.defocus_um,
             runs,
         )

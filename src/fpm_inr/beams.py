@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Illumination, Optics
@@ -34,44 +37,87 @@ class Runs:
     ----------
     first_frame : Tensor [frame + 1]
         Where the beams of each frame begin.
+    beam_count : int
+        Number of all beams.
     """
 
     first_frame: Tensor
+    beam_count: int
 
     @classmethod
-    def of_counts(cls, counts: Tensor) -> Runs:
-        """Runs of these lengths [frame]."""
-        return cls(torch.cat([counts.new_zeros(1), counts.cumsum(0)]))
+    def of_counts(cls, counts: Tensor, beam_count: int | None = None) -> Runs:
+        """Runs of these lengths [frame].
+
+        Where their sum is not given, a graphics card is waited for.
+        """
+        total = int(counts.sum()) if beam_count is None else beam_count
+        return cls(torch.cat([counts.new_zeros(1), counts.cumsum(0)]), total)
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames."""
+        return len(self.first_frame) - 1
 
     @property
     def counts(self) -> Tensor:
         """Number of beams of each frame, [frame]."""
         return self.first_frame.diff()
 
-    def beams(self, frames: Tensor) -> Tensor:
-        """The beams of these frames, frame by frame, [beam]."""
-        first, counts = self.first_frame[frames], self.counts[frames]
-        begin = (first - counts.cumsum(0) + counts).repeat_interleave(counts)
-        return begin + torch.arange(len(begin), device=begin.device)
-
-    def select(self, frames: Tensor) -> Runs:
-        """The runs of these frames, in this order."""
-        return Runs.of_counts(self.counts[frames])
-
+    @cached_property
     def frame_beam(self) -> Tensor:
         """The frame of every beam, [beam]."""
-        counts = self.counts
-        return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+        every = torch.arange(self.frame_count, device=self.first_frame.device)
+        return every.repeat_interleave(self.counts, output_size=self.beam_count)
+
+    def choose(self, frames: Choice, beam_count: int | None = None) -> Chosen:
+        """The beams of these frames; `beam_count` is as in `of_counts`."""
+        if isinstance(frames, Chosen):
+            return frames
+        counts = self.counts[frames]
+        runs = Runs.of_counts(counts, beam_count)
+        begin = (self.first_frame[frames] - runs.first_frame[:-1])[runs.frame_beam]
+        return Chosen(frames, begin + torch.arange(len(begin), device=begin.device), runs)
 
     def sum(self, value_beam_y_x: Tensor) -> Tensor:
         """Sums [..., frame, y, x] over the beams of each frame."""
-        shape = (*value_beam_y_x.shape[:-3], len(self.counts), *value_beam_y_x.shape[-2:])
-        return value_beam_y_x.new_zeros(shape).index_add(-3, self.frame_beam(), value_beam_y_x)
+        shape = (*value_beam_y_x.shape[:-3], self.frame_count, *value_beam_y_x.shape[-2:])
+        return value_beam_y_x.new_zeros(shape).index_add(-3, self.frame_beam, value_beam_y_x)
 
     def least(self, value_beam: Tensor) -> Tensor:
         """The least of a value [beam] in each frame, [frame]."""
-        least = value_beam.new_zeros(len(self.counts))
-        return least.scatter_reduce(0, self.frame_beam(), value_beam, "amin", include_self=False)
+        least = value_beam.new_zeros(self.frame_count)
+        return least.scatter_reduce(0, self.frame_beam, value_beam, "amin", include_self=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some frames with their beams, looked up once for all that asks about them.
+
+    Parameters
+    ----------
+    frames : Tensor [frame]
+        Their numbers.
+    beams : Tensor [beam]
+        The numbers of their beams, frame by frame.
+    runs : Runs
+        Which of these beams each of these frames has.
+    """
+
+    frames: Tensor
+    beams: Tensor
+    runs: Runs
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+# Numbers of frames, or what has been looked up of them already.
+Choice = Tensor | Chosen
+
+
+def numbers_of(frames: Choice) -> Tensor:
+    """Numbers [frame] of these frames."""
+    return frames.frames if isinstance(frames, Chosen) else frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,26 +129,28 @@ class Shares:
     led_beam, frame_beam : Tensor [beam]
         The LED of each beam, and the place of its frame among the frames.
     intensity_beam_y_x : Tensor [beam, y, x]
+    led_count : int
+        Number of all LEDs.
     """
 
     led_beam: Tensor
     frame_beam: Tensor
     intensity_beam_y_x: Tensor
+    led_count: int
 
-    def fits(self, predicted: Tensor, measured: Tensor) -> tuple[Tensor, Tensor]:
-        """LEDs, and the factor [led] by which each one's amplitude falls short of the frames.
+    def fits(self, predicted: Tensor, measured: Tensor) -> Tensor:
+        """The factor [led] by which each LED's amplitude falls short of the frames.
 
         For each sum(measured / predicted * its light) / sum(its light): the step that lowers the
         squared error of the frames' amplitudes [frame, y, x], and of a single LED the
-        least-squares one.
+        least-squares one. Not a number for an LED that has no light in them.
         """
         ratio = measured / predicted.clamp_min(1e-6)
         light = self.intensity_beam_y_x
         told = (light * ratio[self.frame_beam]).sum(dim=(1, 2))
-        leds, place = self.led_beam.unique(return_inverse=True)
-        sums = light.new_zeros(2, len(leds))
-        sums.index_add_(1, place, torch.stack([told, light.sum(dim=(1, 2))]))
-        return leds, sums[0] / sums[1]
+        sums = light.new_zeros(2, self.led_count)
+        sums.index_add_(1, self.led_beam, torch.stack([told, light.sum(dim=(1, 2))]))
+        return sums[0] / sums[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,29 +167,34 @@ class Beams:
         Direction from that of the LED's middle, in NA units.
     root_beam : Tensor [beam]
         Factor of its amplitude: root of the LED's weight over its number of points.
+    count_frame : array [frame] of int
+        Number of beams of each frame, where no card is asked for it.
+    led_count : int
     """
 
     runs: Runs
     led_beam: Tensor
     offset_beam_xy: Tensor
     root_beam: Tensor
+    count_frame: NDArray[np.int64]
+    led_count: int
 
     def to(self, device: torch.device | str) -> Beams:
         """Move to a device."""
         exact = widest(torch.device(device))
-        return Beams(
-            Runs(self.runs.first_frame.to(device)),
-            self.led_beam.to(device),
-            self.offset_beam_xy.to(device, exact),
-            self.root_beam.to(device, exact),
+        return replace(
+            self,
+            runs=Runs(self.runs.first_frame.to(device), self.runs.beam_count),
+            led_beam=self.led_beam.to(device),
+            offset_beam_xy=self.offset_beam_xy.to(device, exact),
+            root_beam=self.root_beam.to(device, exact),
         )
 
     @property
     def is_wide(self) -> Tensor:
         """Which LEDs [led] are more than a point."""
         away = self.offset_beam_xy.abs().amax(dim=1)
-        farthest = away.new_zeros(int(self.led_beam.max()) + 1)
-        return farthest.scatter_reduce(0, self.led_beam, away, "amax") > 0
+        return away.new_zeros(self.led_count).scatter_reduce(0, self.led_beam, away, "amax") > 0
 
     def na_beam_xy(self, na_led_xy: Tensor) -> Tensor:
         """Directions [beam, 2] for LEDs at these."""
@@ -149,21 +202,14 @@ class Beams:
 
     def mean_of_leds(self, value_frame: Tensor) -> Tensor:
         """Means [led] of a value [frame] over the beams of each LED."""
-        sums = value_frame.new_zeros(2, int(self.led_beam.max()) + 1)
-        value = value_frame[self.runs.frame_beam()]
+        sums = value_frame.new_zeros(2, self.led_count)
+        value = value_frame[self.runs.frame_beam]
         sums.index_add_(1, self.led_beam, torch.stack([value, torch.ones_like(value)]))
         return sums[0] / sums[1]
 
-    def of_frames(self, frames: Tensor) -> Beams:
-        """The beams of these frames, in this order."""
-        beam = self.runs.beams(frames)
-        return replace(
-            self,
-            runs=self.runs.select(frames),
-            led_beam=self.led_beam[beam],
-            offset_beam_xy=self.offset_beam_xy[beam],
-            root_beam=self.root_beam[beam],
-        )
+    def choose(self, frames: Tensor, numbers: NDArray[np.integer[Any]]) -> Chosen:
+        """These frames, whose numbers are known on the CPU too: no card is waited for."""
+        return self.runs.choose(frames, int(self.count_frame[numbers].sum()))
 
 
 def beams_of(
@@ -216,4 +262,6 @@ def beams_of(
         torch.from_numpy(led.astype(np.int64)),
         torch.from_numpy(offset),
         torch.from_numpy(root),
+        counts,
+        illumination.led_count,
     )

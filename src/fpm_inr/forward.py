@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr import transforms
@@ -24,7 +26,7 @@ from fpm_inr.aperture import Aperture as Aperture
 from fpm_inr.aperture import Sight as Sight
 from fpm_inr.aperture import _Crossing
 from fpm_inr.aperture import with_phase as with_phase
-from fpm_inr.beams import Beams, Shares, beams_of
+from fpm_inr.beams import Beams, Choice, Chosen, Shares, beams_of, numbers_of
 from fpm_inr.instrument_values import Instrument as Instrument
 from fpm_inr.instrument_values import nominal_instrument as nominal_instrument
 from fpm_inr.reach import check_reach
@@ -75,32 +77,46 @@ class ForwardModel:
     @property
     def led_count(self) -> int:
         """Number of LEDs."""
-        return self.beam_count if self.beams is None else int(self.beams.led_beam.max()) + 1
+        return self.beam_count if self.beams is None else self.beams.led_count
 
     @property
     def frame_count(self) -> int:
         """Number of frames."""
-        return self.beam_count if self.beams is None else len(self.beams.runs.counts)
+        return self.beam_count if self.beams is None else self.beams.runs.frame_count
 
-    def beams_of(self, frames: Tensor) -> Tensor:
+    def choose(self, frames: Tensor, numbers: NDArray[np.integer[Any]]) -> Choice:
+        """These frames with their beams, to be given to all methods instead of them.
+
+        `numbers` are theirs on the CPU. Without this, methods that are asked about frames of
+        several LEDs look up their beams each time, and a graphics card is waited for.
+        """
+        return frames if self.beams is None else self.beams.choose(frames, numbers)
+
+    def frames(self, part: slice) -> Choice:
+        """The frames from one number up to another, with their beams."""
+        numbers = np.arange(part.start, part.stop)
+        return self.choose(torch.arange(part.start, part.stop, device=self.device), numbers)
+
+    def beams_of(self, frames: Choice) -> Tensor:
         """Numbers of the beams of these frames, frame by frame."""
-        return frames if self.beams is None else self.beams.runs.beams(frames)
+        return numbers_of(frames) if self.beams is None else self.beams.runs.choose(frames).beams
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.sample_yx.device
 
-    def least_of_frames(self, value_led: Tensor, frames: Tensor) -> Tensor:
+    def least_of_frames(self, value_led: Tensor, frames: Choice) -> Tensor:
         """The least of a value [led] over the LEDs of each of these frames, [frame]."""
         if self.beams is None:
-            return value_led[frames]
-        some = self.beams.of_frames(frames)
-        return some.runs.least(value_led[some.led_beam])
+            return value_led[numbers_of(frames)]
+        some = self.beams.runs.choose(frames)
+        return some.runs.least(value_led[self.beams.led_beam[some.beams]])
 
-    def leds_of(self, frames: Tensor) -> Tensor:
+    def leds_of(self, frames: Choice) -> Tensor:
         """The LED of every beam of these frames, [beam]."""
-        return frames if self.beams is None else self.beams.led_beam[self.beams_of(frames)]
+        beams = self.beams_of(frames)
+        return beams if self.beams is None else self.beams.led_beam[beams]
 
     def any_of_frames(self, is_led: Tensor) -> Tensor:
         """Whether one of the LEDs of each frame is among some [led], [frame]."""
@@ -115,16 +131,17 @@ class ForwardModel:
         return self.beams.mean_of_leds(gain_frame.log()).exp()
 
     def shares(
-        self, frames: Tensor, light_beam_y_x: Tensor, weight_y_x: Tensor | None = None
+        self, frames: Choice, light_beam_y_x: Tensor, weight_y_x: Tensor | None = None
     ) -> Shares | None:
         """How the light of these frames, weighted, divides among LEDs; None: one beam a frame."""
         if self.beams is None:
             return None
-        some, light = self.beams.of_frames(frames), light_beam_y_x.detach()
+        some, light = self.beams.runs.choose(frames), light_beam_y_x.detach()
         intensity = light.real**2 + light.imag**2
         if weight_y_x is not None:
             intensity = intensity * weight_y_x
-        return Shares(some.led_beam, some.runs.frame_beam(), intensity)
+        led_beam = self.beams.led_beam[some.beams]
+        return Shares(led_beam, some.runs.frame_beam, intensity, self.beams.led_count)
 
     def to(self, device: torch.device | str) -> ForwardModel:
         """Move to a device."""
@@ -164,7 +181,7 @@ class ForwardModel:
         return transforms.spectrum(field_z_y_x)
 
     def sight(
-        self, na_led_xy: Tensor, leds: Tensor | None = None, na: Tensor | None = None
+        self, na_led_xy: Tensor, leds: Choice | None = None, na: Tensor | None = None
     ) -> Sight:
         """Where the light of these frames (all when None) crosses, for LEDs at [led, 2].
 
@@ -206,27 +223,30 @@ class ForwardModel:
         return replace(sight, phase_led_k=phase)
 
     def aperture(
-        self, instrument: Instrument, leds: Tensor | None = None, sight: Sight | None = None
+        self, instrument: Instrument, leds: Choice | None = None, sight: Sight | None = None
     ) -> Aperture:
         """The pupil as the light of these frames sees it (all when None).
 
         `sight`, where it is known already, is that of the same frames.
         """
+        if leds is not None and self.beams is not None:
+            leds = self.beams.runs.choose(leds)
         if sight is None:
             sight = self.sight(instrument.na_led_xy, leds, instrument.na)
             sight = self.aberrated(sight, instrument.zernike_rad)
         gain, runs = instrument.gain_led, None
         if self.beams is None:
-            gain = gain if leds is None else gain[leds]
+            gain = gain if leds is None else gain[numbers_of(leds)]
         else:
-            some = self.beams if leds is None else self.beams.of_frames(leds)
-            gain, runs = gain[some.led_beam] * some.root_beam.to(gain), some.runs
+            some = slice(None) if leds is None else self.beams_of(leds)
+            gain = gain[self.beams.led_beam[some]] * self.beams.root_beam[some].to(gain)
+            runs = leds.runs if isinstance(leds, Chosen) else self.beams.runs
         transmission = sight.disc_led_k * gain[:, None]
         if instrument.pupil_y_x is not None:
             transmission = transmission * instrument.pupil_y_x.flatten()[self.frame_index()]
         background = instrument.background_led
         if background is not None and leds is not None:
-            background = background[leds]
+            background = background[numbers_of(leds)]
         return Aperture(
             transmission,
             sight.defocus_led_k,
@@ -236,7 +256,7 @@ class ForwardModel:
             runs,
         )
 
-    def gather(self, spectrum_z_y_x: Tensor, leds: Tensor) -> Tensor:
+    def gather(self, spectrum_z_y_x: Tensor, leds: Choice) -> Tensor:
         """Object-spectrum samples [z, beam, sample] that these frames bring into the pupil."""
         return spectrum_z_y_x.flatten(-2)[..., self.field_index(leds)]
 
@@ -248,7 +268,7 @@ class ForwardModel:
         return grid.unflatten(-1, (height, width))
 
     def exit_field(
-        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
+        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Choice, aperture: Aperture
     ) -> Tensor:
         """Complex field [z, beam, y, x] on the camera, for spectra [z, y, x] at heights z [z].
 
@@ -258,12 +278,12 @@ class ForwardModel:
         return transforms.image(self.scatter(samples))
 
     def amplitude(
-        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Tensor, aperture: Aperture
+        self, spectrum_z_y_x: Tensor, z_um: Tensor, leds: Choice, aperture: Aperture
     ) -> Tensor:
         """Amplitude [z, frame, y, x] of these frames."""
         return aperture.amplitude(self.exit_field(spectrum_z_y_x, z_um, leds, aperture))
 
-    def field_index(self, leds: Tensor) -> Tensor:
+    def field_index(self, leds: Choice) -> Tensor:
         """Flat index [beam, sample] of these frames' samples in the field's spectrum."""
         height, width = self.field_shape_y_x
         beams = self.beams_of(leds)

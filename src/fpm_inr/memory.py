@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 
+from fpm_inr.device import ran_out
 from fpm_inr.errors import SettingsError
 
 Found = TypeVar("Found")
@@ -19,6 +20,8 @@ CPU_BYTES = 1 << 30
 CARD_SHARE = 0.5
 
 _log = logging.getLogger("fpm_inr")
+# What ran out once is not tried again: so many of these, of so many bytes, fit; and what was said.
+_KNOWN: dict[tuple[str, str, int], tuple[int, str]] = {}
 
 
 def room_bytes(device: torch.device) -> int:
@@ -33,6 +36,8 @@ def room_bytes(device: torch.device) -> int:
 
 class Portion:
     """So many items at once, and half as many from where memory runs out.
+
+    Later ones of the same kind begin there: tiles, heights and solves of one process fail once.
 
     Parameters
     ----------
@@ -58,10 +63,14 @@ class Portion:
     ) -> None:
         self.items, self.device = items, device
         self.told: list[str] = []
+        self._kind = items, str(device), bytes_each
         if device.type == "cpu":
             self.at_once = max(1, most if most_on_cpu is None else min(most, most_on_cpu))
         else:
             self.at_once = max(1, min(most, room_bytes(device) // max(1, bytes_each)))
+        if self._kind in _KNOWN and self.at_once > _KNOWN[self._kind][0]:
+            self.at_once, said = _KNOWN[self._kind]
+            self.told.append(said)
 
     def over(self, total: int, work: Callable[[slice], Found]) -> Iterator[Found]:
         """Work on items 0 to `total`, part after part; `work` may be called again for a part.
@@ -91,7 +100,9 @@ class Portion:
         """
         try:
             return work()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             reason = str(error).splitlines()[0] if str(error) else "out of memory"
         # beyond the handler, whose traceback holds on to what was being made
         self._halve(self.at_once if count is None else count, reason)
@@ -111,6 +122,7 @@ class Portion:
         )
         self.told.append(said)
         _log.warning(said)
+        _KNOWN[self._kind] = self.at_once, said
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         elif self.device.type == "mps":

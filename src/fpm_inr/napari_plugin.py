@@ -85,8 +85,8 @@ def set_layers(solutions: SolutionSet, name: str) -> list[LayerData]:
 
     stack = dask.array.map_blocks(block, chunks=chunks, dtype=np.uint8, meta=np.empty(0, "u1"))
     layers = []
-    for one in solutions.names:
-        for data, about, kind in solution_layers(solutions.channel(one), f"{name} {one}"):
+    for one, label in zip(solutions.names, solutions.labels, strict=True):
+        for data, about, kind in solution_layers(solutions.channel(one), f"{name} {label}"):
             layers.append((data, {**about, "visible": False}, kind))
     place = _place(solutions, heights, solutions.record)
     return [*layers, (stack, {"name": f"{name} colour", "rgb": True, **place}, "image")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.device import pick_device
+from fpm_inr.device import in_plain_words, pick_device
 from fpm_inr.errors import SettingsError
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_options", "check_z_range", "data_residual", "pick_device", "reconstruct"]
 
 
+@in_plain_words()
 def reconstruct(
     acquisition: Acquisition,
     *,
@@ -47,6 +48,7 @@ def reconstruct(
     keep_checkpoint: bool = False,
     calibration: str | Path | Instrument | None = None,
     calibrate: str | Mapping[str, Any] | Free | None = None,
+    bend_rad_per_px2: float = 0.0,
 ) -> Solution:
     """Solve an acquisition for a focus stack.
 
@@ -102,6 +104,10 @@ def reconstruct(
         instrument as it began and as found. `Solution.leds_left_out` names LEDs that a
         calibration has moved to just outside the pupil, which are not used; where they came there
         during the solve, it is made again with the instrument that was found.
+    bend_rad_per_px2 : float
+        Phase that light of LEDs at a finite distance brings, over the squared distance from the
+        middle of the frame in its pixels (`fpm_inr.mosaic.plan.bend_of`): the solve begins with it,
+        but for neural fields. It is part of the solution.
 
     Returns
     -------
@@ -129,6 +135,7 @@ def reconstruct(
         upsample=upsample,
         device=device,
         calibration=calibration,
+        bend_rad_per_px2=bend_rad_per_px2,
     )
 
     from fpm_inr.solve import judged
@@ -153,6 +160,7 @@ def _asked(
     upsample: int | None,
     device: str,
     calibration: str | Path | Instrument | None,
+    bend_rad_per_px2: float,
 ) -> Request:
     """What was asked for, every part of it checked; see `reconstruct`."""
     # a seed has a default: every engine is given one
@@ -190,6 +198,7 @@ def _asked(
         Free() if calibrate is None else parse_free(calibrate),
         resolved,
         given_instrument(acquisition, calibration),
+        bend_rad_per_px2,
     )
 
 
@@ -205,6 +214,7 @@ def _check_resume(checkpoint: str | Path | None, resume: bool) -> None:
         )
 
 
+@in_plain_words()
 def data_residual(
     acquisition: Acquisition, solution: Solution, z_um: Sequence[float], device: str = "cpu"
 ) -> list[float]:

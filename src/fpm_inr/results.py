@@ -24,6 +24,7 @@ FOUND = (
     "calibration_refused",
     "calibration_of_a_plane",
     "memory",
+    "transferred_from",
 )
 
 
@@ -51,7 +52,7 @@ def write_results(
     explanation = explain(acquisition, solution, _spread(solution, RESIDUAL_HEIGHTS))
     judged = {
         "expected_residual": explanation.expected_residual,
-        "warnings": list(explanation.warnings()),
+        "warnings": [*_transfer_told(solution), *explanation.warnings()],
     }
     # the field file tells it too: a viewer has nothing else
     solution = replace(solution, record={**solution.record, **judged})
@@ -77,6 +78,17 @@ def write_results(
         beside.write_text(json.dumps(run, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     write_report(folder / "report.html", acquisition, solution, run, explanation)
     return run
+
+
+def _transfer_told(solution: Solution) -> list[str]:
+    """That a wavelength was not solved, if so."""
+    source = solution.record.get("transferred_from")
+    if source is None:
+        return []
+    return [
+        f"This wavelength was not solved: its detail and its phase are those of {source}, its "
+        "colour that of its bright-field frames."
+    ]
 
 
 def _told(solution: Solution) -> dict[str, Any]:

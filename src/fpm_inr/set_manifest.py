@@ -32,13 +32,17 @@ class OffsetPart(_Part):
 
 
 class ChannelPart(_Part):
-    """One wavelength; ``field`` is its field file, or the folder of its mosaic."""
+    """One wavelength; ``field`` is its field file, or the folder of its mosaic.
+
+    One that was not solved itself names the one whose detail it has (``transferred_from``).
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     wavelength_um: Finite
     field: str
     offset: OffsetPart = OffsetPart()
     white: Annotated[Finite, Field(gt=0)]
+    transferred_from: str | None = None
 
 
 class Manifest(_Part):

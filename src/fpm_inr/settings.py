@@ -48,6 +48,7 @@ class ReconstructSettings(BaseModel):
     wavelengths_um: list[float] | None = None
     white: tuple[int, int, int, int] | None = None
     offsets: dict[str, OffsetSettings] | None = None
+    transfer: bool = False
 
 
 def gather_settings(config: Path | None, options: dict[str, Any]) -> ReconstructSettings:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from fpm_inr import memory
 from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.engines.spline_frames import Frames
 from fpm_inr.engines.visits import Visits
@@ -20,24 +22,36 @@ from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.forward import ForwardModel
 from fpm_inr.instrument import parse_free
 from fpm_inr.memory import Portion
+from fpm_inr.mosaic.worker import Failure, Record, solved, work
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.trust.explained import explain
+from tests.mosaic.small import small_field, small_plan
 from tests.pretended import PretendedCard
-from tests.tiny import tiny_acquisition
+from tests.tiny import leave, tiny_acquisition
 
 STACK = {"z_range_um": (-3.0, 3.0)}
+# CUDA's own, Apple's, that of CUDA's libraries, the CPU's
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5.50 GB, max allowed: 20.40 GB)."),
+    RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+]
 
 
 @pytest.fixture
 def runs_out(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let a method run out of memory where an argument of it is longer than so many items."""
+    monkeypatch.setattr(memory, "_KNOWN", {})
 
-    def limit(kind: type, name: str, argument: int, most: int) -> None:
+    def limit(
+        kind: type, name: str, argument: int, most: int, words: Exception = OUT_OF_MEMORY[0]
+    ) -> None:
         method = getattr(kind, name)
 
         def limited(self: Any, *args: Any, **kwargs: Any) -> Any:
             if len(args[argument]) > most:
-                raise torch.OutOfMemoryError("pretended to be out of memory")
+                raise words
             return method(self, *args, **kwargs)
 
         monkeypatch.setattr(kind, name, limited)
@@ -51,7 +65,6 @@ def runs_out(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ({**STACK, "steps": 12}, (Frames, "back", 0, 2)),
         (
             {
-                **STACK,
                 "steps": 12,
                 "calibrate": {"gains": True, "pupil": True, "pose": {"init": [0.0] * 6}},
             },
@@ -76,12 +89,13 @@ def test_a_solve_goes_on_with_half(
     bright = np.random.default_rng(0).uniform(0.5, 1.5, (25, 1, 1))
     acquisition = replace(even, frames_led_y_x=even.frames_led_y_x * bright)
     with PretendedCard():
-        expected = reconstruct(acquisition, device="meta", **how)
+        expected = reconstruct(acquisition, device="meta", listen=leave, **how)
         runs_out(*limits)
-        found = reconstruct(acquisition, device="meta", **how)
+        found = reconstruct(acquisition, device="meta", listen=leave, **how)
     assert "memory" not in expected.record
     assert all("ran out" in said for said in found.record["memory"])
-    heights = [-3.0, 1.0, 3.0]
+    low, high = expected.z_range_um
+    heights = [low, (low + 2 * high) / 3, high]
     one, other = (solution.render(heights).field_z_y_x for solution in (found, expected))
     # Adam makes something of the rounding of a gradient that is 0, as the phase of all is
     one *= np.vdot(one, other) / np.vdot(one, one)
@@ -124,6 +138,81 @@ def test_comparisons_with_frames_go_on_with_half(runs_out: Callable[..., None]) 
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
+@pytest.mark.parametrize("words", OUT_OF_MEMORY, ids=str)
+def test_all_that_a_device_says_of_it_is_understood(
+    words: Exception, runs_out: Callable[..., None]
+) -> None:
+    acquisition = tiny_acquisition()
+    expected = reconstruct(acquisition, device="cpu", steps=4, **STACK)
+    runs_out(Frames, "back", 0, 3, words)
+    found = reconstruct(acquisition, device="cpu", steps=4, **STACK)
+    assert found.record["memory"]
+    one, other = (solution.render(1.0).field_z_y_x for solution in (found, expected))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_another_error_is_none_of_it(runs_out: Callable[..., None]) -> None:
+    runs_out(Frames, "back", 0, 0, RuntimeError("something else"))
+    with pytest.raises(RuntimeError, match="something else"):
+        reconstruct(tiny_acquisition(), device="cpu", steps=2)
+
+
+def test_it_is_said_and_tried_once(
+    runs_out: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    acquisition = tiny_acquisition()
+    runs_out(ForwardModel, "exit_field", 2, 3)
+    solution = reconstruct(acquisition, device="cpu", steps=4, **STACK)
+    residuals = [data_residual(acquisition, solution, [z_um]) for z_um in (-1.0, 0.0, 1.0)]
+    assert len(residuals) == 3
+    # 16, 8 and 4 frames did not fit; the other heights began with 2
+    assert caplog.text.count("ran out") == 3
+    how = {"steps": 2, "recipe": "neural"}
+    first, second = (reconstruct(acquisition, device="cpu", **how) for _ in range(2))
+    assert caplog.text.count("ran out") == 3 + 3  # 25, 12 and 6 LEDs
+    assert first.record["memory"][-1:] == second.record["memory"]
+
+
+def test_a_tile_of_a_mosaic_goes_on_with_half(
+    tmp_path: Path, runs_out: Callable[..., None]
+) -> None:
+    acquisition, _ = small_field()
+    plan = small_plan(tmp_path, acquisition)
+    _, expected, of_all = solved(plan, tmp_path / "out", plan.tiles[0])
+    runs_out(Frames, "back", 0, 3)
+    (tmp_path / "out" / "tiles").mkdir(parents=True)
+    for tile in plan.tiles[:2]:
+        assert isinstance(work(plan, tmp_path / "out", tile.number), Record)
+    _, found, of_half = solved(plan, tmp_path / "out", plan.tiles[0])
+    assert found.record["memory"]
+    assert of_half == pytest.approx(of_all, rel=1e-4)
+    one, other = (solution.render(0.0).field_z_y_x for solution in (found, expected))
+    assert np.linalg.norm(one - other) < 1e-4 * np.linalg.norm(other)
+
+
+def test_a_tile_that_does_not_fit_is_told_in_a_sentence(
+    tmp_path: Path, runs_out: Callable[..., None]
+) -> None:
+    acquisition, _ = small_field()
+    plan = small_plan(tmp_path, acquisition)
+    runs_out(Frames, "back", 0, 0)
+    failed = work(plan, tmp_path / "out", 0)
+    assert isinstance(failed, Failure)
+    assert "too little memory for even one of the frames" in str(failed.error())
+
+
+@pytest.mark.parametrize("words", OUT_OF_MEMORY, ids=str)
+def test_what_comes_in_no_parts_ends_in_a_sentence(
+    words: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: Any) -> None:
+        raise words
+
+    monkeypatch.setattr("fpm_inr.sending.measured_on", too_large)
+    with pytest.raises(SettingsError, match=r"device: has too little memory.*smaller crop"):
+        reconstruct(tiny_acquisition(), device="cpu", steps=2)
+
+
 def test_a_single_item_that_does_not_fit_ends_in_a_sentence(
     runs_out: Callable[..., None],
 ) -> None:
@@ -138,7 +227,8 @@ def test_a_single_item_that_does_not_fit_ends_in_a_sentence(
 def test_a_portion_fits_the_room_and_works_on_all(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("fpm_inr.memory.room_bytes", lambda device: 100)
+    monkeypatch.setattr(memory, "_KNOWN", {})
+    monkeypatch.setattr(memory, "room_bytes", lambda device: 100)
     card = torch.device("cuda")
     assert Portion("frames", card, bytes_each=30, most=50).at_once == 3
     assert Portion("frames", card, bytes_each=1000, most=50).at_once == 1

@@ -8,9 +8,18 @@ import pytest
 import torch
 
 from fpm_inr.cli import main
-from fpm_inr.device import describe_device, devices_here, pick_device
+from fpm_inr.cli.mosaic import workers_of
+from fpm_inr.device import (
+    card_count,
+    describe_device,
+    devices_here,
+    in_plain_words,
+    pick_device,
+    take_card,
+)
 from fpm_inr.errors import SettingsError
 from fpm_inr.io.native import write_acquisition
+from fpm_inr.reconstruction import reconstruct
 from tests.pretended import CARD, PretendedCard
 from tests.tiny import tiny_acquisition
 
@@ -45,6 +54,22 @@ def test_auto_prefers_cuda_then_a_sound_mps(monkeypatch: pytest.MonkeyPatch) -> 
     assert pick_device("auto").type == "mps"
 
 
+def test_workers_take_several_cards_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("fpm_inr.device._objection", lambda device: "")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    assert [card_count(name) for name in ("auto", "cuda", "cuda:1", "cpu")] == [3, 3, 1, 1]
+    for place in range(4):
+        for name in ("cuda", "cuda:1", "cpu"):
+            take_card(name, place)
+    assert taken == [0, 1, 2, 0]
+    assert workers_of({"workers": None, "device": "cuda"}) == 3
+    assert workers_of({"workers": None, "device": "cuda:1"}) == 1
+    assert workers_of({"workers": 5, "device": "cuda"}) == 5
+
+
 def test_a_device_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with PretendedCard():
         assert pick_device("meta") == CARD
@@ -55,6 +80,40 @@ def test_a_device_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyP
         )
         with pytest.raises(SettingsError, match="whose numbers are not those of a CPU"):
             pick_device("meta")
+
+
+@pytest.mark.parametrize("name", ["aten::scatter_add_", "aten::_fft_c2c", "aten::mm"])
+def test_a_device_that_lacks_an_operation_is_refused(name: str) -> None:
+    with (
+        PretendedCard(lacks=frozenset({name})),
+        pytest.raises(SettingsError, match=rf"meta, for which this torch lacks .*{name[6:]}; give"),
+    ):
+        pick_device("meta")
+
+
+def test_what_a_device_lacks_halfway_ends_in_a_sentence() -> None:
+    acquisition = tiny_acquisition()
+    with PretendedCard() as card:
+        reconstruct(acquisition, device="meta", steps=2)
+        pick_device("meta")
+    # none that its trial makes, and so none that it is refused for beforehand
+    assert "aten::rsqrt" in card.made
+    with (
+        PretendedCard(lacks=frozenset({"aten::rsqrt"})),
+        pytest.raises(SettingsError, match=r"lacks the operation rsqrt.*give --device cpu"),
+    ):
+        reconstruct(acquisition, device="meta", steps=2)
+
+
+def test_a_device_of_no_double_precision_says_so() -> None:
+    words = (
+        "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support "
+        "float64. Please use float32 instead."
+    )
+    with pytest.raises(SettingsError, match="lacks double precision"), in_plain_words():
+        raise TypeError(words)
+    with pytest.raises(TypeError, match="another"), in_plain_words():
+        raise TypeError("another")
 
 
 @pytest.mark.parametrize("verb", ["reconstruct", "calibrate", "mosaic"])

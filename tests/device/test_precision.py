@@ -13,8 +13,8 @@ from fpm_inr.device import pick_device
 from fpm_inr.engines.recipe import load_recipe
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.trust.explained import explain
-from tests.device.test_card import SOLVES, masked
-from tests.tiny import tiny_acquisition
+from tests.device.test_card import SOLVES
+from tests.tiny import masked, tiny_acquisition
 
 CARD = str(pick_device("auto"))
 pytestmark = pytest.mark.skipif(CARD == "cpu", reason="there is no graphics card here")

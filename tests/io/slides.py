@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,11 @@ class Colours:
     shape_y_x: tuple[int, int] = (600, 1100)
     pixel_um: float = 0.25
     is_mosaic: bool = False
+    transferred: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.names
 
     def fields(
         self,

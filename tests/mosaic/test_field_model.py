@@ -13,10 +13,8 @@ from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, terms
 from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.errors import DataError
 from fpm_inr.illumination import flat_array, raster_steps
-from fpm_inr.mosaic.field_model import (
-    find_field_model,
-    moved_array,
-)
+from fpm_inr.mosaic.array import fit_move, moved_array
+from fpm_inr.mosaic.field_model import find_field_model
 from fpm_inr.mosaic.light import fit_polynomial
 from fpm_inr.mosaic.source import Source
 from fpm_inr.simulate.rig import Rig, grid_leds
@@ -104,6 +102,20 @@ def test_an_array_is_moved_as_one() -> None:
     )
     apart = np.linalg.norm(place[1] - place[0])
     assert apart == pytest.approx(1.02 * 4.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("stretches", [True, False])
+def test_the_move_of_an_array_is_told_by_directions_from_several_places(stretches: bool) -> None:
+    true = np.array([0.3, -0.2, 1.0, 4.0 if stretches else 0.0, 0.5, -0.5])
+    placed = moved_array(GEOMETRY, true)
+    places = [(x, y) for x in (-200.0, 0.0, 200.0) for y in (-200.0, 0.0, 200.0)]
+    seen = [placed.na_at(*place) for place in places]
+    seen[4][3] += 0.05  # an LED at the pupil's edge
+    found = fit_move(GEOMETRY, places, seen, 0.01, stretches=stretches)
+    assert found[:4] == pytest.approx(true[:4], abs=0.03)
+    # directions tell little of how it leans
+    assert found[4:] == pytest.approx(true[4:], abs=0.2)
+    assert stretches or found[3] == 0
 
 
 def test_the_instrument_of_a_simulated_field_is_found(tmp_path: Path) -> None:

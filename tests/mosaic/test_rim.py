@@ -8,7 +8,7 @@ import pytest
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import nominal_instrument
 from fpm_inr.mosaic.empty import contrast, is_empty
-from fpm_inr.mosaic.rim import contradicting
+from fpm_inr.mosaic.rim import contradicting, crossing, doubtful
 
 OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.5)
 NA = np.array([0.0, 0.1, 0.195, 0.195, 0.205, 0.205, 0.3])
@@ -30,6 +30,20 @@ def test_only_leds_near_the_edge_with_the_wrong_brightness_contradict() -> None:
 def test_no_led_is_doubted_where_none_is_sure() -> None:
     seen = _lit([1.0, 1.0, 0.9, 0.1, 0.9, 0.05, 0.9]).select(np.array([2, 3, 4, 5]))
     assert not contradicting(seen, nominal_instrument(seen)).any()
+
+
+def test_leds_that_cross_the_edge_within_a_tile_are_left_out() -> None:
+    seen = _lit([1.0, 1.0, 0.9, 0.9, 0.05, 0.05, 0.05])
+    instrument = nominal_instrument(seen)
+    assert not crossing(seen, instrument, 0.0).any()
+    # two Fourier samples of this tile are 0.033
+    narrow = seen.optics.wavelength_um * 2 / (64 * seen.optics.pixel_um)
+    assert narrow > 0.005
+    crosses = crossing(seen, instrument, 1e-6)
+    assert crosses.tolist() == [False, False, True, True, True, True, False]
+    # angles that change so much leave no bright-field LED but the middle one: too few
+    assert crossing(seen, instrument, 1e-2)[1]
+    assert not doubtful(seen, instrument, 1e-2).any()
 
 
 @pytest.mark.parametrize("photons", [50.0, 1000.0])

@@ -139,5 +139,8 @@ def test_runs_select_as_slices_do(counts: list[int], data: st.DataObject) -> Non
     frames = data.draw(st.lists(st.integers(0, len(counts) - 1), min_size=1, max_size=8))
     first = np.cumsum([0, *counts])
     expected = np.concatenate([np.arange(first[f], first[f + 1]) for f in frames])
-    assert runs.beams(torch.tensor(frames)).tolist() == expected.tolist()
-    assert runs.select(torch.tensor(frames)).counts.tolist() == [counts[f] for f in frames]
+    some = runs.choose(torch.tensor(frames))
+    assert some.beams.tolist() == expected.tolist()
+    assert some.runs.counts.tolist() == [counts[f] for f in frames]
+    assert some.runs.frame_beam.tolist() == np.repeat(range(len(frames)), some.runs.counts).tolist()
+    assert runs.choose(some) is some

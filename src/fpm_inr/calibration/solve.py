@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr.acquisition import Acquisition
-from fpm_inr.beams import Shares
+from fpm_inr.beams import Choice, Shares, numbers_of
 from fpm_inr.believed import believed
 from fpm_inr.calibration.schedule import batches, edge_samples, envelope
 from fpm_inr.device import widest
@@ -134,7 +136,7 @@ def fit_plane(
     together = 1 if frames.device.type == "cpu" else RECENTRE_STEPS
     waiting: list[Tensor] = []
     for step in range(steps):
-        waiting.append(solve.step(frames[step], step, steps))
+        waiting.append(solve.step(frames[step], order[step], step, steps))
         if len(waiting) < together and step + 1 < steps:
             continue
         told, waiting = torch.stack(waiting).tolist(), []
@@ -204,8 +206,12 @@ class _PlaneSolve:
         if not self.free.names:
             self.fixed = self.model.aperture(calibration.instrument())
 
-    def step(self, leds: Tensor, step: int, steps: int) -> Tensor:
-        """Let these LEDs move image and instrument; return their misfit and their residual [2].
+    def step(
+        self, leds: Tensor, numbers: NDArray[np.integer[Any]], step: int, steps: int
+    ) -> Tensor:
+        """Let these frames move image and instrument; return their misfit and their residual [2].
+
+        `numbers` are theirs on the CPU.
 
         Raises
         ------
@@ -220,7 +226,7 @@ class _PlaneSolve:
         looked = None
         while looked is None:
             looked = self.portion.tried(
-                lambda: self._look(leds, done), min(len(leds), self.portion.at_once)
+                lambda: self._look(leds, numbers, done), min(len(leds), self.portion.at_once)
             )
         self.optimiser.step()
         root = self.weight_y_x.sqrt()
@@ -231,20 +237,21 @@ class _PlaneSolve:
         light = sum((seen.light for seen in looked[1:]), start=looked[0].light)
         return torch.stack([misfit, misfit / light])
 
-    def _look(self, leds: Tensor, done: float) -> list[_Seen]:
+    def _look(self, leds: Tensor, numbers: NDArray[np.integer[Any]], done: float) -> list[_Seen]:
         """Look at these frames, part after part, and leave the gradients."""
         self.optimiser.zero_grad(set_to_none=True)
-        return [
-            self._learn_from(part, done, len(part) / len(leds))
-            for part in leds.split(self.portion.at_once)
-        ]
+        at_once = self.portion.at_once
+        parts = [slice(first, first + at_once) for first in range(0, len(leds), at_once)]
+        choices = [self.model.choose(leds[part], numbers[part]) for part in parts]
+        return [self._learn_from(one, done, len(one) / len(leds)) for one in choices]
 
-    def _learn_from(self, leds: Tensor, done: float, share: float) -> _Seen:
+    def _learn_from(self, frames: Choice, done: float, share: float) -> _Seen:
         """Leave the gradients of these frames, a share of the step's."""
-        aperture, weight = self._aperture(leds, done)
+        aperture, weight = self._aperture(frames, done)
+        leds = numbers_of(frames)
         measured = self.measured_led_y_x[leds]
         spectrum = self.model.spectrum(torch.view_as_complex(self.flat))[None]
-        light = self.model.exit_field(spectrum, self.heights, leds, aperture)[0]
+        light = self.model.exit_field(spectrum, self.heights, frames, aperture)[0]
         predicted = aperture.amplitude(light)
         error = predicted - measured
         if self.pixels is not None:
@@ -261,7 +268,7 @@ class _PlaneSolve:
             share * measured.square().mean(),
             predicted.detach(),
             measured,
-            self.model.shares(leds, light, self.weight_y_x),
+            self.model.shares(frames, light, self.weight_y_x),
         )
 
     def fit(self) -> PlaneFit:
@@ -292,21 +299,21 @@ class _PlaneSolve:
             learning = group.get("learning")
             group["lr"] = IMAGE_RATE * factor if learning is None else learning.rate(done, factor)
 
-    def _aperture(self, leds: Tensor, done: float) -> tuple[Aperture, Tensor]:
+    def _aperture(self, frames: Choice, done: float) -> tuple[Aperture, Tensor]:
         """The pupil as these LEDs see it, and the weight of their pixels."""
         if self.fixed is not None:
-            return self.fixed.select(leds), self.weight_y_x
+            return self.fixed.select(frames), self.weight_y_x
         weight, instrument = self.weight_y_x, self.calibration.instrument()
         if self.free.moves_leds and not self.trust_rim:
             na = self.model.optics.na if instrument.na is None else instrument.na.detach()
             sure = off_rim(instrument.na_led_xy.detach(), na, self.calibration.sample_na)
             if done < RIM_START:
-                weight = weight * self.model.least_of_frames(sure, leds)[:, None, None]
+                weight = weight * self.model.least_of_frames(sure, frames)[:, None, None]
             else:
                 na_xy = instrument.na_led_xy
                 held = torch.lerp(na_xy.detach(), na_xy, sure[:, None])
                 instrument = replace(instrument, na_led_xy=held)
-        return self.model.aperture(instrument, leds), weight
+        return self.model.aperture(instrument, frames), weight
 
     def _around(self, na_led_xy: Tensor) -> ForwardModel:
         """The model with its windows where the LEDs have moved to, as far as its grid holds them.

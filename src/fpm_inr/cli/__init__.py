@@ -9,6 +9,7 @@ import click
 
 from fpm_inr import __version__
 from fpm_inr.allocator import keep_freed_memory
+from fpm_inr.device import in_plain_words
 from fpm_inr.errors import FpmInrError
 
 # verb -> one line of help; kept here so that `fpm-inr --help` need not import the verbs.
@@ -58,7 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 2."""
     keep_freed_memory()
     try:
-        status = cli.main(arguments, prog_name="fpm-inr", standalone_mode=False)
+        with in_plain_words():
+            status = cli.main(arguments, prog_name="fpm-inr", standalone_mode=False)
     except FpmInrError as error:
         click.echo(f"Error: {error}", err=True)
         status = 2

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # settings that decide the solves; white and sideways offsets may change when one goes on
 DECIDES = {"engine", "steps", "passes", "planes", "z_step_um", "upsample", "seed", "orient",
-           "calibrate", "z_range_um"}  # fmt: skip
+           "calibrate", "z_range_um", "transfer"}  # fmt: skip
 
 
 def is_colour(data: tuple[Path, ...]) -> bool:
@@ -54,8 +54,8 @@ def check_single(given: Mapping[str, object]) -> None:
     """
     from fpm_inr.errors import SettingsError
 
-    for name in ("wavelengths_um", "white", "offsets"):
-        if given[name] is not None:
+    for name in ("wavelengths_um", "white", "offsets", "transfer"):
+        if given.get(name):
             raise SettingsError(
                 "is for several wavelengths, and there is one",
                 "leave it out, or give one acquisition a wavelength",
@@ -94,11 +94,18 @@ def reconstruct_in_colour(
     """Solve each wavelength into a folder of its own, and join them."""
     from rich.console import Console
 
-    from fpm_inr.colour.solve import reconstruct_colours
+    from fpm_inr.colour.solve import reconstruct_colours, reconstruct_with_transfer
+    from fpm_inr.errors import SettingsError
     from fpm_inr.io.channels import load_channels
     from fpm_inr.set_manifest import FIELD_FILE, MANIFEST
 
     check_several(dict(settings))
+    if settings.transfer and settings.offsets is not None:
+        raise SettingsError(
+            "is given with --transfer, which finds by itself how frames lie over each other",
+            "leave one of them out",
+            field="offset",
+        )
     console = Console(stderr=True)
     for name in (MANIFEST, FIELD_FILE):
         prepare_folder(output, name, name, replace=resume or overwrite)
@@ -114,15 +121,19 @@ def reconstruct_in_colour(
         name: looked_at(console, one, settings, name) for name, one in acquisitions.items()
     }
     begun = _begun(console, acquisitions, output, settings, resume)
-    solutions = reconstruct_colours(
-        acquisitions,
-        z_range_um=begun.z_range_um,
-        height_um=begun.height_um,
-        offsets=offsets,
-        white_window=settings.white,
-        upsample=settings.upsample,
-        solve=_OneByOne(console, data, output, settings, begun, full_precision),
-    )
+    one_by_one = _OneByOne(console, data, output, settings, begun, full_precision)
+    options: dict[str, Any] = {
+        "z_range_um": begun.z_range_um,
+        "white_window": settings.white,
+        "upsample": settings.upsample,
+        "solve": one_by_one,
+    }
+    if settings.transfer:
+        solutions = reconstruct_with_transfer(acquisitions, keep=one_by_one.keep, **options)
+    else:
+        solutions = reconstruct_colours(
+            acquisitions, height_um=begun.height_um, offsets=offsets, **options
+        )
     write_and_say(console, output, solutions)
 
 
@@ -167,7 +178,7 @@ def _begun(
     if z_range_um == "auto":
         z_range_um = found_z_range(console, acquisitions[reference])
     heights = None
-    if given is None:
+    if given is None and not settings.transfer:
         with console.status("Finding the focus of each wavelength"):
             heights = heights_um(acquisitions)
     begun = Begun(settings=decides, data=data, z_range_um=z_range_um, height_um=heights)
@@ -227,6 +238,24 @@ class _OneByOne:
             self.console.print(f"[yellow]Warning:[/] {name}: {warning}", highlight=False)
         return solution
 
+    def keep(self, name: str, frames: Acquisition, solution: Solution) -> None:
+        """Write the results of a wavelength that is not solved."""
+        folder = self.output / name
+        folder.mkdir(exist_ok=True)
+        self.console.print(
+            f"{name}, {frames.optics.wavelength_um:.4g} um: transferred from "
+            f"{solution.record['transferred_from']}, by {len(frames.frames_led_y_x)} of its frames"
+        )
+        write(
+            folder,
+            frames,
+            solution,
+            self.settings,
+            data=self.data[name],
+            load_seconds=0.0,
+            full_precision=self.full_precision,
+        )
+
     def _say_state(self, name: str, state: Literal["begun", "done"]) -> None:
         self.begun = self.begun.with_(state={**self.begun.state, name: state})
         self.begun.write(self.output)
@@ -250,7 +279,7 @@ def write_and_say(console: Console, output: Path, solutions: SolutionSet) -> Non
 
 def _say_offsets(console: Console, solutions: SolutionSet) -> None:
     for name, offset in solutions.offsets.items():
-        if name == solutions.reference:
+        if name == solutions.reference or name in solutions.transferred:
             continue
         console.print(
             f"{name} against {solutions.reference}: focus {offset.z_um:+.2f} um, "

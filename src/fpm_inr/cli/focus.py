@@ -114,7 +114,7 @@ def command(
         solution = solution.on(on)
     z_um = _heights(z_text, solution)
     _check_point(point, solution.shape_y_x)
-    judge = _judge(data, crop, solution)
+    judge = _judge(data, crop, solution, z_um)
     done = 0
     with counting("slices") as tell:
 
@@ -184,6 +184,7 @@ def _judge(
     data: Path | None,
     crop: tuple[int, int, int, int] | None,
     solution: Solution | Mosaic | LaidOver,
+    z_um: NDArray[np.float64],
 ) -> Judge:
     """What scores slices: their sharpness, or how well they explain the frames."""
     from fpm_inr.errors import SettingsError
@@ -193,12 +194,21 @@ def _judge(
         return score_slices
     from fpm_inr.focus.residual import score_against_frames
     from fpm_inr.io import load
+    from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
 
+    if isinstance(solution, Mosaic):
+        from fpm_inr.mosaic.focus import plan_of_data, score_mosaic_against_frames
+
+        if crop is not None:
+            raise SettingsError(
+                "is a part of the frames, and a mosaic is of all", "leave it out", field="crop"
+            )
+        return score_mosaic_against_frames(solution, plan_of_data(solution, data), z_um)
     if not isinstance(solution, Solution):
         raise SettingsError(
-            "residual judges one solution against its frames, and a mosaic has a part for every "
-            "tile, colour one for every wavelength",
+            "residual judges one solution against its frames, and colour has one for every "
+            "wavelength",
             "leave --data out",
             field="method",
         )

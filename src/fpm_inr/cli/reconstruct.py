@@ -90,6 +90,13 @@ def _z_range_of(
     "na (comma-separated).",
 )
 @colour_options
+@click.option(
+    "--transfer",
+    is_flag=True,
+    default=None,
+    help="Several wavelengths: solve the one nearest to green alone; the others take its detail, "
+    "and the colour of their own bright-field frames. All outputs say so.",
+)
 @device_option(None)
 @click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
 @click.option(

@@ -112,7 +112,14 @@ def command(
             from fpm_inr.io.sharp import sharp_rendering
 
             wanted = part or default_part(source, format)
-            export(sharp_rendering(source, wanted, z_um), output, **told)
+            blocks = progress.add_task("looking for focus", total=None)
+            sharp = sharp_rendering(
+                source,
+                wanted,
+                z_um,
+                lambda done, total: progress.update(blocks, completed=done, total=total),
+            )
+            export(sharp, output, **told)
         else:
             export(source, output, z_um=z_um, part=part, **told)
     click.echo(f"Wrote {output}")

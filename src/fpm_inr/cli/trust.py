@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fpm_inr.cli.options import device_option
-from fpm_inr.cli.progress import SolveProgress
+from fpm_inr.cli.progress import SolveProgress, progress_bar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fpm_inr.acquisition import Acquisition
     from fpm_inr.trust.assess import Trust
 
@@ -37,41 +40,134 @@ if TYPE_CHECKING:
     "the model counts too.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the noise that is drawn.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a mosaic: tiles at a time, each on one thread.  [default: one a core; 1 on a GPU]",
+)
 @device_option()
 def command(
-    folder: Path, data: Path | None, z_text: str | None, halves: Any, seed: int, device: str
+    folder: Path,
+    data: Path | None,
+    z_text: str | None,
+    halves: Any,
+    seed: int,
+    workers: int | None,
+    device: str,
 ) -> None:
-    """Say how far to trust OUT, a folder of `fpm-inr reconstruct`.
+    """Say how far to trust OUT, a folder of `fpm-inr reconstruct` or `fpm-inr mosaic`.
 
     Solves once more, with the frames' noise drawn anew. Writes maps of the noise of amplitude and
     phase, of the resolution and of what noise does not explain to OUT/trust (maps.npz,
     maps.ome.tif, pictures, and field files for `fpm-inr view OUT --beside`), their numbers to
-    run.json, and a section to report.html.
+    run.json, and a section to report.html. Of a mosaic tile by tile: maps of the whole field in
+    maps.ome.zarr, numbers in manifest.json; begun anew, it goes on from the tiles that are done.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     from fpm_inr.device import pick_device
+    from fpm_inr.errors import SettingsError
     from fpm_inr.heights import parse_heights
-    from fpm_inr.results import load_results
-    from fpm_inr.trust.assess import assess
-    from fpm_inr.trust_results import write_trust
+    from fpm_inr.io.results import is_mosaic
 
     console = Console(stderr=True)
     z_um = None if z_text is None else parse_heights(z_text).tolist()
     on = str(pick_device(device))
+    if is_mosaic(folder):
+        _of_mosaic(console, folder, data, z_um, halves, seed, workers, on)
+        return
+    if workers is not None:
+        raise SettingsError("is of a mosaic", "leave it out", field="workers")
+    _of_one(console, folder, data, z_um, halves, seed, on)
+
+
+def _of_one(
+    console: Console,
+    folder: Path,
+    data: Path | None,
+    z_um: list[float] | None,
+    halves: Any,
+    seed: int,
+    on: str,
+) -> None:
+    """One reconstruction."""
+    from fpm_inr.results import load_results
+    from fpm_inr.trust.assess import assess
+    from fpm_inr.trust_results import write_trust
+
     run, solution = load_results(folder)
     acquisition = _load(console, folder, run, data)
     with SolveProgress(console) as progress:
         found = assess(
-            acquisition, solution, z_um, halves=halves, seed=seed, device=on, listen=progress
+            acquisition,
+            solution,
+            z_um,
+            calibration=_began_with(run),
+            halves=halves,
+            seed=seed,
+            device=on,
+            listen=progress,
         )
     with console.status("Writing maps and report"):
         written = write_trust(folder, acquisition, solution, run, found)
     _say(console, found)
+    _told(console, written, found.warnings())
+
+
+def _of_mosaic(
+    console: Console,
+    folder: Path,
+    data: Path | None,
+    z_um: list[float] | None,
+    halves: Any,
+    seed: int,
+    workers: int | None,
+    on: str,
+) -> None:
+    """Tile by tile, and the field as a whole."""
+    import os
+    import sys
+
+    import numpy as np
+
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.mosaic.mosaic import load_mosaic
+    from fpm_inr.mosaic_trust.field import is_even
+    from fpm_inr.mosaic_trust.run import trust_mosaic
+    from fpm_inr.mosaic_trust.tile import Asked, check_data, chosen_heights
+
+    mosaic = load_mosaic(folder)
+    heights = chosen_heights(mosaic, None if z_um is None else np.array(z_um))
+    if not is_even(heights):
+        raise SettingsError(
+            "is not evenly spaced, which OME-Zarr cannot say", "give START:STOP:STEP", field="z"
+        )
+    with console.status("Reading the data"):
+        lies = check_data(mosaic, data)
+    asked = Asked(folder, lies, heights, halves, seed, on)
+    usual = (os.cpu_count() or 1) if on == "cpu" else 1
+    words = {"tiles": "Assessing tiles", "maps": "Writing maps"}
+    with progress_bar(console, transient=False) as bar:
+        tasks = {stage: bar.add_task(words[stage], total=None) for stage in words}
+
+        def listen(stage: str, done: int, total: int) -> None:
+            bar.update(tasks[stage], completed=done, total=total)
+
+        try:
+            numbers, written = trust_mosaic(asked, mosaic, workers=workers or usual, listen=listen)
+        except KeyboardInterrupt:
+            console.print("[yellow]Interrupted:[/] the same command goes on from the tiles done.")
+            sys.exit(130)
+    _told(console, written, numbers["warnings"])
+
+
+def _told(console: Console, written: list[Path], warnings: Iterable[str]) -> None:
+    from rich.markup import escape
+
     for path in written:
         click.echo(path)
-    for warning in found.warnings():
+    for warning in warnings:
         console.print(f"[yellow]Warning:[/] {escape(warning)}", highlight=False)
 
 
@@ -99,6 +195,12 @@ def _load(console: Any, folder: Path, run: dict[str, Any], data: Path | None) ->
         with console.status("Checking the orientation of the LED map"):
             acquisition = oriented(acquisition, check_orientation(acquisition).best)
     return acquisition
+
+
+def _began_with(run: dict[str, Any]) -> Path | None:
+    """The calibration that a solve began with, where it is still there."""
+    named = run["settings"].get("calibration")
+    return Path(named) if isinstance(named, str) and Path(named).is_file() else None
 
 
 def _say(console: Any, found: Trust) -> None:

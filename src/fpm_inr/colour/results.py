@@ -63,8 +63,12 @@ def write_colour_results(folder: Path, solutions: SolutionSet) -> list[str]:
 
 def colour_warnings(solutions: SolutionSet) -> list[str]:
     """Sentences on what may keep the colours from being right."""
-    told = []
     record = solutions.record
+    told = [
+        f"{name.capitalize()} was not solved: it has the detail of {source}, and the colour of its "
+        "own bright-field frames."
+        for name, source in solutions.transferred.items()
+    ]
     offsets = record.get("offsets")
     for name, found in (offsets if isinstance(offsets, dict) else {}).items():
         if found["agreement"] < LITTLE_AGREEMENT:
@@ -114,7 +118,7 @@ def channels_figure(solutions: SolutionSet) -> Figure:
         robust_contrast([np.abs(one)]).grey(np.abs(one).astype(np.float32)) for one in fields
     ]
     images.append(np.moveaxis(solutions.srgb(fields), 0, -1))
-    return _row(images, [*solutions.names, "colour"])
+    return _row(images, [*solutions.labels, "colour"])
 
 
 def focus_of(solutions: SolutionSet) -> float:
@@ -141,6 +145,17 @@ def _offset_table(solutions: SolutionSet, name: str) -> Table:
     solution = solutions.solutions[name]
     if name == solutions.reference:
         return Table(f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm", [("reference", "")])
+    if name in solutions.transferred:
+        told = solutions.record["transferred"][name]
+        return Table(
+            f"{name}, {1e3 * solution.optics.wavelength_um:.0f} nm: transferred, not solved",
+            [
+                ("detail and phase of", solutions.transferred[name]),
+                ("colour of", "its own bright-field frames"),
+                ("which lie further down by", f"{told['y_um']:.3f} µm"),
+                ("further right by", f"{told['x_um']:.3f} µm"),
+            ],
+        )
     offset = solutions.offsets[name]
     corner_um = max(solutions.shape_y_x) / 2 * solutions.pixel_um
     found = solutions.record.get("offsets")

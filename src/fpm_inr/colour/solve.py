@@ -85,6 +85,53 @@ def joined(
     return balanced(SolutionSet(solutions, reference, offsets, record=told), white_window)
 
 
+def reconstruct_with_transfer(
+    acquisitions: Mapping[str, Acquisition],
+    *,
+    z_range_um: Sequence[float] = (0.0, 0.0),
+    white_window: tuple[int, int, int, int] | None = None,
+    solve: Callable[..., Solution] | None = None,
+    keep: Callable[[str, Acquisition, Solution], None] = lambda name, acquisition, solution: None,
+    **options: Any,
+) -> SolutionSet:
+    """Solve the wavelength nearest to green alone; the others take its detail, and the colour of
+    their own bright-field frames. Their records, and that of the set, say so.
+
+    Parameters
+    ----------
+    acquisitions, z_range_um, white_window, solve, options
+        As for `reconstruct_colours`.
+    keep : callable
+        Given name, frames that were looked at, and solution of each wavelength that is not solved.
+
+    Raises
+    ------
+    DataError, SettingsError, DivergedError, OutputError
+        As `reconstruct_colours`; or a wavelength has no bright-field frame.
+    """
+    from fpm_inr.colour.transfer import frames_that_tell, transferred
+    from fpm_inr.reconstruction import reconstruct
+
+    upsampling = common_upsampling(acquisitions)
+    if options.get("upsample") is None:
+        options = {**options, "upsample": upsampling}
+    reference = reference_of({n: one.optics.wavelength_um for n, one in acquisitions.items()})
+    ours = acquisitions[reference]
+    tell = {n: frames_that_tell(one) for n, one in acquisitions.items() if n != reference}
+    if solve is not None:
+        solved = solve(reference, ours, z_range_um=tuple(z_range_um), **options)
+    else:
+        solved = reconstruct(ours, z_range_um=tuple(z_range_um), **options)
+    solutions, told = {reference: solved}, {}
+    for name, frames in tell.items():
+        one = transferred(frames, ours, solved, reference)
+        moved_y, moved_x = (px * ours.optics.pixel_um for px in one.record["moved_y_x_px"])
+        told[name] = {"from": reference, "y_um": moved_y, "x_um": moved_x}
+        keep(name, frames, one)
+        solutions[name] = one
+    return balanced(SolutionSet(solutions, reference, record={"transferred": told}), white_window)
+
+
 def reconstruct_colours(
     acquisitions: Mapping[str, Acquisition],
     *,

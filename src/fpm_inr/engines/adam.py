@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fpm_inr.beams import Shares
+from fpm_inr.beams import Choice, Shares, numbers_of
 from fpm_inr.engines.adam_state import load_moments, moments
 from fpm_inr.engines.plan import Plan
 from fpm_inr.fields.base import Field
@@ -29,6 +29,7 @@ from fpm_inr.solve.problem import Problem
 class _Seen:
     """What some frames of a batch show: their shares of its misfits, and their amplitudes."""
 
+    leds: Tensor
     misfit: Tensor
     mse: Tensor
     predicted: Tensor
@@ -94,37 +95,41 @@ class AdamSolve(Solve):
         step, plan, learned = self.step, self.plan, self.problem.learned
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(group, plan, step, self._highest_rate)
-        leds, z_um = self._leds[step], float(plan.z_um[step])
+        z_um = float(plan.z_um[step])
         looked = None
         while looked is None:
-            looked = self._portion.tried(lambda: self._look(leds, z_um, int(plan.divisor[step])))
+            looked = self._portion.tried(lambda: self._look(step, z_um))
         self.optimiser.step()
         if learned is not None:
-            for part, seen in zip(leds.split(len(looked[0].predicted)), looked, strict=True):
-                learned.observe(part, seen.predicted, seen.measured, step / len(plan), seen.shares)
+            for seen in looked:
+                done = step / len(plan)
+                learned.observe(seen.leds, seen.predicted, seen.measured, done, seen.shares)
         misfit = sum(seen.misfit for seen in looked[1:]) + looked[0].misfit
         mse = sum(seen.mse for seen in looked[1:]) + looked[0].mse
         return Fit(misfit, mse, z_um)
 
-    def _look(self, leds: Tensor, z_um: float, divisor: int) -> list[_Seen]:
+    def _look(self, step: int, z_um: float) -> list[_Seen]:
         """Look at the frames, part after part, and leave the gradients."""
+        leds, numbers = self._leds[step], self.plan.leds[step]
+        divisor, at_once = int(self.plan.divisor[step]), self._portion.at_once
         self.optimiser.zero_grad(set_to_none=True)
         # only a neural field can be rendered more coarsely
         image = self._render(z_um) if divisor == 1 else self._render(z_um, divisor)
         met = image.detach().requires_grad_()
-        seen = [
-            self._learn_from(met, part, z_um, len(part) / len(leds))
-            for part in leds.split(self._portion.at_once)
-        ]
+        seen = []
+        for first in range(0, len(leds), at_once):
+            part = slice(first, first + at_once)
+            frames = self.problem.model.choose(leds[part], numbers[part])
+            seen.append(self._learn_from(met, frames, z_um, len(frames) / len(leds)))
         image.backward(met.grad)
         return seen
 
-    def _learn_from(self, image: Tensor, leds: Tensor, z_um: float, share: float) -> _Seen:
+    def _learn_from(self, image: Tensor, frames: Choice, z_um: float, share: float) -> _Seen:
         """Leave the gradients of these frames, a share of the batch's."""
-        learned, model = self.problem.learned, self.problem.model
-        aperture = self._aperture(leds)
+        learned, model, leds = self.problem.learned, self.problem.model, numbers_of(frames)
+        aperture = self._aperture(frames)
         height = torch.full((1,), z_um, dtype=torch.float32, device=model.device)
-        light = model.exit_field(model.spectrum(image)[None], height, leds, aperture)[0]
+        light = model.exit_field(model.spectrum(image)[None], height, frames, aperture)[0]
         predicted = aperture.amplitude(light)
         measured = self._measured(leds, predicted)
         misfit = F.smooth_l1_loss(predicted, measured)
@@ -133,9 +138,9 @@ class AdamSolve(Solve):
             loss = misfit + misfit.detach() * learned.penalty()
         (loss if share == 1 else share * loss).backward()
         found = predicted.detach()
-        shares = None if learned is None else model.shares(leds, light)
+        shares = None if learned is None else model.shares(frames, light)
         mse = F.mse_loss(found, measured)
-        return _Seen(share * misfit.detach(), share * mse, found, measured, shares)
+        return _Seen(leds, share * misfit.detach(), share * mse, found, measured, shares)
 
     @property
     def told(self) -> list[str]:
@@ -161,11 +166,11 @@ class AdamSolve(Solve):
         learned = self.problem.learned
         return self.problem.instrument if learned is None else learned.instrument()
 
-    def _aperture(self, leds: Tensor) -> Aperture:
+    def _aperture(self, frames: Choice) -> Aperture:
         if self._fixed is not None:
-            return self._fixed.select(leds)
+            return self._fixed.select(frames)
         assert self.problem.learned is not None
-        return self.problem.model.aperture(self.problem.learned.instrument(), leds)
+        return self.problem.model.aperture(self.problem.learned.instrument(), frames)
 
     def _measured(self, leds: Tensor, predicted: Tensor) -> Tensor:
         """Measured amplitudes of these frames: as predicted, where they say nothing."""

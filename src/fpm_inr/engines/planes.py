@@ -55,7 +55,10 @@ class ConventionalSolve(Solve):
         model, planes = problem.model, len(z_um)
         # a clear object is the same at any defocus
         self.spectrum_z_y_x = torch.zeros(planes, *model.field_shape_y_x, dtype=torch.complex64)
-        self.spectrum_z_y_x[:, 0, 0] = 1
+        if problem.bend_rad_per_px2:
+            self.spectrum_z_y_x[:] = problem.clear_spectrum_y_x.cpu()
+        else:
+            self.spectrum_z_y_x[:, 0, 0] = 1
         self.gain_z_led = torch.ones(planes, model.frame_count)
         recovers = self.recipe.pupil_step > 0
         self.pupil_y_x = torch.ones(model.shape_y_x, dtype=torch.complex64) if recovers else None
@@ -135,7 +138,7 @@ class ConventionalSolve(Solve):
             self._visits = Visits(
                 problem.model,
                 problem.instrument,
-                problem.amplitude_led_y_x,
+                problem.amplitude_led_y_x[:],
                 self.recipe,
                 problem.used_led.tolist(),
                 problem.pixels,

@@ -23,7 +23,7 @@ from fpm_inr.engines.slow_phase import Coupling
 from fpm_inr.engines.spline_frames import Frames, Group, as_seen
 from fpm_inr.engines.spline_visit import Lesson, Wrong, wrong
 from fpm_inr.fields.spline import SplineField, signed_frequencies
-from fpm_inr.forward import ForwardModel, Instrument
+from fpm_inr.forward import Instrument
 from fpm_inr.instrument import Learning
 from fpm_inr.solve.engine import Fit, Solve
 from fpm_inr.solve.problem import Problem
@@ -58,7 +58,7 @@ class SplineSolve(Solve):
     def __init__(self, problem: Problem, plan: Plan, order: PassOrder, planes: int) -> None:
         self.problem, self.plan, self.order = problem, plan, order
         model, self.learned = problem.model, problem.learned
-        self.spline = clear_field(model, problem.z_range_um, planes)
+        self.spline = clear_field(problem, planes)
         self.rim_match_led = torch.zeros(2, model.frame_count, device=model.device)
         groups = [] if self.learned is None else self.learned.groups()
         self.optimiser = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.999)) if groups else None
@@ -110,9 +110,7 @@ class SplineSolve(Solve):
         return asked_step(frames, group, found), found.error / group.led_count
 
     def _kept(self) -> dict[str, Tensor]:
-        """What a visit moves by itself, where it may have to be made again: on a card."""
-        if self.problem.model.device.type == "cpu":
-            return {}
+        """What a visit moves by itself, as it may have to be made again."""
         learned = {} if self.learned is None else self.learned.state_dict()
         moved = {"rim_match_led": self.rim_match_led, **learned}
         return {name: value.detach().clone() for name, value in moved.items()}
@@ -170,13 +168,18 @@ class SplineSolve(Solve):
         return replace(used, gain_led=used.gain_led * rim_gain_led.to(used.gain_led))
 
 
-def clear_field(model: ForwardModel, z_range_um: tuple[float, float], planes: int) -> SplineField:
+@torch.no_grad()
+def clear_field(problem: Problem, planes: int) -> SplineField:
     """A clear object, on the model's device, of the frequencies that some LED sees."""
+    model = problem.model
     every = torch.arange(model.frame_count, device=model.device)
     seen = model.field_index(every).unique()
     samples = signed_frequencies(seen, model.field_shape_y_x)
-    field = SplineField(model.field_shape_y_x, z_range_um, samples, planes=planes)
-    return field.to(model.device)
+    field = SplineField(model.field_shape_y_x, problem.z_range_um, samples, planes=planes)
+    field = field.to(model.device)
+    if problem.bend_rad_per_px2:
+        field.spectrum.copy_(torch.view_as_real(problem.clear_spectrum_y_x.flatten()[seen]))
+    return field
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr import transforms
+from fpm_inr.beams import Choice, Chosen, numbers_of
 from fpm_inr.believed import Believed
 from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import PassOrder
@@ -38,8 +39,8 @@ class Batch:
 
     Parameters
     ----------
-    leds : Tensor [frame]
-        Their numbers, which are those of their LEDs where each has one.
+    frames : Tensor [frame] or Chosen
+        Their numbers, which are those of their LEDs where each has one; else with their beams.
     index_led_k : Tensor [beam, sample]
         Which of the field's frequencies each beam brings into the pupil.
     aperture : Aperture
@@ -56,11 +57,9 @@ class Batch:
         into account; None where nothing is learned.
     sight : Sight, optional
         What their light met in that pupil.
-    frame_beam : Tensor [beam], optional
-        The place of each beam's frame among these. None: beams are frames.
     """
 
-    leds: Tensor
+    frames: Choice
     index_led_k: Tensor
     aperture: Aperture
     measured_led_y_x: Tensor
@@ -69,7 +68,16 @@ class Batch:
     believed: Believed | None = None
     seen: tuple[Tensor | None, ...] = (None, None, None)
     sight: Sight | None = None
-    frame_beam: Tensor | None = None
+
+    @property
+    def leds(self) -> Tensor:
+        """Numbers [frame] of the frames."""
+        return numbers_of(self.frames)
+
+    @property
+    def frame_beam(self) -> Tensor | None:
+        """The place [beam] of each beam's frame among these. None: beams are frames."""
+        return self.frames.runs.frame_beam if isinstance(self.frames, Chosen) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +109,7 @@ class Group:
         return self.batches[visit % TAUGHT_ONE_IN :: TAUGHT_ONE_IN]
 
 
-def as_seen(model: ForwardModel, instrument: Instrument, frames: Tensor | None = None) -> Tensor:
+def as_seen(model: ForwardModel, instrument: Instrument, frames: Choice | None = None) -> Tensor:
     """LEDs' directions, radius (0: as stated) and Zernike coefficients [beam, 3 + mode]."""
     if frames is None:
         frames = torch.arange(model.frame_count, device=model.device)
@@ -167,7 +175,6 @@ class Frames:
         self._sample_count = len(samples)
         self._frame_index = self.model.frame_index()
         self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
-        self._places = self._frame_index[None]
 
     def group(self, leds: NDArray[np.int64], number: int) -> Group:
         """The group of this number, of these LEDs; made when it is first asked for."""
@@ -180,7 +187,6 @@ class Frames:
         """Have all groups made anew, in batches that memory has room for."""
         self._groups.clear()
         self._grid = self._grid.new_zeros(0)
-        self._places = self._frame_index[None]
         self.instrument = None
 
     def look(self, batch: Batch, instrument: Instrument) -> Sight:
@@ -190,8 +196,8 @@ class Frames:
         if sight is None or last_na_led_xy is not na_led_xy or last_na is not na:
             window = self._reached.windows_following(na_led_xy.detach())
             sighting = self.model.at_windows(window)
-            batch.index_led_k = self._sample_at[sighting.field_index(batch.leds)]
-            sight = sighting.sight(na_led_xy, batch.leds, na)
+            batch.index_led_k = self._sample_at[sighting.field_index(batch.frames)]
+            sight = sighting.sight(na_led_xy, batch.frames, na)
         if sight is not batch.sight or last_zernike is not zernike:
             sight = self.model.aberrated(sight, zernike)
         # what is learned comes anew every time, and is looked at again
@@ -209,7 +215,7 @@ class Frames:
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
         spectrum = transforms.summed(light_led_y_x)
-        return spectrum.take(self._places[: len(light_led_y_x)]).div_(self.pixels)
+        return spectrum.flatten(1).index_select(1, self._frame_index).div_(self.pixels)
 
     def _prepared(self, leds: Tensor, number: int) -> Group:
         batches = [self._batch(some, number) for some in self._dealt(leds)]
@@ -217,10 +223,10 @@ class Frames:
         cover, of_rim = torch.zeros(2, self._sample_count, device=self.model.device)
         power = torch.zeros((), device=self.model.device)
         for batch in batches:
-            index = self._sample_at[self.model.field_index(batch.leds)].flatten()
+            index = self._sample_at[self.model.field_index(batch.frames)].flatten()
             seen_k = batch.aperture.transmission_led_k.abs().square()
             cover.index_add_(0, index, seen_k.flatten())
-            on_rim = self._on_rim[self.model.leds_of(batch.leds), None]
+            on_rim = self._on_rim[self.model.leds_of(batch.frames), None]
             of_rim.index_add_(0, index, (seen_k * on_rim).flatten())
             measured = batch.measured_led_y_x
             power += torch.einsum("lyx,lyx,yx->", measured, measured, self.weight_y_x)
@@ -247,24 +253,29 @@ class Frames:
         problem, nominal = self._problem, self._problem.instrument
         rim_count = int(self._is_rim[leds].sum())
         measured = problem.amplitude_led_y_x[leds]
-        aperture = self.model.aperture(nominal, leds)
+        beams = self.model.beams
+        frames = leds if beams is None else beams.runs.choose(leds)
+        aperture = self.model.aperture(nominal, frames)
+        believed = None if problem.pixels is None else problem.pixels.select(leds)
+        rim = measured[:rim_count]
+        if believed is not None:
+            rim = rim * believed.exact_led_y_x[:rim_count]
         batch = Batch(
-            leds,
-            self._sample_at[self.model.field_index(leds)],
+            frames,
+            self._sample_at[self.model.field_index(frames)],
             aperture,
             measured,
             rim_count,
-            measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK),
-            None if problem.pixels is None else problem.pixels.select(leds),
-            frame_beam=None if aperture.runs is None else aperture.runs.frame_beam(),
+            rim.square().sum(dim=(1, 2)).clamp_min(DARK),
+            believed,
         )
         if self._seen_group_led is not None:
-            seen = self._seen_group_led[number, self.model.beams_of(leds)]
+            seen = self._seen_group_led[number, self.model.beams_of(frames)]
             # beams of a batch have seen the same pupil
             radius, zernike = seen[0, 2], seen[0, 3:]
             na = radius if radius > 0 else None
             na_led_xy = nominal.na_led_xy.clone()
-            na_led_xy[self.model.leds_of(leds)] = seen[:, :2]
+            na_led_xy[self.model.leds_of(frames)] = seen[:, :2]
             self.look(batch, replace(nominal, na_led_xy=na_led_xy, zernike_rad=zernike, na=na))
         return batch
 
@@ -272,8 +283,6 @@ class Frames:
         """Room for the light of so many LEDs at once."""
         if leds > len(self._grid):
             self._grid = self._grid.new_zeros(leds, self.pixels)
-            of_led = self.pixels * torch.arange(leds, device=self.model.device)
-            self._places = of_led[:, None] + self._frame_index
 
 
 def _kept(value: Tensor | None) -> Tensor | None:

@@ -118,9 +118,9 @@ class Lesson:
                     assert self._seen_group_led is not None
                     sight = self._frames.look(batch, instrument)
                     model = self._frames.model
-                    seen = as_seen(model, instrument, batch.leds)
-                    self._seen_group_led[self._number, model.beams_of(batch.leds)] = seen
-                aperture = self._frames.model.aperture(instrument, batch.leds, sight)
+                    seen = as_seen(model, instrument, batch.frames)
+                    self._seen_group_led[self._number, model.beams_of(batch.frames)] = seen
+                aperture = self._frames.model.aperture(instrument, batch.frames, sight)
             return aperture, aperture.phase_at(z)[0]
 
     def observe(self, batch: Batch, light: Tensor, intensity: Tensor, inverse: Tensor) -> None:
@@ -132,7 +132,7 @@ class Lesson:
                 intensity * inverse,
                 batch.measured_led_y_x,
                 self._done,
-                self._frames.model.shares(batch.leds, light),
+                self._frames.model.shares(batch.frames, light),
             )
 
     def hear(self, batch: Batch, aperture: Aperture, phase: Tensor, light: Light) -> None:
@@ -199,7 +199,8 @@ def wrong(
     for batch in group.batches:
         aperture, phase = lesson.look(batch, z)
         transfer = with_phase(aperture.transmission_led_k.detach(), phase.detach())
-        seen = samples.take(batch.index_led_k)
+        index = batch.index_led_k
+        seen = samples.index_select(0, index.view(-1)).view(index.shape)
         light = frames.light(seen * transfer)
         intensity = _intensity(frames, batch, light, aperture.background_led)
         inverse = intensity.rsqrt()
@@ -213,8 +214,8 @@ def wrong(
         back = frames.back(light.mul_(of_beam.to(light.dtype)))
         lesson.hear(batch, aperture, phase, Light(seen.mul_(transfer), back, change, missed))
         back.mul_(transfer.conj())
-        gradient.scatter_add_(0, batch.index_led_k.view(-1), back.view(-1))
-        of_own, of_cross = frames.slow.pair(transfer, batch.index_led_k)
+        gradient.scatter_add_(0, index.view(-1), back.view(-1))
+        of_own, of_cross = frames.slow.pair(transfer, index)
         own, cross = own + of_own, cross + of_cross
     lesson.end()
     return Wrong(samples, gradient, (own, cross), error)
@@ -250,12 +251,16 @@ def _change(
 def _match(rim_match_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
     """Scale measured over predicted amplitude, in place, where an LED's brightness is free.
 
-    `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
+    `inverse` [led, y, x], that of the predicted amplitude, takes the factor. Pixels that are not
+    believed do not count, neither as measured nor as predicted.
     """
     rim = batch.rim_count
-    product = (intensity[:rim] * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
+    predicted = intensity[:rim]
+    if batch.believed is not None:
+        predicted = predicted * batch.believed.exact_led_y_x[:rim]
+    product = (predicted * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
     inverse[:rim] *= (product / batch.rim_power)[:, None, None]
     # apart from each other, so that a visit that predicts no light does not count
-    found = torch.stack((product, intensity[:rim].sum(dim=(1, 2))))
+    found = torch.stack((product, predicted.sum(dim=(1, 2))))
     leds = batch.leds[:rim]
     rim_match_led[:, leds] = torch.lerp(rim_match_led[:, leds], found, RIM_MATCH_SHARE)

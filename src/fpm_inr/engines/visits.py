@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,19 +64,23 @@ class Visits:
             for led in na_frame.argsort(stable=True).tolist()
             if led in used and (bool(lit[led]) or not self.is_rim[led])
         ]
-        self.index = [model.field_index(frame) for frame in every.split(1)]
+        numbers = np.arange(model.frame_count)
+        self.frames = [
+            model.choose(frame, numbers[place : place + 1])
+            for place, frame in enumerate(every.split(1))
+        ]
+        self.index = [model.field_index(frame) for frame in self.frames]
         self.frame_index = model.frame_index()
         inside = torch.zeros(model.shape_y_x, dtype=torch.bool, device=model.device)
         inside.view(-1).index_fill_(0, self.frame_index, True)
         self.inside_y_x = inside
-        self.peak_led = [self._peak(frame) for frame in every.split(1)]
+        self.peak_led = [self._peak(frame) for frame in range(model.frame_count)]
         self.pupil_step = recipe.pupil_step
 
     def sight(self, z_um: Tensor) -> list[Tensor]:
         """Transfer [z, beam, sample] of every frame at these heights."""
         z = z_um.to(self.model.device, torch.float32)
-        frames = torch.arange(self.model.frame_count, device=self.model.device)
-        return [self.aperture.select(frame).at(z) for frame in frames.split(1)]
+        return [self.aperture.select(frame).at(z) for frame in self.frames]
 
     def one_pass(
         self, spectrum: Tensor, share: Tensor, sight: list[Tensor], pupil: Tensor | None
@@ -119,12 +124,12 @@ class Visits:
             self._pin(pupil, spectrum)
         return error / self.power, gains
 
-    def _peak(self, frame: Tensor) -> float:
+    def _peak(self, frame: int) -> float:
         """Largest sum of the squared transmissions of a frame's beams at one frequency."""
-        seen_k = self.aperture.select(frame).transmission_led_k.abs().square()
+        seen_k = self.aperture.select(self.frames[frame]).transmission_led_k.abs().square()
         if len(seen_k) == 1:
             return float(seen_k.max().clamp_min(DARK))
-        index, place = self.index[int(frame)].unique(return_inverse=True)
+        index, place = self.index[frame].unique(return_inverse=True)
         cover = seen_k.new_zeros(len(index)).index_add_(0, place.flatten(), seen_k.flatten())
         return float(cover.max().clamp_min(DARK))
 

@@ -73,6 +73,31 @@ class SplineField(Field):
             torch.stack([start, torch.zeros_like(start)], dim=-1).repeat(planes, 1, 1)
         )
 
+    @classmethod
+    def through(
+        cls, image_z_y_x: Tensor, z_range_um: tuple[float, float], sample_yx: Tensor
+    ) -> Self:
+        """The field that shows these images at even heights from one end of the range to the other.
+
+        Parameters
+        ----------
+        image_z_y_x : Tensor [z, y, x], complex
+            As many as it is to have planes.
+        z_range_um : (float, float)
+        sample_yx : Tensor [2, sample]
+            Frequencies that it has.
+        """
+        planes, height, width = image_z_y_x.shape
+        field = cls((height, width), z_range_um, sample_yx, planes=planes)
+        shown = torch.zeros(planes, planes)
+        for row, z_um in zip(shown, np.linspace(*z_range_um, planes), strict=True):
+            first, weights = field.shares(float(z_um))
+            row[first : first + len(weights)] = torch.from_numpy(weights)
+        samples = transforms.spectrum(image_z_y_x).flatten(1)[:, field.flat_index()]
+        solved = torch.linalg.solve(shown.to(samples.dtype), samples)
+        field.spectrum.data = torch.view_as_real(solved).float().contiguous()
+        return field
+
     @property
     def settings(self) -> dict[str, Any]:
         """What is needed, with shape, z range and frequencies, to make an equal field."""

@@ -79,7 +79,10 @@ class LearnedGains(Learned):
             p, m = predicted.flatten(1), measured.flatten(1)
             fit = torch.linalg.vecdot(p, m) / torch.linalg.vecdot(p, p)
         else:
-            leds, fit = shares.fits(predicted, measured)
+            fit = shares.fits(predicted, measured)
         # a frame without light or without prediction says nothing; one visit moves by 2 at most
         step = fit.nan_to_num(1.0).clamp(0.5, 2.0).log()
-        self.log_gain_led[leds] += rate * step
+        if shares is None:
+            self.log_gain_led[leds] += rate * step
+        else:
+            self.log_gain_led += rate * step

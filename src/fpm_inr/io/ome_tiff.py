@@ -138,12 +138,11 @@ def _metadata(name: str, rendering: Rendering, pixels: list[Pixels]) -> dict[str
     positions = np.repeat(rendering.z_um, len(channels)).tolist()
     depth = {} if step_um is None else {"PhysicalSizeZ": step_um, "PhysicalSizeZUnit": "µm"}
     is_colour = rendering.part == "colour"
+    says = [one.says(channel) for one, channel in zip(pixels, channels, strict=True)]
     return {
         "axes": "ZYXS" if is_colour else "ZCYX",
         "Name": name,
-        "Description": ", ".join(
-            one.says(channel) for one, channel in zip(pixels, channels, strict=True)
-        ),
+        "Description": ", ".join([*says, *filter(None, [rendering.note])]),
         "PhysicalSizeX": rendering.pixel_um,
         "PhysicalSizeXUnit": "µm",
         "PhysicalSizeY": rendering.pixel_um,

@@ -61,6 +61,7 @@ def write_ome_zarr(path: Path, rendering: Rendering, options: SlideOptions) -> N
             "version": __version__,
             "units": units_of(rendering.channels, pixels),
             "z_um": z_um.tolist(),
+            **({"note": rendering.note} if rendering.note else {}),
         }
         group.attrs.update(described(options.ome_zarr, multiscale, displays, about))
 

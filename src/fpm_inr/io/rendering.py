@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
@@ -55,7 +55,15 @@ class ColourSource(Protocol):
     """Several named fields on one grid, and the colour they make; a SolutionSet is one."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def labels(self) -> tuple[str, ...]:
+        """What each is called in a file."""
+        ...
+
+    @property
+    def transferred(self) -> Mapping[str, str]:
+        """Those that were not solved, and whose detail each has."""
+        ...
+
     @property
     def z_range_um(self) -> tuple[float, float]: ...
     @property
@@ -171,6 +179,8 @@ class Rendering:
         Height -> the plane, piece by piece, where a whole one is too large for memory.
     on_slice : callable
         Called after each slice that `planes` or `regions` gives.
+    note : str
+        What a reader must know; empty where there is nothing.
     """
 
     fields: Callable[[NDArray[np.float64]], Iterable[NDArray[Any]]]
@@ -181,6 +191,7 @@ class Rendering:
     channels: tuple[Channel, ...]
     windows: Callable[[float], Regions] | None = None
     on_slice: Callable[[], None] = lambda: None
+    note: str = ""
 
     @classmethod
     def of_solution(
@@ -197,13 +208,13 @@ class Rendering:
         shape, pixel_um = source.shape_y_x, source.pixel_um
         if isinstance(source, ColourSource):
             several = source
-            channels = named_channels(part, source.names)
+            channels = named_channels(part, source.labels)
 
             def shown(z_um: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
                 for field in several.fields(z_um):
                     yield several.srgb(field) if part == "colour" else field
 
-            rendering = cls(shown, heights, shape, pixel_um, part, channels)
+            rendering = cls(shown, heights, shape, pixel_um, part, channels, note=note_on(source))
             if several.is_mosaic:
                 in_colour = part == "colour"
                 return replace(rendering, windows=lambda z: _Colours(several, z, in_colour))
@@ -274,6 +285,12 @@ class Rendering:
         step_y, step_x = (max(1, side // 256) for side in self.shape_y_x)
         for plane in self.fields(z_um):
             yield plane[..., ::step_y, ::step_x]
+
+
+def note_on(source: ColourSource) -> str:
+    """Which wavelengths were not solved."""
+    each = [f"{name} has the detail of {whose}" for name, whose in source.transferred.items()]
+    return f"transferred, not solved: {', '.join(each)}" if each else ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,7 +112,7 @@ class ShardedWriter:
         """The images that are made of a plane."""
         source = self.source
         if isinstance(source, LevelColours):
-            return named_channels(self.part, source.names)
+            return named_channels(self.part, source.labels)
         return CHANNELS[self.part]
 
     @cached_property

@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fpm_inr.errors import OutputError
 
 Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
-_work: Callable[..., None] | None = None
+_work: Callable[..., object] | None = None
 
 
 def in_processes(
-    work: Callable[[Item], None], items: Iterable[Item], workers: int
-) -> Iterator[None]:
-    """Do all items, `workers` at a time, and tell when each is done, in any order.
+    work: Callable[[Item], Outcome], items: Iterable[Item], workers: int
+) -> Iterator[Outcome]:
+    """Do all items, `workers` at a time, and give what comes of each, in any order.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _start(work: Callable[..., None]) -> None:
+def _start(work: Callable[..., object]) -> None:
     import torch
 
     global _work
@@ -55,9 +56,9 @@ def _start(work: Callable[..., None]) -> None:
     _work = work
 
 
-def _do(item: object) -> None:
+def _do(item: object) -> Any:
     assert _work is not None
-    _work(item)
+    return _work(item)
 
 
 def _end_with_parent() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -39,6 +39,8 @@ class Manifest(Part):
     records : list of Record
         Of every tile, in order; none before all are done.
     gauge : GaugePart, optional
+    trust : dict, optional
+        Numbers of `fpm-inr trust`, for these tiles.
     """
 
     format: Literal["fpm-inr mosaic 1"] = "fpm-inr mosaic 1"
@@ -46,6 +48,7 @@ class Manifest(Part):
     plan: Plan
     records: list[Record] = Field(default_factory=list)
     gauge: GaugePart | None = None
+    trust: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:

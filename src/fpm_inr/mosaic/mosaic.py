@@ -42,9 +42,11 @@ class Mosaic:
         Of `fpm-inr mosaic`.
     manifest : Manifest
         That of the folder, done.
+    kept_tiles : int
+        Tiles that stay decoded.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, kept_tiles: int = KEPT_TILES) -> None:
         if manifest.status != "done" or manifest.gauge is None:
             raise DataError(
                 "is not done: some tiles are missing",
@@ -54,8 +56,12 @@ class Mosaic:
         self.folder, self.manifest, self.plan = folder, manifest, manifest.plan
         self.gauge = Gauge.of(manifest.gauge)
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
-        self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
-        self._level = lru_cache(maxsize=KEPT_TILES)(self._read_level)
+        self._tile = lru_cache(maxsize=kept_tiles)(self._read)
+        self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
+
+    def keeping(self, tiles: int) -> Mosaic:
+        """The same with so many tiles decoded at a time."""
+        return Mosaic(self.folder, self.manifest, tiles)
 
     @property
     def optics(self) -> Optics:

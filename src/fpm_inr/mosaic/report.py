@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,8 @@ MODES = {5: "oblique astigmatism", 6: "astigmatism", 7: "coma along y", 8: "coma
 FIELD_POINTS = 41
 
 
-def write_mosaic_report(mosaic: Mosaic) -> Path:
-    """Write report.html into a mosaic's folder; it runs no script.
+def write_mosaic_report(mosaic: Mosaic, more: Sequence[Section] = ()) -> Path:
+    """Write report.html into a mosaic's folder, `more` at its end; it runs no script.
 
     Raises
     ------
@@ -47,6 +48,7 @@ def write_mosaic_report(mosaic: Mosaic) -> Path:
         content = read_calibration(mosaic.folder / calibration)
         if isinstance(content, FieldCalibration):
             sections.append(_instrument(mosaic, content))
+    sections += more
     name = Path(mosaic.plan.source.data).name
     text = document(
         f"Mosaic of {name}",
@@ -164,6 +166,7 @@ def _instrument(mosaic: Mosaic, content: FieldCalibration) -> Section:
         "The instrument across the field, in µm from the optical axis, as smooth surfaces through "
         f"what {used} of {len(content.tiles)} tiles have found (dots; crosses told nothing)."
     )
+    caption = " ".join([caption, *content.notes])
     return Section("The instrument", pictures=[Picture(figure, caption)])
 
 

@@ -22,6 +22,7 @@ from fpm_inr.mosaic.tiles import Tile
 
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
+    from fpm_inr.forward import Instrument
     from fpm_inr.mosaic.plan import SolveSettings
     from fpm_inr.solution import Solution
     from fpm_inr.solve.progress import Listener
@@ -159,16 +160,11 @@ def solved(
     plan: Plan, folder: Path, tile: Tile, listen: Listener | None = None
 ) -> tuple[Literal["solved", "empty", "dark"], Solution, tuple[float, float]]:
     """The solution of a tile, and its lowest data residual with its height."""
-    import numpy as np
     import torch
 
     from fpm_inr.acquisition import DarkError, Optics
     from fpm_inr.forward import Instrument, nominal_instrument
     from fpm_inr.mosaic.empty import is_empty, level_solution
-    from fpm_inr.mosaic.rim import contradicting
-    from fpm_inr.reconstruction import data_residual, reconstruct
-    from fpm_inr.solve.progress import ignore
-    from fpm_inr.solve.start import given_instrument
 
     settings = plan.settings
     height, width = (side * settings.upsample for side in tile.crop[2:])
@@ -185,14 +181,47 @@ def solved(
         instrument = nominal_instrument(acquisition)
         clear = level_solution(1.0, *level, instrument, settings.upsample, scale)
         return "empty", clear, (0.0, 0.0)
+    return _fitted(plan, *posed(plan, folder, acquisition), listen)
+
+
+def posed(
+    plan: Plan, folder: Path, acquisition: Acquisition
+) -> tuple[Acquisition, Instrument | None]:
+    """What of a tile's acquisition is solved, and the calibration it begins with, if any.
+
+    Raises
+    ------
+    DataError
+        The calibration cannot be used.
+    """
+    import numpy as np
+    import torch
+
+    from fpm_inr.forward import nominal_instrument
+    from fpm_inr.mosaic.rim import doubtful
+    from fpm_inr.solve.start import given_instrument
+
     given = None
     if plan.calibration is not None:
         given = given_instrument(acquisition, folder / plan.calibration)
-    doubtful = contradicting(acquisition, given or nominal_instrument(acquisition))
-    if doubtful.any():
-        kept = np.flatnonzero(~doubtful)
+    instrument = given or nominal_instrument(acquisition)
+    left_out = doubtful(acquisition, instrument, plan.bend_rad_per_px2)
+    if left_out.any():
+        kept = np.flatnonzero(~left_out)
         acquisition = acquisition.select(kept)
         given = None if given is None else given.select(torch.from_numpy(kept))
+    return acquisition, given
+
+
+def _fitted(
+    plan: Plan, acquisition: Acquisition, given: Instrument | None, listen: Listener | None
+) -> tuple[Literal["solved"], Solution, tuple[float, float]]:
+    import numpy as np
+
+    from fpm_inr.reconstruction import data_residual, reconstruct
+    from fpm_inr.solve.progress import ignore
+
+    settings = plan.settings
     solution = reconstruct(
         acquisition,
         z_range_um=settings.z_range_um,
@@ -201,6 +230,7 @@ def solved(
         recipe=recipe_of(settings.engine, settings.recipe),
         device=settings.device,
         calibration=given,
+        bend_rad_per_px2=plan.bend_rad_per_px2 if settings.begins_bent else 0.0,
         listen=listen or ignore,
         **_of_engine(settings),
     )

@@ -2,8 +2,9 @@
 
 The field is simulated block by block around nodes, each with the LED directions, the pupil, the
 focus and the brightness of its node; neighbours' intensities are blended linearly in between, so
-that the instrument changes smoothly. Blocks go to disk as they come: memory does not grow with the
-field.
+that the instrument changes smoothly. Within a block the waves of the LEDs bend as those of points
+at their distance do, so that directions change from pixel to pixel. Blocks go to disk as they come:
+memory does not grow with the field.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fpm_inr.acquisition import Optics
 from fpm_inr.errors import SettingsError
 from fpm_inr.files.replacing import replacing
 from fpm_inr.simulate.camera import collect
-from fpm_inr.simulate.multislice import Medium, cut_slices, exit_spectra, slice_step_um
+from fpm_inr.simulate.multislice import Medium, Slice, cut_slices, exit_spectra, slice_step_um
 from fpm_inr.simulate.rig import Rig, directions
 from fpm_inr.simulate.samples import Sheet, Specimen, make_sheets
 from fpm_inr.simulate.scene import Scene
@@ -34,6 +35,7 @@ FloatArray = NDArray[np.float64]
 FRAMES, TRUTH = "frames.h5", "truth.h5"
 FORMAT, VERSION = "fpm-inr field truth", 1
 BLOCK_PX = 128
+BEND_MARGIN_PX = 64
 LEDS_AT_ONCE = 8
 CHUNK_PX = 128
 # light of intensity 1 (a clear slide) makes so many electrons, of a camera of 16 bits
@@ -227,7 +229,9 @@ def _block(
         for at, side in ((x[0], setup.shape_y_x[1]), (y[0], setup.shape_y_x[0]))
     )
     place = (slice(top, bottom), slice(left, right))
-    for led, intensity in _intensities(setup, scene, sheets, x_um, y_um):
+    off_px = (y[0] - (top + bottom) / 2, x[0] - (left + right) / 2)
+    wave = _wave(setup, scene, (off_px[0] * optics.pixel_um, off_px[1] * optics.pixel_um))
+    for led, intensity in _intensities(setup, scene, sheets, wave, (x_um, y_um)):
         frames[led, *place] = frames[led, *place] + (weight * intensity).astype(np.float32)
     factor = setup.upsampling
     fine = tuple(slice(one.start * factor, one.stop * factor) for one in place)
@@ -245,7 +249,8 @@ def _scene(setup: FieldSetup, shape_y_x: tuple[int, int]) -> Scene:
     highest += float(np.abs(setup.errors.focus_um).sum())
     slope = optics.na / math.sqrt(optics.medium_index**2 - optics.na**2)
     reach_um = highest * slope + 4 * optics.wavelength_um / optics.na
-    margin = math.ceil(reach_um / optics.pixel_um)
+    # waves that bend are cut by the pupil's edge, which is seen from further away
+    margin = math.ceil(reach_um / optics.pixel_um) + BEND_MARGIN_PX
     sides = [fft.next_fast_len(side + 2 * margin) for side in shape_y_x]
     offset = [(whole - side) // 2 for whole, side in zip(sides, shape_y_x, strict=True)]
     return Scene(
@@ -289,15 +294,44 @@ def _synthetic_na(setup: FieldSetup) -> float:
     return setup.rig.optics.na + float(setup.rig.illumination.na_led.max())
 
 
+def _wave(
+    setup: FieldSetup, scene: Scene, node_y_x_um: tuple[float, float]
+) -> NDArray[np.complex64]:
+    """What a wave from the LEDs' distance is beyond a plane one, [y, x] on the fine grid.
+
+    Of the second degree about the node; that steep LEDs, which are further away, bend it by a few
+    percent less is left out.
+    """
+    y, x = (
+        (scene.coordinates_um(axis) - node) ** 2 * scene.taper(axis)
+        for axis, node in enumerate(node_y_x_um)
+    )
+    rate = math.pi / (setup.rig.optics.wavelength_um * setup.rig.distance_mm * 1e3)
+    turns = [np.exp(1j * rate * one).astype(np.complex64) for one in (y, x)]
+    return np.asarray(turns[0][:, None] * turns[1])
+
+
+def _lit(slices: list[Slice], wave_y_x: NDArray[np.complex64]) -> list[Slice]:
+    """Slices of which the first is met by this wave."""
+    first = slices[0]
+    return [Slice(first.z_um, lambda: first.transmission() * wave_y_x), *slices[1:]]
+
+
 def _intensities(
-    setup: FieldSetup, scene: Scene, sheets: list[Sheet], x_um: float, y_um: float
+    setup: FieldSetup,
+    scene: Scene,
+    sheets: list[Sheet],
+    wave_y_x: NDArray[np.complex64],
+    place_x_y_um: tuple[float, float],
 ) -> Iterator[tuple[int, FloatArray]]:
     """Intensities [y, x] of every LED with the instrument of one place."""
+    x_um, y_um = place_x_y_um
     optics, errors = setup.rig.optics, setup.errors
     na_xy, gains = setup.na_led_xy(x_um, y_um), setup.gains()
     medium = Medium(optics.wavelength_um, optics.medium_index, scene.pixel_um / scene.fine)
     steepest = max(optics.na, float(np.hypot(*na_xy.T).max()))
     slices = cut_slices(sheets, slice_step_um(medium, steepest), np.dtype(np.complex64))
+    slices = _lit(slices, wave_y_x)
     aberration = tuple(
         (noll, float(setup.polynomial(row, x_um, y_um))) for noll, row in errors.pupil_waves
     )

@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fpm_inr import transforms
 from fpm_inr.sampling import synthetic_na
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from fpm_inr.believed import Believed
     from fpm_inr.forward import ForwardModel, Instrument
     from fpm_inr.instrument import Calibration
+    from fpm_inr.sending import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +33,9 @@ class Problem:
         On the device of the solve, like all that follows.
     instrument : Instrument
         As it is, or where a calibration begins.
-    amplitude_led_y_x : Tensor [frame, y, x]
-        Measured amplitudes; the mean of a bright-field LED is 1.
+    amplitude_led_y_x : Tensor [frame, y, x] or Stored
+        Measured amplitudes; the mean of a bright-field LED is 1. A graphics card may keep whole
+        numbers, of which amplitudes [frame, y, x] are made where it is indexed by frames.
     illumination : Illumination
         As stated: orders of LEDs go by it.
     z_range_um : (float, float)
@@ -47,11 +51,15 @@ class Problem:
     left_out_led : array [frame] of bool, optional
         Frames that are not used, for an LED that lights them. None: all are.
     seed : int
+    bend_rad_per_px2 : float
+        Bend of the phase that light of LEDs at a finite distance brings: this times the squared
+        distance from the middle of the frame, in its pixels. A solve that begins with a clear
+        object begins with this phase.
     """
 
     model: ForwardModel
     instrument: Instrument
-    amplitude_led_y_x: Tensor
+    amplitude_led_y_x: Tensor | Stored
     illumination: Illumination
     z_range_um: tuple[float, float]
     settings: Any
@@ -60,6 +68,7 @@ class Problem:
     learned: Calibration | None = None
     left_out_led: NDArray[np.bool_] | None = None
     seed: int = 0
+    bend_rad_per_px2: float = 0.0
 
     @property
     def optics(self) -> Optics:
@@ -80,6 +89,18 @@ class Problem:
         """Indices of the frames that are used."""
         left_out = self.left_out_led
         return np.arange(self.model.frame_count) if left_out is None else np.flatnonzero(~left_out)
+
+    @cached_property
+    def clear_spectrum_y_x(self) -> Tensor:
+        """Spectrum [y, x] of a clear object as its light meets it, on the model's device."""
+        turns = []
+        for side in self.model.shape_y_x:
+            upsampling = self.model.upsampling
+            at_px = torch.arange(side * upsampling, dtype=torch.float64) / upsampling
+            at_px -= (side - 1 / upsampling) / 2
+            turns.append(torch.exp(1j * self.bend_rad_per_px2 * at_px**2))
+        clear = (turns[0][:, None] * turns[1]).to(torch.complex64).to(self.model.device)
+        return transforms.spectrum(clear)
 
     @cached_property
     def peak(self) -> float:

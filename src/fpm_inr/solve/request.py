@@ -46,6 +46,8 @@ class Request:
         What else decides the solve, as the engine has resolved it: plain JSON values.
     given : Instrument, optional
         A calibration to use instead of the nominal instrument.
+    bend_rad_per_px2 : float
+        See `fpm_inr.solve.problem.Problem`.
     """
 
     acquisition: Acquisition
@@ -59,6 +61,7 @@ class Request:
     free: Free
     options: Mapping[str, Any] = field(default_factory=dict)
     given: Instrument | None = None
+    bend_rad_per_px2: float = 0.0
 
     @property
     def stated(self) -> Instrument:
@@ -80,6 +83,7 @@ class Request:
             **self.options,
             "version": __version__,
             **start_settings(self.given, self.free),
+            **({"bend_rad_per_px2": self.bend_rad_per_px2} if self.bend_rad_per_px2 else {}),
         }
 
     def upsampling_from(self, start: JointStart) -> int:
@@ -117,6 +121,7 @@ class Request:
             None if start.calibration is None else start.calibration.to(self.device),
             self._frames_left_out(start),
             self.seed,
+            self.bend_rad_per_px2,
         )
 
     def _frames_left_out(self, start: JointStart) -> NDArray[np.bool_]:

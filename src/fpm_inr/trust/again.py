@@ -194,7 +194,8 @@ def _settings(like: Solution) -> dict[str, Any]:
     }
     if "planes" in engine.options and "z_um" in settings:
         keywords["planes"] = len(settings["z_um"])
-    told = {name: settings[name] for name in ("steps", "passes", "seed") if name in settings}
+    names = ("steps", "passes", "seed", "bend_rad_per_px2")
+    told = {name: settings[name] for name in names if name in settings}
     return {**keywords, **told}
 
 

@@ -230,7 +230,7 @@ def _errors(
         def looked(
             some: slice, z: Tensor = z, spectrum: Tensor = spectrum
         ) -> tuple[Tensor, Tensor, Tensor]:
-            part = torch.arange(some.start, some.stop, device=model.device)
+            part = model.frames(some)
             predicted = model.amplitude(spectrum, z, part, aperture.select(part))[0]
             missed = predicted - measured[some]
             if pixels is not None:

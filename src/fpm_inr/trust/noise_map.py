@@ -5,10 +5,10 @@ in phase, relative to the result's own phase. Frames' amplitudes have about the 
 everywhere, and so has the field: phase noise is that of the field over the object's strength.
 
 The spectrum of the noise is smooth but for what the LEDs make of it, which is known
-(`fpm_inr.trust.transfer`): the draw gives the level, ring by ring, the LEDs the shape within. So
-slow phase, of which a field holds a few waves only, is judged by more than one draw of them. Of
-fine noise, which nearly all is, the draw tells the strength at every place. Of frequencies that
-the LEDs do not determine no noise tells how wrong they are: `Transfer.undetermined_y_x` names them.
+(`fpm_inr.trust.transfer`): the draw gives the level, ring by ring, the LEDs the shape within. A
+ring of few waves, as slow ones are, is told to a fraction only, and leans on its neighbours. Of
+fine noise, which nearly all is, the draw tells the strength at every place. Of frequencies that the
+LEDs do not determine no noise tells how wrong they are: `Transfer.undetermined_y_x` names them.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from fpm_inr.trust.transfer import Transfer
 
 FloatArray = NDArray[np.float64]
 
-# Limits of the rings, as shares of the cutoff. Within the first a solve is near the answer of least
-# squares, so that the LEDs alone give the shape (docs/trust.md); near the cutoff it is damped.
-RING_SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
-LEAST_SAMPLES = 64  # of a ring that is judged; half as many are independent
+# Limits of the rings: slow ones in cycles across the field, others as shares of the cutoff, near
+# which a solve is damped.
+RING_CYCLES = (2.0, 4.0, 8.0, 16.0)
+RING_SHARES = (0.35, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+# Of the level's logarithm from ring to ring: its expected change, squared.
+STEP = 0.01
 # Fine is what goes through more cycles across the field than this; its strength is local.
 FINE_CYCLES = 8.0
-WINDOW_PX = 12.0  # standard deviation of the window over which a draw's squares are averaged
+WINDOW_PX = 20.0  # standard deviation of the window over which a draw's squares are averaged
 RATIOS = np.concatenate([[0.0], np.geomspace(0.05, 20, 120)])
 # Information, as a share of the most: where there is less, a solve's damping holds noise down.
 DAMPING = 0.01
@@ -89,18 +91,27 @@ def noise_map(
         (image_y_x.shape[0], image_y_x.shape[1]), steepest / min(image_y_x.shape)
     )
     band = np.digitize(radius, edges) - 1
-    found = []
-    parts: list[tuple[FloatArray, FloatArray]] = [
-        (np.real(turned), told.amplitude_y_x),
-        (np.imag(turned), told.phase_y_x),
+    lost = told.undetermined_y_x
+    drawn = [_power(part) for part in (np.real(turned), np.imag(turned))]
+    power = [
+        _spectrum(one, information, told, radius)
+        for one, information in zip(drawn, (told.amplitude_y_x, told.phase_y_x), strict=True)
     ]
-    for part, information in parts:
-        power = _spectrum(part, information, told, radius)
-        of_band = np.bincount(band.ravel(), power.ravel(), minlength=len(edges) - 1)
-        found.append((_at_places(part, power, radius), np.sqrt(of_band)))
-    (amplitude, of_amplitude), (phase, of_phase) = found
+    # where phase is not determined a solve leaves it alone, and amplitude is told by the draw only
+    if lost.any():
+        power[0][lost] = drawn[0][lost].mean()
+    amplitude = _at_places(np.real(turned), power[0], radius)
+    phase = _at_places(np.imag(turned), power[1], radius)
+    of_amplitude, of_phase = (
+        np.sqrt(np.bincount(band.ravel(), one.ravel(), minlength=len(edges) - 1)) for one in power
+    )
     phase = _phase_deviation(phase / np.maximum(size, 1e-6))
     return NoiseMap(amplitude, phase, edges, of_amplitude, of_phase, told.z_um)
+
+
+def _power(image_y_x: FloatArray) -> FloatArray:
+    """Power [y, x] of every frequency; it sums to the mean square over the field."""
+    return np.asarray(np.abs(fft2(image_y_x)) ** 2 / image_y_x.size**2)
 
 
 def _phase_deviation(ratio_y_x: FloatArray) -> FloatArray:
@@ -126,30 +137,37 @@ def _cycles(shape_y_x: tuple[int, ...]) -> FloatArray:
 
 
 def _spectrum(
-    draw_y_x: FloatArray,
+    power_y_x: FloatArray,
     information_y_x: FloatArray,
     told: Transfer,
     radius_y_x: FloatArray,
 ) -> FloatArray:
-    """Noise power [y, x] of every frequency; it sums to the mean square over the field."""
-    power = np.abs(fft2(draw_y_x)) ** 2 / draw_y_x.size**2
+    """Noise power [y, x] of every frequency, from that of one draw."""
     damping = DAMPING * information_y_x.max()
     shape = np.where(told.seen_y_x, information_y_x / (information_y_x + damping) ** 2, 0)
     shape[0, 0] = 0
     judged = (shape > 0) & ~told.undetermined_y_x
-    distance, ratio = radius_y_x[judged], (power[judged] / shape[judged])
-    shares = np.digitize(distance / distance.max(), RING_SHARES)
-    middle, level = [], []
-    for ring in range(len(RING_SHARES) + 1):
-        inside = shares == ring
-        if inside.sum() >= LEAST_SAMPLES:
-            middle.append(float(distance[inside].mean()))
-            # the median: what noise does to a solve beyond the first order stands in few
-            # frequencies. That of an exponential distribution is ln 2 of its mean
-            level.append(float(np.median(ratio[inside])) / np.log(2))
-    if not level:
-        middle, level = [0.0], [float(ratio.mean())]
-    return np.asarray(shape * np.interp(radius_y_x, middle, level))
+    shares = [share * radius_y_x[judged].max() for share in RING_SHARES]
+    ring = np.digitize(radius_y_x, [*(one for one in RING_CYCLES if one < shares[0]), *shares])
+    sums = np.stack(
+        [
+            np.bincount(ring[judged], one[judged])
+            for one in (radius_y_x, power_y_x, shape, shape**2, np.ones_like(shape))
+        ]
+    )
+    middle, drawn, expected, squares, count = sums[:, sums[-1] > 0]
+    # of a real image, q and -q are one; a ring of uneven shape is told by its strong frequencies
+    independent = expected**2 / squares / 2
+    # of a mean of n exponential numbers the logarithm is 1 / (2 n) too small
+    log_level = np.log(np.maximum(drawn, 1e-300) / expected) + 1 / (2 * independent)
+    level = np.exp(_smooth(log_level, independent))
+    return np.asarray(shape * np.interp(radius_y_x, middle / count, level))
+
+
+def _smooth(values: FloatArray, weight: FloatArray) -> FloatArray:
+    """Values known with these inverse variances, of a walk whose steps have the variance `STEP`."""
+    steps = np.diff(np.eye(len(values)), axis=0)
+    return np.asarray(np.linalg.solve(np.diag(weight) + steps.T @ steps / STEP, weight * values))
 
 
 def _at_places(draw_y_x: FloatArray, power_y_x: FloatArray, radius_y_x: FloatArray) -> FloatArray:

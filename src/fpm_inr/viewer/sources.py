@@ -184,7 +184,8 @@ def colour_sources(manifest_path: Path) -> list[Source]:
             one.white / scale,
             (red, green, blue),
         )
-        sources.append(Source(one.name, content, channel, folder.resolve().name))
+        name = one.name if one.transferred_from is None else f"{one.name} (transferred)"
+        sources.append(Source(name, content, channel, folder.resolve().name))
     return sorted(sources, key=lambda source: source.name != manifest.reference)
 
 
@@ -192,8 +193,10 @@ def _of_colour(path: Path) -> tuple[Path | bytes, float]:
     """What a page shows of one wavelength, a field file or a mosaic; and its amplitude scale."""
     if (path / MANIFEST_FILE).is_file():
         from fpm_inr.mosaic.mosaic import load_mosaic
+        from fpm_inr.viewer.overview import overview_bytes
 
-        return mosaic_source(path).content, load_mosaic(path).amplitude_scale
+        mosaic = load_mosaic(path)
+        return overview_bytes(mosaic, MOSAIC_PX), mosaic.amplitude_scale
     field = field_file(path)
     return field, check_header(read_header(field), field).amplitude_scale
 

@@ -1,0 +1,1 @@
+"""How far to trust a mosaic: tile by tile, and as maps of the whole field."""
