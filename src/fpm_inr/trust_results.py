@@ -74,7 +74,7 @@ def write_trust(
         np.savez_compressed(beside, z_um=trust.z_um, pixel_um=trust.pixel_um, **numbers)
     _write_ome_tiff(into / "maps.ome.tif", maps, trust)
     for name in VIEWS:
-        _write_view(into / f"{name}.safetensors", maps[name], solution, trust)
+        _write_view(into / f"{name}.safetensors", maps[name], UNITS[name], solution, trust)
     save_figure(noise_figure(trust, solution), into / "noise.png")
     save_figure(model_figure(trust, acquisition), into / "model.png")
     save_figure(transfer_figure(trust.transfer), into / "leds.png")
@@ -134,7 +134,9 @@ def _write_ome_tiff(path: Path, maps: Mapping[str, FloatArray], trust: Trust) ->
         )
 
 
-def _write_view(path: Path, map_z_y_x: FloatArray, solution: Solution, trust: Trust) -> None:
+def _write_view(
+    path: Path, map_z_y_x: FloatArray, unit: str, solution: Solution, trust: Trust
+) -> None:
     """A map as a field file of one real plane a height, for the page's other side."""
     from fpm_inr.viewer.sources import planes_bytes
 
@@ -144,6 +146,7 @@ def _write_view(path: Path, map_z_y_x: FloatArray, solution: Solution, trust: Tr
         "optics": asdict(solution.optics),
         "upsampling": solution.upsampling,
         "amplitude_scale": 1.0,
+        "unit": unit,
         "origin_x_y_um": [0.0, 0.0],
     }
     with replacing(path) as beside:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import Instrument, compile_forward, nominal_instrument
+from fpm_inr.lighting import Die, Lighting
 
 OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.4)
 SIDE, UP = 64, 2
@@ -33,10 +34,13 @@ def specimen(seed: int = 0, detail: float = 0.02) -> NDArray[np.complex128]:
     return np.asarray((1 + 0.4 * amplitude) * np.exp(0.7j * phase))
 
 
-def unlit(na_xy: NDArray[np.float64]) -> Acquisition:
+def unlit(
+    na_xy: NDArray[np.float64], lighting: Lighting | None = None, die: Die | None = None
+) -> Acquisition:
     """Frames of nothing, which a forward model can be compiled for."""
-    ones = np.ones((len(na_xy), SIDE, SIDE), np.float32)
-    return Acquisition(ones, OPTICS, Illumination(na_xy))
+    light = Illumination(na_xy, lighting=lighting, die=die)
+    ones = np.ones((light.frame_count, SIDE, SIDE), np.float32)
+    return Acquisition(ones, OPTICS, light)
 
 
 def frames_of(
@@ -45,22 +49,28 @@ def frames_of(
     *,
     z_um: float = 0.0,
     true: Instrument | None = None,
+    lighting: Lighting | None = None,
+    die: Die | None = None,
 ) -> NDArray[np.float64]:
-    """Noiseless intensities [led, y, x]."""
-    empty = unlit(na_xy)
+    """Noiseless intensities [frame, y, x]."""
+    empty = unlit(na_xy, lighting, die)
     instrument = nominal_instrument(empty) if true is None else true
     model = compile_forward(empty, UP, instrument=instrument)
     spectrum = model.spectrum(torch.from_numpy(field).to(torch.complex64))[None]
-    every = torch.arange(len(na_xy))
+    every = torch.arange(model.frame_count)
     aperture = model.aperture(instrument.to("cpu"))
     light = model.amplitude(spectrum, torch.tensor([z_um]), every, aperture)[0]
     return np.asarray(light.double().numpy() ** 2)
 
 
 def exposed(
-    intensity: NDArray[np.float64], na_xy: NDArray[np.float64], photons: float, seed: int = 0
+    intensity: NDArray[np.float64],
+    na_xy: NDArray[np.float64],
+    photons: float,
+    seed: int = 0,
+    lighting: Lighting | None = None,
 ) -> Acquisition:
     """Frames of this many photo-electrons at the mean of the brightest frame."""
     scale = photons / intensity.mean(axis=(1, 2)).max()
     counts = np.random.default_rng(seed).poisson(scale * intensity)
-    return replace(unlit(na_xy), frames_led_y_x=counts.astype(np.float32))
+    return replace(unlit(na_xy, lighting), frames_led_y_x=counts.astype(np.float32))

@@ -56,6 +56,8 @@ class Mosaic:
         Of `fpm-inr mosaic`.
     manifest : Manifest
         That of the folder, done.
+    kept_tiles : int
+        Tiles that stay decoded.
     follows, z_range_um : Follows and (float, float), optional
         A surface that heights are measured from, and those that are solved all over the field
         (`fpm_inr.mosaic.surface.from_focus`).
@@ -65,6 +67,7 @@ class Mosaic:
         self,
         folder: Path,
         manifest: Manifest,
+        kept_tiles: int = KEPT_TILES,
         *,
         follows: Follows | None = None,
         z_range_um: tuple[float, float] | None = None,
@@ -79,8 +82,18 @@ class Mosaic:
         self.gauge, self._follows = Gauge.of(manifest.gauge), follows
         self._z_range_um = z_range_um or self.plan.settings.z_range_um
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
-        self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
-        self._level = lru_cache(maxsize=KEPT_TILES)(self._read_level)
+        self._tile = lru_cache(maxsize=kept_tiles)(self._read)
+        self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
+
+    def keeping(self, tiles: int) -> Mosaic:
+        """The same with so many tiles decoded at a time."""
+        return Mosaic(
+            self.folder,
+            self.manifest,
+            tiles,
+            follows=self._follows,
+            z_range_um=self._z_range_um,
+        )
 
     @property
     def optics(self) -> Optics:

@@ -20,7 +20,7 @@ from fpm_inr.mosaic_trust.field import NAMES, FieldMaps, write_maps
 from fpm_inr.mosaic_trust.figures import trust_section
 from fpm_inr.mosaic_trust.summary import summary
 from fpm_inr.mosaic_trust.tile import Asked, Told, do_tile, read_told
-from fpm_inr.trust_results import FOLDER, VIEWS
+from fpm_inr.trust_results import FOLDER, UNITS, VIEWS
 
 Listen = Callable[[str, int, int], None]
 
@@ -120,5 +120,6 @@ def _write_field(into: Path, maps: FieldMaps, listen: Listen) -> np.ndarray[Any,
     for name in VIEWS:
         values = np.nan_to_num(np.abs(small[NAMES.index(name)]), posinf=0.0)[..., None]
         with replacing(into / f"{name}.safetensors") as beside:
-            beside.write_bytes(planes_bytes(values, np.array(maps.asked.z_um), header))
+            heights = np.array(maps.asked.z_um)
+            beside.write_bytes(planes_bytes(values, heights, {**header, "unit": UNITS[name]}))
     return small

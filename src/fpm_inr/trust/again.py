@@ -194,8 +194,8 @@ def _settings(like: Solution) -> dict[str, Any]:
     }
     if "planes" in engine.options and "z_um" in settings:
         keywords["planes"] = len(settings["z_um"])
-    kept = ("steps", "passes", "seed", "bend_rad_per_px2")
-    told = {name: settings[name] for name in kept if name in settings}
+    names = ("steps", "passes", "seed", "bend_rad_per_px2")
+    told = {name: settings[name] for name in names if name in settings}
     return {**keywords, **told}
 
 

@@ -22,7 +22,6 @@ from fpm_inr.trust.explained import explain
 from fpm_inr.trust.model_error import ModelError, model_error
 from fpm_inr.trust.noise_map import NoiseMap, noise_map
 from fpm_inr.trust.resolution import ResolutionMap, resolution_map
-from fpm_inr.trust.responses import check_one_led_a_frame
 from fpm_inr.trust.transfer import Transfer, transfer
 
 FloatArray = NDArray[np.float64]
@@ -30,6 +29,7 @@ Halves = Literal["photons", "leds"]
 
 HEIGHTS = 5  # of a stack, where none are named
 HANGS_RAD = 0.1  # phase on undetermined frequencies that is worth a mark
+MODEL_RULES = 4.0  # what frames keep, over their noise, that makes noise the smaller part of errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,14 @@ class Trust:
             yield of_leds + (
                 f" {np.mean(hanging > HANGS_RAD):.0%} of the phase map hangs on them by more than "
                 f"{HANGS_RAD:g} rad."
+            )
+        if self.model.excess > MODEL_RULES:
+            yield (
+                f"The frames keep {self.model.excess:.0f} times their noise beside it: what is "
+                "wrong with the model, not noise, limits this result. Error bars are of noise "
+                "alone."
+                + " --halves leds lets the resolution feel the rest."
+                * (self.halves == "photons")
             )
         yield from self.model.warnings()
 
@@ -152,27 +160,24 @@ def assess(
     SettingsError
         A height is not finite or lies outside the solved range.
     DataError
-        The solution was not made from this acquisition, or does not say how it was made; or frames
-        are of several LEDs.
+        The solution was not made from this acquisition, or does not say how it was made.
     """
-    check_one_led_a_frame(acquisition)
     heights = _heights(solution, z_um)
     first, second = noise_draw(
         acquisition, solution, calibration, seed=seed, device=device, listen=listen
     )
     found = explain(acquisition, solution.on(pick_device(device)), heights.tolist())
     best_um = found.best_um
+    frames = solution.frames_used(acquisition)
+    used = acquisition.select(frames)
+    of_frames = acquisition.illumination.leds_of(frames)
+    instrument = solution.instrument.select(_tensor(frames), _tensor(of_frames))
     maps, hanging, told = [], [], None
     for height in found.z_um:
         at = float(height)
         image = solution.render(at).field_z_y_x[0]
         draw = change(second.render(at).field_z_y_x[0], first.render(at).field_z_y_x[0])
-        leds = transfer(
-            acquisition.select(solution.frames_used(acquisition)),
-            solution.upsampling,
-            instrument=solution.instrument.select(_tensor(solution.leds_used)),
-            z_um=at,
-        )
+        leds = transfer(used, solution.upsampling, instrument=instrument, z_um=at)
         maps.append(noise_map(image, draw, leds))
         hanging.append(leds.hanging_phase(image))
         if at == best_um:
@@ -203,7 +208,7 @@ def _heights(solution: Solution, z_um: Sequence[float] | None) -> FloatArray:
     return np.unique(planes[np.abs(heights[:, None] - planes).argmin(axis=1)])
 
 
-def _tensor(leds: NDArray[np.intp]) -> Any:
+def _tensor(numbers: NDArray[np.intp]) -> Any:
     import torch
 
-    return torch.from_numpy(leds)
+    return torch.from_numpy(numbers)

@@ -96,15 +96,20 @@ def _map(
 
 
 def _leds(axes: Axes, trust: Trust, acquisition: Acquisition) -> None:
-    x, y = acquisition.illumination.na_led_xy[trust.model.leds].T
+    light, model = acquisition.illumination, trust.model
+    # every LED of a frame stands for it
+    leds = [light.leds_of(model.leds[n : n + 1]) for n in range(len(model.leds))]
+    x, y = light.na_led_xy[np.concatenate(leds)].T
     size = float(np.clip(4000 / len(x), 8, 70))
-    excess = np.maximum(trust.model.excess_led, 0)
+    excess = np.repeat(np.maximum(model.excess_led, 0), [len(one) for one in leds])
     drawn = axes.scatter(x, y, c=excess, s=size, cmap="magma")
     axes.figure.colorbar(drawn, ax=axes, shrink=0.85)
-    for led in [one.led for one in trust.model.moved] + trust.model.clipped_leds.tolist():
-        axes.annotate(str(led), acquisition.illumination.na_led_xy[led], color="tab:blue")
+    for number in [one.led for one in model.moved] + model.clipped_leds.tolist():
+        for led in light.leds_of(np.array([number])):
+            axes.annotate(str(number), light.na_led_xy[led], color="tab:blue")
     circle = Circle((0, 0), acquisition.optics.na, fill=False, ls="--", color="0.5")
     axes.add_patch(circle)
-    axes.set(xlabel="NA x", ylabel="NA y", aspect="equal", title="error over noise, less 1, by LED")
+    axes.set(xlabel="NA x", ylabel="NA y", aspect="equal")
+    axes.set_title(f"error over noise, less 1, by {model.source}")
     axes.autoscale_view()
     axes.invert_yaxis()

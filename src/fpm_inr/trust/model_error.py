@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ LEAST_PUPIL_SHARE, LEAST_PUPIL_RAD = 0.25, 0.1
 # How far the excess of a place must stand above the median place's.
 PLACE_STANDS_OUT = 4.0
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
+MOST_MOVED = 3  # LEDs that are named one by one
 LEAST_CLIPPED = 0.002  # share of a frame's pixels
 NAMES = {
     5: "astigmatism",
@@ -52,7 +53,9 @@ class ModelError:
     Parameters
     ----------
     leds : array [led]
-        Numbers of the LEDs that were used.
+        Numbers of the frames that were used: of their LEDs, where each has one.
+    source : {"LED", "frame"}
+        What these number.
     excess_led : array [led]
         Squared error over what the noise leaves, less 1.
     excess_y_x : array [y, x]
@@ -73,6 +76,7 @@ class ModelError:
     """
 
     leds: NDArray[np.intp]
+    source: Literal["LED", "frame"]
     excess_led: FloatArray
     excess_y_x: FloatArray
     height_y_x_um: FloatArray
@@ -117,7 +121,14 @@ class ModelError:
                 f"{np.linalg.norm(self.pupil_rad):.2g} rad RMS or more, would explain "
                 f"{self.pupil_share:.0%} of what noise does not. Try --calibrate gains,pupil."
             )
-        for one in self.moved:
+        if len(self.moved) > MOST_MOVED:
+            named = ", ".join(str(one.led) for one in self.moved)
+            yield (
+                f"{len(self.moved)} LEDs explain their frames better elsewhere: {named} (counted "
+                "from 0). So many are not single LEDs off their places: the array, the pupil or "
+                "the height is. Try --calibrate gains,pupil,pose, and the height."
+            )
+        for one in self.moved if len(self.moved) <= MOST_MOVED else ():
             x, y = one.samples_xy
             yield (
                 f"LED {one.led} (counted from 0) explains its frame better {np.hypot(x, y):.1f} "
@@ -128,12 +139,15 @@ class ModelError:
         if len(clipped):
             named = ", ".join(map(str, clipped[:10])) + (" and more" if len(clipped) > 10 else "")
             yield (
-                f"Frames are clipped at their brightest: those of LEDs {named} (counted from 0), "
+                f"Frames are clipped at their brightest: {self._named(named)} (counted from 0), "
                 f"up to {self.clipped_led.max():.1%} of their pixels. Expose shorter, or mark them "
                 "as saturated (docs/acquisition-yaml.md)."
             )
         if self.thick_y_x.any():
             yield self._thick()
+
+    def _named(self, numbers: str) -> str:
+        return f"those of LEDs {numbers}" if self.source == "LED" else numbers
 
     def _thick(self) -> str:
         where = self.thick_y_x
@@ -163,7 +177,7 @@ class ModelError:
 
     @property
     def clipped_leds(self) -> NDArray[np.intp]:
-        """Numbers of the LEDs whose frames are clipped."""
+        """Numbers, as `leds`, of those that are clipped."""
         return self.leds[self.clipped_led > LEAST_CLIPPED]
 
 
@@ -178,19 +192,23 @@ def model_error(acquisition: Acquisition, solution: Solution, z_um: float) -> Mo
     z_um : float
         Where the specimen lies: the height that explains the frames best.
     """
-    clipped = clipped_share(acquisition.select(solution.leds_used), solution.leds_used)
+    frames = solution.frames_used(acquisition)
+    clipped = clipped_share(acquisition.select(frames), frames)
     sums = _Sums(acquisition.shape_y_x)
     for answer in answers(acquisition, solution, z_um):
-        sums.add(answer, is_clipped=clipped.get(answer.led, 0.0) > LEAST_CLIPPED)
+        sums.add(answer, is_clipped=clipped.get(answer.frame, 0.0) > LEAST_CLIPPED)
     pupil = np.asarray(np.linalg.lstsq(sums.modes, sums.of_modes, rcond=None)[0], np.float64)
     excess = max(float(sums.error_led.sum() - sums.noise_led.sum()), 1e-30)
     excess_led = sums.error_led / np.maximum(sums.noise_led, 1e-30) - 1
-    moved = moved_leds(
-        acquisition, solution, z_um, sums.leds, np.array(sums.shift), np.array(sums.of_shift)
-    )
+    moved = []
+    if sums.shift:
+        moved = moved_leds(
+            acquisition, solution, z_um, sums.leds, np.array(sums.shift), np.array(sums.of_shift)
+        )
     excess_y_x, height = sums.places()
     return ModelError(
         sums.leds,
+        "LED" if acquisition.illumination.lighting is None else "frame",
         excess_led,
         excess_y_x,
         height,
@@ -203,7 +221,7 @@ def model_error(acquisition: Acquisition, solution: Solution, z_um: float) -> Mo
 
 
 class _Sums:
-    """What is kept of the answers, one LED after the other."""
+    """What is kept of the answers, one frame after the other."""
 
     def __init__(self, shape_y_x: tuple[int, int]) -> None:
         self.modes = np.zeros((len(MODES), len(MODES)))
@@ -216,14 +234,15 @@ class _Sums:
         self._error_y_x, self._noise_y_x, self._slope, self._of_slope = np.zeros((4, *shape_y_x))
 
     def add(self, one: Answer, *, is_clipped: bool) -> None:
-        """Take an LED into account; where its frame is clipped, not for pupil and places."""
+        """Take a frame into account; where it is clipped, not for pupil and places."""
         missed = one.missed_y_x
-        self._leds.append(one.led)
+        self._leds.append(one.frame)
         self._error.append(float(np.square(missed).sum()))
         self._noise.append(float(one.noise_y_x.sum()))
-        step, explained = _fitted(one.shift_2_y_x.reshape(2, -1), missed.ravel())
-        self.shift.append(step)
-        self.of_shift.append(explained / max(self._noise[-1], 1e-30))
+        if one.shift_2_y_x is not None:
+            step, explained = _fitted(one.shift_2_y_x.reshape(2, -1), missed.ravel())
+            self.shift.append(step)
+            self.of_shift.append(explained / max(self._noise[-1], 1e-30))
         if is_clipped:
             return
         modes = one.modes_mode_y_x.reshape(len(MODES), -1)

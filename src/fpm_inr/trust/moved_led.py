@@ -114,6 +114,7 @@ def _tried(
     best = int(np.argmin(errors))
     fall = 1 - errors[best] / max(first, 1e-30)
     where = tried[best]
-    if fall < LEAST_FALL or np.hypot(*where) < LEAST_FOUND:
+    # at the last step the best place lies beyond, or there is none
+    if fall < LEAST_FALL or not LEAST_FOUND <= np.hypot(*where) < STEPS[-1] - 1e-9:
         return None
     return Moved(led, (float(where[0]), float(where[1])), float(fall))

@@ -13,7 +13,6 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.edges import trust
-from fpm_inr.errors import DataError
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
 from fpm_inr.sampling import depth_of_field_um, fourier_sample_na
 from fpm_inr.solution import Solution
@@ -29,12 +28,12 @@ FIRST_MODE, LAST_MODE = 5, 15  # Noll: astigmatism to the spherical orders; 4 is
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What an LED's frame shows and would show, on the scale of the field.
+    """What a frame shows and would show, on the scale of the field.
 
     Parameters
     ----------
-    led : int
-        Its number in the acquisition.
+    frame : int
+        Its number in the acquisition; its LED's, where it has one.
     missed_y_x : array [y, x]
         Measured less predicted amplitude; 0 where a pixel is not believed.
     noise_y_x : array [y, x]
@@ -42,38 +41,24 @@ class Answer:
     predicted_y_x : array [y, x]
     modes_mode_y_x : array [mode, y, x]
         Change of the prediction per rad of the Zernike modes `FIRST_MODE` to `LAST_MODE`.
-    shift_2_y_x : array [2, y, x]
-        Per Fourier sample of the LED along x and y.
+    shift_2_y_x : array [2, y, x], optional
+        Per Fourier sample of the LED along x and y. None, where frames have several LEDs: which of
+        them is off, no frame tells.
     height_y_x : array [y, x]
         Per um of the object's height.
     """
 
-    led: int
+    frame: int
     missed_y_x: FloatArray
     noise_y_x: FloatArray
     predicted_y_x: FloatArray
     modes_mode_y_x: FloatArray
-    shift_2_y_x: FloatArray
+    shift_2_y_x: FloatArray | None
     height_y_x: FloatArray
 
 
-def check_one_led_a_frame(acquisition: Acquisition) -> None:
-    """Refuse frames of several LEDs.
-
-    Raises
-    ------
-    DataError
-    """
-    if acquisition.illumination.lighting is not None:
-        raise DataError(
-            "are of several LEDs, which no frame tells apart",
-            "judge the instrument by an acquisition of one LED a frame",
-            field="frames",
-        )
-
-
 def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterator[Answer]:
-    """Give what every LED's frame tells of changes, one after the other, at a height.
+    """Give what every frame tells of changes, one after the other, at a height.
 
     Parameters
     ----------
@@ -82,18 +67,15 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     solution : Solution
     z_um : float
         Where the specimen lies.
-
-    Raises
-    ------
-    DataError
-        Frames are of several LEDs.
     """
-    check_one_led_a_frame(acquisition)
     solution = solution.on("cpu")
     _, _, measured = solution.forward(acquisition)
-    leds = solution.leds_used
-    seen = acquisition.select(leds)
-    instrument = solution.instrument.select(torch.from_numpy(leds)).to("cpu")
+    frames, light = solution.frames_used(acquisition), acquisition.illumination
+    seen = acquisition.select(frames)
+    instrument = solution.instrument.select(
+        torch.from_numpy(frames), torch.from_numpy(light.leds_of(frames))
+    ).to("cpu")
+    one_by_one = light.lighting is None
     optics = seen.optics
     room = compile_forward(
         seen, solution.upsampling, instrument=instrument, margin_samples=STEP_SAMPLES
@@ -106,20 +88,21 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     step_na = fourier_sample_na(optics, seen.shape_y_x)
     step_um = STEP_DOF * depth_of_field_um(optics)
     look = _Look(room, spectrum, instrument)
-    for led in range(len(leds)):
-        predicted = look.amplitude(led, z_um)
-        missed = measured[led] - predicted
+    for at, frame in enumerate(frames):
+        predicted = look.amplitude(at, z_um)
+        missed = measured[at] - predicted
         if pixels is not None:
-            missed = -pixels.select(slice(led, led + 1)).error(-missed[None])[0]
-        variance = noise.squared_error(led, seen.frames_led_y_x[led])
+            missed = -pixels.select(slice(at, at + 1)).error(-missed[None])[0]
+        variance = noise.squared_error(at, seen.frames_led_y_x[at])
+        shift = [look.of_shift(at, z_um, axis, step_na) for axis in range(2) if one_by_one]
         yield Answer(
-            int(leds[led]),
+            int(frame),
             missed.double().numpy() * weight,
             variance / solution.amplitude_scale**2 * weight,
             predicted.double().numpy() * weight,
-            weight * np.stack([look.of_mode(led, z_um, mode) for mode in MODES]),
-            weight * np.stack([look.of_shift(led, z_um, axis, step_na) for axis in range(2)]),
-            weight * look.slope(led, z_um, step_um),
+            weight * np.stack([look.of_mode(at, z_um, mode) for mode in MODES]),
+            weight * np.stack(shift) if shift else None,
+            weight * look.slope(at, z_um, step_um),
         )
 
 
@@ -135,13 +118,13 @@ class _Look:
     instrument: Instrument
 
     @torch.no_grad()
-    def amplitude(self, led: int, z_um: float, instrument: Instrument | None = None) -> Tensor:
-        number = torch.tensor([led])
+    def amplitude(self, frame: int, z_um: float, instrument: Instrument | None = None) -> Tensor:
+        number = torch.tensor([frame])
         aperture: Aperture = self.model.aperture(instrument or self.instrument, number)
         height = torch.tensor([z_um], dtype=torch.float32)
         return self.model.amplitude(self.spectrum_z_y_x, height, number, aperture)[0, 0]
 
-    def of_mode(self, led: int, z_um: float, mode: int) -> FloatArray:
+    def of_mode(self, frame: int, z_um: float, mode: int) -> FloatArray:
         known = self.instrument.zernike_rad
         longer = torch.zeros(max(len(known), mode), dtype=known.dtype)
         longer[: len(known)] = known
@@ -149,7 +132,7 @@ class _Look:
         def changed(by: float) -> Tensor:
             moved = longer.clone()
             moved[mode - 1] += by
-            return self.amplitude(led, z_um, replace(self.instrument, zernike_rad=moved))
+            return self.amplitude(frame, z_um, replace(self.instrument, zernike_rad=moved))
 
         return _rate(changed, STEP_RAD)
 
@@ -161,8 +144,8 @@ class _Look:
 
         return _rate(changed, STEP_SAMPLES)
 
-    def slope(self, led: int, z_um: float, step_um: float) -> FloatArray:
-        return _rate(lambda by: self.amplitude(led, z_um + by), step_um)
+    def slope(self, frame: int, z_um: float, step_um: float) -> FloatArray:
+        return _rate(lambda by: self.amplitude(frame, z_um + by), step_um)
 
 
 def _rate(changed: Callable[[float], Tensor], step: float) -> FloatArray:

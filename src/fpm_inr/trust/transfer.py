@@ -8,8 +8,10 @@ that a bright-field LED's frame shows at q by
 where G is the pupil as that LED sees it, turned by its direct light (Streibl, J. Opt. Soc. Am. A 2,
 121 (1985)). Where G(q) = conj(G(-q)), as of an LED that passes both in focus, phase makes no
 difference. A dark-field LED has no direct light; its frame tells as much of amplitude as of phase.
-Summed over LEDs that is a matrix for every q, whose inverse is the noise that frames of unit noise
-leave in amplitude and in phase.
+In a frame of several LEDs (or of the points of one with a face) intensities add up: what bright
+ones say of q adds up with their direct light as weights, and beside them dark ones are not heard;
+among themselves, dark ones share the frame. Summed over frames that is a matrix for every q, whose
+inverse is the noise that frames of unit noise leave in amplitude and in phase.
 """
 
 from __future__ import annotations
@@ -136,12 +138,14 @@ class Transfer:
         if periods is None:
             return None
         longest, shortest = periods
-        share = float(self.undetermined_y_x.sum() / (self.seen_y_x.sum() - 1))
+        periods_um = f"{shortest:.3g}"
+        if longest > 1.01 * shortest:
+            periods_um += f" to {longest:.3g}"
         return (
-            f"The LEDs do not determine the phase of structures with periods from {shortest:.3g} "
-            f"to {longest:.3g} um ({share:.1%} of the frequencies that they see), at z = "
-            f"{self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination NA just "
-            "below the objective's), or defocus."
+            f"The LEDs do not determine the phase of structures with periods of {periods_um} um "
+            f"({int(self.undetermined_y_x.sum())} of {int(self.seen_y_x.sum()) - 1} frequencies), "
+            f"at z = {self.z_um:g} um. Slow phase takes LEDs near the pupil's edge (illumination "
+            "NA just below the objective's), or defocus."
         )
 
 
@@ -188,27 +192,36 @@ def transfer(
 def _sums(
     model: ForwardModel, instrument: Instrument, z_um: float
 ) -> tuple[FloatArray, NDArray[np.complex128]]:
-    """Sums over LEDs [y, x] of |G(q)|^2, and over bright-field ones of G(q) G(-q)."""
+    """Sums over frames [y, x] of |G(q)|^2, and over bright-field ones of G(q) G(-q)."""
     height, width = model.field_shape_y_x
     own, cross = np.zeros(height * width), np.zeros(height * width, np.complex128)
-    place = np.full(height * width, -1)
+    together = np.zeros(height * width, np.complex128)
     aperture = model.aperture(instrument)
     z = torch.tensor([z_um], dtype=torch.float32)
     for frame in torch.arange(model.frame_count).split(1):
-        beams = aperture.select(frame).at(z)[0].to(torch.complex128).numpy()
-        for seen_k, index_k in zip(beams, model.field_index(frame).numpy(), strict=True):
-            inside = seen_k != 0
-            index, seen = index_k[inside], seen_k[inside]
-            own[index] += np.abs(seen) ** 2
-            place[index] = np.arange(len(index))
-            if place[0] >= 0 and np.abs(seen[place[0]]) > DIRECT:
-                direct = seen[place[0]]
-                of_mirror = place[(-(index // width) % height) * width + -(index % width) % width]
-                has = of_mirror >= 0
-                turn = (direct.conj() / np.abs(direct)) ** 2
-                cross[index[has]] += turn * seen[has] * seen[of_mirror[has]]
-            place[index] = -1
+        index = model.field_index(frame).numpy()
+        seen = aperture.select(frame).at(z)[0].to(torch.complex128).numpy()
+        direct = np.where(index == 0, seen, 0).sum(axis=1)
+        if np.linalg.norm(direct) <= DIRECT:
+            np.add.at(own, index, np.abs(seen) ** 2 * _shares(model, frame, instrument)[:, None])
+            continue
+        np.add.at(together, index, (direct.conj() / np.linalg.norm(direct))[:, None] * seen)
+        every = np.unique(index)
+        at_mirror = (-(every // width) % height) * width + -(every % width) % width
+        own[every] += np.abs(together[every]) ** 2
+        cross[every] += together[every] * together[at_mirror]
+        together[every] = 0
     return own.reshape(height, width), cross.reshape(height, width)
+
+
+def _shares(model: ForwardModel, frame: torch.Tensor, instrument: Instrument) -> FloatArray:
+    """Share [beam] of a frame's light that the LED of each of its beams has, all alike."""
+    led = model.leds_of(frame).numpy()
+    light = instrument.gain_led.numpy()[led] ** 2
+    if model.beams is not None:
+        light = light * model.beams.root_beam[model.beams_of(frame)].numpy() ** 2
+    of_led = np.bincount(led, light)
+    return np.asarray(of_led[led] / light.sum())
 
 
 def _mirrored(image_y_x: NDArray[Number]) -> NDArray[Number]:

@@ -219,7 +219,27 @@ export class App {
       amplitude: amplitude * this.field.amplitudeScale,
       phase: this.field.hasPhase ? wrapped(phase - this.#reference(this.main)) : null,
       depth: this.main.depth?.depthAt(x, y) ?? null,
+      maps: this.panes.filter((pane) => pane.field.unit).map((pane) => this.#mapAt(pane, place)),
     };
+  }
+
+  /** What a map that is no amplitude says there, in words. */
+  #mapAt(pane, place) {
+    const [x, y] = this.#pixelOf(pane, place);
+    const height = { z: pane.heightFor(this.z) };
+    const value = this.probe.pixel(pane.source, height, x, y).amplitude;
+    return `${pane.name} ${value.toPrecision(3)} ${pane.field.unit}`;
+  }
+
+  get labels() {
+    return this.panes.map((pane) => this.#labelOf(pane));
+  }
+
+  /** A pane's name; of a map that is no amplitude with what is black and white in it. */
+  #labelOf(pane) {
+    if (!pane.field.unit) return pane.name;
+    const [low, high] = this.#rangeOf(pane, "amplitude").map((value) => +value.toPrecision(2));
+    return `${pane.name}: ${low} to ${high} ${pane.field.unit}`;
   }
 
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
@@ -411,7 +431,7 @@ export class App {
       ratio: this.ratio,
       umPerPx: this.field.pixelUm / this.camera.scale,
       divider,
-      names: this.panes.map((pane) => pane.name),
+      names: this.labels,
       point: onCanvas(this.point),
       line: this.line?.map(onCanvas),
     });

@@ -255,6 +255,7 @@ function valueText(app, place) {
     `${value.amplitude.toPrecision(4)} √counts`,
     ...(value.phase === null ? [] : [`${value.phase.toFixed(3)} rad`]),
     ...(value.depth === null ? [] : [`z ${value.depth.toFixed(1)} µm`]),
+    ...(value.maps ?? []),
   ].join("   ");
 }
 

@@ -11,7 +11,7 @@ const LEAST_PLANES = 4; // of a cubic spline
  * Read a field file, the planes of a conventional solution, or a raw frame.
  * @param {ArrayBuffer} buffer
  * @returns {Object} kind "spline", "neural" or "planes", width, height, zRange, pixelUm, amplitudeScale,
- *   warnings (sentences on how it came about), originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
+ *   unit (of a map that is no amplitude, else empty), warnings (sentences on how it came about), originUm (x, y of the first pixel's corner), hasPhase, and the kind's own tensors.
  */
 export function readField(buffer) {
   const { metadata, tensors } = readContainer(buffer);
@@ -31,6 +31,7 @@ export function readField(buffer) {
     pixelUm: positive(
       positive(metadata.optics?.pixel_um, "pixel_um") / metadata.upsampling, "upsampling"),
     amplitudeScale: positive(metadata.amplitude_scale, "amplitude_scale"),
+    unit: typeof metadata.unit === "string" ? metadata.unit : "",
     warnings: sentences(metadata.record?.warnings),
     originUm: metadata.origin_x_y_um ? numbers(metadata.origin_x_y_um, 2, "origin") : [0, 0],
   };

@@ -27,6 +27,7 @@ export class MapApp {
   #scheduled = false;
   #linking = null;
   #isDirty = true;
+  #isSeen = false;
   #finding = null; // {place, z}: where a click asked for the focus
 
   constructor(image, overlay, atlas, { shaders, tables }) {
@@ -103,6 +104,11 @@ export class MapApp {
 
   get isSettled() {
     return !this.#scheduled && this.stock.isIdle && this.depths.isIdle && !this.#finding;
+  }
+
+  /** Whether every tile in sight is here. */
+  get isSharp() {
+    return this.source.missing(this.level, this.area).length === 0;
   }
 
   /** The level of the pyramid that is shown. */
@@ -373,8 +379,15 @@ export class MapApp {
       this.#scheduled = false;
       if (this.#isDirty && !this.gl.isContextLost()) this.#draw();
       this.#isDirty = false;
-      if (this.stock.isIdle) performance.mark("fpm-inr: sharp");
+      this.#mark();
     });
+  }
+
+  /** Note when something is seen for the first time, and when all that is in sight is. */
+  #mark() {
+    if (this.stock.size > 0 && !this.#isSeen) performance.mark("fpm-inr: seen");
+    this.#isSeen ||= this.stock.size > 0;
+    if (this.isSharp) performance.mark("fpm-inr: sharp");
   }
 
   #draw() {

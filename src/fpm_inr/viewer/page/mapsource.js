@@ -97,6 +97,11 @@ export class MapSource {
     }
   }
 
+  /** Tiles of an area that are not here yet. */
+  missing(level, area) {
+    return tilesIn(this.atlas, level, area).filter((cell) => !this.stock.get(cell));
+  }
+
   /** Piece by piece, each in one block of depth; where there is none yet, at the one height. */
   #paintAtDepth(key, box, clip, how) {
     const { gl, atlas } = this;
