@@ -74,6 +74,12 @@ if TYPE_CHECKING:
     "bright fringes score nothing.",
 )
 @click.option(
+    "--from-focus",
+    is_flag=True,
+    help="Of a mosaic with --calibrate: measure heights from the surface of focus, so that a "
+    "tilted slide is level.",
+)
+@click.option(
     "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
 )
 @device_option()
@@ -88,6 +94,7 @@ def command(
     patch: int | None,
     stride: int | None,
     background_clip: float | None,
+    from_focus: bool,
     point: tuple[float, float] | None,
     device: str,
     overwrite: bool,
@@ -108,6 +115,8 @@ def command(
     _check_output(output, overwrite)
     on = pick_device(device)
     loaded = load_result(field)
+    if from_focus:
+        loaded = _from_focus(loaded, data)
     # in colour, the reference says where all are sharp
     solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
     if isinstance(solution, Solution):
@@ -130,6 +139,20 @@ def command(
         _write_colour(output, loaded, z_um, result)
     _say(result, at_point)
     click.echo(f"Wrote {output}")
+
+
+def _from_focus(loaded: object, data: Path | None) -> Mosaic:
+    """A mosaic whose heights are those above its surface of focus."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.mosaic.surface import from_focus
+
+    if data is not None:
+        raise SettingsError(
+            "judges images, and --data heights of the microscope",
+            "leave one of them out",
+            field="--from-focus",
+        )
+    return from_focus(loaded)
 
 
 def _settings(

@@ -125,7 +125,7 @@ def _of_tile(
     solution = mosaic.tile_solution(tile.number)
     misfit = FineMisfit(posed(plan, mosaic.folder, acquisition)[0], solution)
     offset_um = float(mosaic.gauge.height_um[tile.number])
-    there_um = np.clip(z_um + offset_um, *mosaic.z_range_um)
+    there_um = np.clip(z_um + offset_um, *plan.settings.z_range_um)
     lost, whole = [], []
     for stack in solution.slices(there_um):
         fine, all_of_it = misfit.of(stack)
