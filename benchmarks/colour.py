@@ -236,9 +236,8 @@ def measure(case: Case, size: int, folder: Path | None) -> str:
     if folder is not None:
         blurred = known.with_(offsets={})
         rows = [truth, known.colour(0.0), blurred.colour(0.0), one.colour(0.0)]
-        large = np.concatenate(rows, axis=1).repeat(2, axis=0).repeat(2, axis=1)
         name = case.name.replace(" ", "_").replace(",", "")
-        Image.fromarray(large).save(folder / f"{name}.png")
+        Image.fromarray(np.concatenate(rows, axis=1)).save(folder / f"{name}.png", optimize=True)
     return (
         f"| {case.name} | {100 * errors['rgb_rmse']:.1f} % | {100 * best['rgb_rmse']:.1f} % "
         f"| {100 * unmoved['rgb_rmse']:.1f} % | {errors['hue_error_deg']:.1f}° "

@@ -16,14 +16,17 @@ all      all of these (the default)
 Frames are a grainy sheet under the LEDs of the preset `blood-smear`: what a step costs does not
 hang on what is in them. Memory is the most that torch held on a card, or the process on a CPU.
 Utilisation is that of nvidia-smi, sampled during the solve (it takes the package nvidia-ml-py).
-`--device cpu --sizes 128 256` runs it without a card.
+`--device cpu --sizes 128 256` runs it without a card. What is measured is written after every row;
+Ctrl-C ends it at once, with the table so far.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -40,9 +43,10 @@ import fpm_inr as fpm
 from fpm_inr import transforms
 from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.allocator import keep_freed_memory
-from fpm_inr.device import describe_device, pick_device
+from fpm_inr.device import describe_device, in_plain_words, pick_device
 from fpm_inr.engines.plan import make_plan
 from fpm_inr.engines.recipe import load_recipe
+from fpm_inr.files.replacing import replacing
 from fpm_inr.results import peak_memory_mb
 from fpm_inr.simulate import preset
 
@@ -54,6 +58,7 @@ PAPER_STEPS = 48
 SKIPPED = 16  # first steps, in which all is made ready; the loop fetches so many together
 TILE_OVERLAP = 48
 SAMPLED_S = 0.05
+WAITED_S = 0.2
 
 Row = dict[str, Any]
 
@@ -247,7 +252,8 @@ def mosaic(side: int, device: torch.device) -> Row:
     from fpm_inr.mosaic.source import Source
     from fpm_inr.mosaic.worker import solve_tile
 
-    whole = acquisition_of(2 * side - TILE_OVERLAP)
+    overlap = min(TILE_OVERLAP, side // 2)
+    whole = acquisition_of(2 * side - overlap)
     with tempfile.TemporaryDirectory() as name, watched(device) as use:
         data, folder = Path(name) / "data.h5", Path(name) / "out"
         write_acquisition(data, whole)
@@ -259,7 +265,7 @@ def mosaic(side: int, device: torch.device) -> Row:
             recipe_name="default",
             settings={"device": str(device)},
             tile_px=side,
-            overlap_px=TILE_OVERLAP,
+            overlap_px=overlap,
             upsample=2,
         )
         (folder / "tiles").mkdir(parents=True)
@@ -285,6 +291,40 @@ PARTS: dict[str, Callable[[int, torch.device], Row]] = {
     "paper": paper,
     "mosaic": mosaic,
 }
+
+
+def measured(part: str, side: int, device: torch.device) -> Row:
+    """What a part measures; why not, where it does not fit: the rest goes on.
+
+    It runs in a thread of its own: Ctrl-C is then for the benchmark, and ends no solve early, whose
+    time would be taken for a whole one's.
+    """
+    found: list[Row | BaseException] = []
+
+    def work() -> None:
+        try:
+            with in_plain_words():
+                found.append(PARTS[part](side, device))
+        except fpm.FpmInrError as error:
+            found.append({"error": str(error)})
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(WAITED_S)
+    outcome = found[0]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def keep(path: Path | None, content: dict[str, Any]) -> None:
+    """Write what is known so far, whole or not at all."""
+    if path is not None:
+        with replacing(path) as beside:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def table(rows: list[Row]) -> str:
@@ -321,17 +361,21 @@ def main() -> None:
     }
     print(", ".join(f"{key} {value}" for key, value in about.items() if value), flush=True)
     rows: list[Row] = []
-    for part in PARTS if "all" in given.parts else given.parts:
-        for side in given.sizes:
-            try:
-                found = PARTS[part](side, device)
-            except fpm.FpmInrError as error:  # a size that does not fit says so, the rest goes on
-                found = {"error": str(error)}
-            rows.append({"part": part, "side": side, **found})
-            print(table(rows[-1:]).splitlines()[-1], flush=True)
-    print("\n" + table(rows))
-    if given.output is not None:
-        given.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+    parts = PARTS if "all" in given.parts else given.parts
+    status = 0
+    try:
+        for part in parts:
+            for side in given.sizes:
+                rows.append({"part": part, "side": side, **measured(part, side, device)})
+                print(table(rows[-1:]).splitlines()[-1], flush=True)
+                keep(given.output, {**about, "is_whole": False, "rows": rows})
+        keep(given.output, {**about, "is_whole": True, "rows": rows})
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        status = 130
+    print("\n" + table(rows), flush=True)
+    # a part may still be under way in its thread
+    os._exit(status)
 
 
 if __name__ == "__main__":

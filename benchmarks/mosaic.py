@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,14 @@ from fpm_inr.simulate.whole_field import FieldErrors, FieldSetup, simulate_field
 
 OPTICS = Optics(wavelength_um=0.53, na=0.2, pixel_um=0.5)
 DISTANCE_MM = 2048 * OPTICS.pixel_um * 1e-3 / np.tan(np.radians(3))
+WHOLE = 2048  # pixels of the field that smaller ones are the middle of
 ERRORS = FieldErrors(
     pupil_waves=(
-        (5, (0.02, 0.08, 0.0, 0.05, 0.05, -0.05)),
-        (6, (0.0, 0.0, 0.08, -0.05, 0.0, 0.05)),
-        (7, (0.0, 0.0, 0.06, 0.0, 0.0, 0.0)),
-        (8, (0.0, 0.06, 0.0, 0.0, 0.0, 0.0)),
-        (11, (0.03, 0.0, 0.0, 0.03, 0.0, 0.03)),
+        (5, (0.02, 0.2, 0.0, 0.12, 0.12, -0.12)),
+        (6, (0.0, 0.0, 0.2, -0.12, 0.0, 0.12)),
+        (7, (0.0, 0.0, 0.15, 0.0, 0.0, 0.0)),
+        (8, (0.0, 0.15, 0.0, 0.0, 0.0, 0.0)),
+        (11, (0.03, 0.0, 0.0, 0.07, 0.0, 0.07)),
     ),
     focus_um=(1.0, 1.5, -0.8, 2.0, 0.0, 1.5),
     vignetting=0.2,
@@ -52,6 +54,22 @@ TILE, OVERLAP, WINDOW, NEAR_PX, BORDER_PX = 176, 44, 64, 16, 24
 Complex = NDArray[np.complexfloating[Any, Any]]
 
 
+def errors_of(side: int) -> FieldErrors:
+    """The instrument over the middle of the whole field, in units of half this side."""
+    share = side / WHOLE
+
+    def part(row: tuple[float, ...]) -> tuple[float, ...]:
+        powers = (0, 1, 1, 2, 2, 2)
+        return tuple(value * share**power for value, power in zip(row, powers, strict=True))
+
+    return replace(
+        ERRORS,
+        pupil_waves=tuple((noll, part(row)) for noll, row in ERRORS.pupil_waves),
+        focus_um=part(ERRORS.focus_um),
+        vignetting=ERRORS.vignetting * share**2,
+    )
+
+
 def simulated(folder: Path, side: int, depth_um: float) -> None:
     """Write the field, unless it is there."""
     if (folder / "truth.h5").exists():
@@ -60,7 +78,8 @@ def simulated(folder: Path, side: int, depth_um: float) -> None:
     shape = {"shape": "two-layer", "depth_um": depth_um} if depth_um else {}
     rig = Rig(OPTICS, grid_leds(11, DISTANCE_MM * 0.055, 4.7), DISTANCE_MM)
     specimen = Specimen(subject="smear", **shape)  # type: ignore[arg-type]
-    simulate_field(FieldSetup(specimen, rig, (side, side), 2, ERRORS, 2000.0, 2.0, seed=3), folder)
+    setup = FieldSetup(specimen, rig, (side, side), 2, errors_of(side), 2000.0, 2.0, seed=3)
+    simulate_field(setup, folder)
 
 
 def command(*words: object) -> None:
@@ -118,14 +137,15 @@ def instrument_error(folder: Path, side: int) -> None:
     assert isinstance(found, FieldCalibration)
     grid = np.linspace(-0.66, 0.66, 21)
     design = terms(*np.meshgrid(grid, grid))
-    true = dict(ERRORS.pupil_waves)
+    errors_here = errors_of(side)
+    true = dict(errors_here.pupil_waves)
     errors = [
         design @ (np.array(row) / (2 * np.pi) - np.array(true.get(noll, (0.0,) * 6)))
         for noll, row in enumerate(found.zernike_rad, start=1)
         if noll > 4
     ]
     pupil = float(np.sqrt(np.square(errors).sum(axis=0).mean()))
-    focus = design @ (np.array(found.focus_um) - np.array(ERRORS.focus_um))
+    focus = design @ (np.array(found.focus_um) - np.array(errors_here.focus_um))
     array = np.array(found.position_led_xyz_mm)[:, :2].mean(axis=0) - ERRORS.array_shift_mm
     print(
         f"instrument at {side}: pupil {pupil:.4f} waves RMS, focus {focus.std():.2f} um RMS "

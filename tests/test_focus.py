@@ -13,6 +13,7 @@ from skimage import data
 
 from fpm_inr import focus
 from fpm_inr.errors import DataError, SettingsError
+from fpm_inr.focus import blocks, score_slices
 from fpm_inr.focus.depth import peak_um
 from fpm_inr.optics import frequencies_per_um, propagate
 from fpm_inr.solution import ImageStack
@@ -253,3 +254,28 @@ def test_refusals(tilted):
     ):
         with pytest.raises(SettingsError):
             focus.FocusSettings(**wrong)
+
+
+def test_block_by_block_scores_are_those_of_the_whole(monkeypatch):
+    """No patch's score depends on another's."""
+    monkeypatch.setattr(blocks, "BLOCK_PATCHES", 3)
+    random = np.random.default_rng(3)
+    z_um = np.array([-1.0, 0.0, 2.0])
+    shape = (150, 203)
+    noise = random.normal(size=(2, 3, *shape))
+    field = (1 + 0.2 * (noise[0] + 1j * noise[1])).astype(np.complex64)
+
+    def slices(heights, window=(0, 0, *shape)):
+        y, x, height, width = window
+        for z in heights:
+            at = int(np.flatnonzero(z_um == z)[0])
+            part = field[at : at + 1, y : y + height, x : x + width]
+            yield ImageStack(part, np.array([z]), 0.3)
+
+    seen = []
+    found = blocks.score_blocks(slices, shape, 0.3, z_um, lambda *done: seen.append(done))
+    whole = score_slices(slices(z_um))
+    np.testing.assert_allclose(found.score_z_y_x, whole.score_z_y_x, rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(found.centre_x_px, whole.centre_x_px)
+    assert seen == [(n + 1, len(seen)) for n in range(len(seen))]
+    assert len(seen) > 8

@@ -10,6 +10,7 @@ import torch
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.lighting import Die, Lighting
+from fpm_inr.solve.progress import StepReport
 
 
 def tiny_acquisition(z_um: float = 0.0, seed: int = 0) -> Acquisition:
@@ -59,3 +60,9 @@ def masked(acquisition: Acquisition) -> Acquisition:
         weight_led_y_x=(random > 0.03).astype(np.uint8),
         saturated_led_y_x=random > 0.98,
     )
+
+
+def leave(report: StepReport) -> None:
+    """End a solve after its last step: what may follow judges what has been learned."""
+    if report.step == report.total:
+        raise KeyboardInterrupt

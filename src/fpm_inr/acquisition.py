@@ -170,11 +170,18 @@ class Acquisition:
         Where the camera's noise is known, what the root of few photo-electrons falls short by is
         made up for (see `CameraNoise.amplitude_offset_led`).
         """
-        if self.noise is None:
+        offset = self.intensity_offset_led
+        if offset is None:
             return np.sqrt(self.frames_led_y_x)
-        mean = self.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
-        offset = self.noise.amplitude_offset_led(mean)
         return np.sqrt(self.frames_led_y_x + offset[:, None, None])
+
+    @property
+    def intensity_offset_led(self) -> NDArray[np.float32] | None:
+        """What is added to the intensities [led] for `amplitude_led_y_x`; None: nothing."""
+        if self.noise is None:
+            return None
+        mean = self.frames_led_y_x.mean(axis=(1, 2), dtype=np.float64)
+        return self.noise.amplitude_offset_led(mean)
 
     @cached_property
     def is_bright_field(self) -> NDArray[np.bool_]:

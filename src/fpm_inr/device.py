@@ -59,6 +59,24 @@ def devices_here() -> list[str]:
     return ["auto", "cpu", *cards, *apple]
 
 
+def card_count(name: str) -> int:
+    """How many cards a name leaves open: all of CUDA's where it gives no number, else 1."""
+    import torch
+
+    device = pick_device(name)
+    is_open = device.type == "cuda" and device.index is None
+    return torch.cuda.device_count() if is_open else 1
+
+
+def take_card(name: str, place: int) -> None:
+    """Let a process mean one of several cards by a name that leaves them open, in turn by place."""
+    import torch
+
+    count = card_count(name)
+    if count > 1:
+        torch.cuda.set_device(place % count)
+
+
 def describe_device(device: torch.device) -> str:
     """Return the name of the GPU where torch tells one, else that of the device."""
     import torch

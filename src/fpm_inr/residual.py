@@ -14,6 +14,7 @@ from fpm_inr.memory import Portion
 
 if TYPE_CHECKING:
     from fpm_inr.forward import ForwardModel
+    from fpm_inr.sending import Stored
 
 FRAMES_ON_CPU = 16  # that it predicts together
 
@@ -22,7 +23,7 @@ FRAMES_ON_CPU = 16  # that it predicts together
 def residual_by_led(
     model: ForwardModel,
     aperture: Aperture,
-    amplitude_led_y_x: Tensor,
+    amplitude_led_y_x: Tensor | Stored,
     field_y_x: Tensor,
     z_um: float,
     pixels: Believed | None = None,

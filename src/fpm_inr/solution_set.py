@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fpm_inr.mosaic.mosaic import Mosaic
 
 ROUNDING_UM = 1e-6
+KEPT_TILES = 10  # of each mosaic: what windows of a slide touch, one after the other
 NAMES_NM = ((590.0, "red"), (495.0, "green"), (0.0, "blue"))
 
 
@@ -336,7 +337,7 @@ def load_set(path: str | Path) -> SolutionSet:
     manifest, folder = read_manifest(manifest_path), manifest_path.parent
     try:
         return SolutionSet(
-            {one.name: load_solution(folder / one.field) for one in manifest.channels},
+            {one.name: _one_of(folder / one.field) for one in manifest.channels},
             manifest.reference,
             {one.name: Offset(**one.offset.model_dump()) for one in manifest.channels},
             {one.name: one.white for one in manifest.channels},
@@ -344,6 +345,12 @@ def load_set(path: str | Path) -> SolutionSet:
         )
     except InputError as error:
         raise (error if error.source else error.at(manifest_path)) from error
+
+
+def _one_of(path: Path) -> Solution | Mosaic:
+    """One of several wavelengths; of a mosaic few tiles are kept, as there are several."""
+    one = load_solution(path)
+    return one if isinstance(one, Solution) else one.keeping(KEPT_TILES)
 
 
 def load_result(path: str | Path) -> Solution | Mosaic | SolutionSet:

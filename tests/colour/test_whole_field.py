@@ -20,7 +20,10 @@ from fpm_inr.colour.whole_field import registered_fields, windows_of_detail
 from fpm_inr.errors import DataError
 from fpm_inr.field_header import FIELD_PREFIX
 from fpm_inr.fields.spline import SplineField
+from fpm_inr.focus import all_in_focus
 from fpm_inr.io.native import write_acquisition
+from fpm_inr.io.rendering import Part
+from fpm_inr.io.sharp import sharp_rendering
 from fpm_inr.laid_over import LaidOver
 from fpm_inr.mosaic.mosaic import Mosaic
 from fpm_inr.napari_plugin import field_reader
@@ -277,3 +280,21 @@ def test_the_page_has_an_overview_that_is_true(out: Path):
             (true,) = mosaic.render(z_um).field_z_y_x
             shown = field(z_um).detach().numpy()
             assert np.linalg.norm(shown - true) < 0.01 * np.linalg.norm(true)
+
+
+@pytest.mark.parametrize("part", ["colour", "amplitude"])
+def test_all_in_focus_by_windows_is_that_of_the_whole(out: Path, part: Part):
+    solutions = load_set(out)
+    source = solutions if part == "colour" else solutions.solutions["green"]
+    heights = np.linspace(-1, 1, 5)
+    sharp = sharp_rendering(source, part, heights)
+    assert sharp.windows is not None
+    regions = sharp.windows(0.0)
+    (whole,) = sharp.planes()
+    part_of_it = regions.read(20, 30, 60, 50)
+    error = np.abs(part_of_it.astype(np.complex64) - whole[..., 20:80, 30:80])
+    assert error.max() <= (1 if part == "colour" else 1e-3 * np.abs(whole).max())
+    if part == "amplitude":
+        once = all_in_focus(solutions.solutions["green"].slices, heights)
+        expected = np.abs(once.field_y_x) * once.amplitude_scale
+        np.testing.assert_allclose(np.abs(whole), expected, rtol=1e-3, atol=1e-3)

@@ -18,9 +18,9 @@ from fpm_inr.engines.adam import AdamSolve
 from fpm_inr.engines.planes import ConventionalSolve
 from fpm_inr.engines.spline import SplineSolve
 from fpm_inr.reconstruction import reconstruct
-from tests.device.test_steps import leave, stops_by_step
+from tests.device.test_steps import stops_by_step
 from tests.pretended import CARD, MixedDevicesError, PretendedCard
-from tests.tiny import tiny_acquisition
+from tests.tiny import leave, tiny_acquisition
 
 TABLE = np.arange(3)
 

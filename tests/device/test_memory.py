@@ -25,10 +25,9 @@ from fpm_inr.memory import Portion
 from fpm_inr.mosaic.worker import Failure, Record, solved, work
 from fpm_inr.reconstruction import data_residual, reconstruct
 from fpm_inr.trust.explained import explain
-from tests.device.test_steps import leave
 from tests.mosaic.small import small_field, small_plan
 from tests.pretended import PretendedCard
-from tests.tiny import tiny_acquisition
+from tests.tiny import leave, tiny_acquisition
 
 STACK = {"z_range_um": (-3.0, 3.0)}
 # CUDA's own, Apple's, that of CUDA's libraries, the CPU's

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from fpm_inr.cli import main
-from fpm_inr.device import describe_device, devices_here, in_plain_words, pick_device
+from fpm_inr.cli.mosaic import workers_of
+from fpm_inr.device import (
+    card_count,
+    describe_device,
+    devices_here,
+    in_plain_words,
+    pick_device,
+    take_card,
+)
 from fpm_inr.errors import SettingsError
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.reconstruction import reconstruct
@@ -44,6 +52,22 @@ def test_auto_prefers_cuda_then_a_sound_mps(monkeypatch: pytest.MonkeyPatch) -> 
     assert pick_device("auto").type == "cpu"
     monkeypatch.setattr("fpm_inr.device._objection", lambda device: "")
     assert pick_device("auto").type == "mps"
+
+
+def test_workers_take_several_cards_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("fpm_inr.device._objection", lambda device: "")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    assert [card_count(name) for name in ("auto", "cuda", "cuda:1", "cpu")] == [3, 3, 1, 1]
+    for place in range(4):
+        for name in ("cuda", "cuda:1", "cpu"):
+            take_card(name, place)
+    assert taken == [0, 1, 2, 0]
+    assert workers_of({"workers": None, "device": "cuda"}) == 3
+    assert workers_of({"workers": None, "device": "cuda:1"}) == 1
+    assert workers_of({"workers": 5, "device": "cuda"}) == 5
 
 
 def test_a_device_that_computes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

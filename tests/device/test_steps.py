@@ -20,7 +20,7 @@ from fpm_inr.engines.spline import SplineSolve
 from fpm_inr.instrument import parse_free
 from fpm_inr.reconstruction import reconstruct
 from tests.pretended import PretendedCard
-from tests.tiny import masked, of_a_size, several_leds, tiny_acquisition
+from tests.tiny import leave, masked, of_a_size, several_leds, tiny_acquisition
 
 EVERYTHING = {
     "gains": True,
@@ -59,11 +59,6 @@ def stops_by_step(
 
         monkeypatch.setattr(kind, name, counted)
         yield found
-
-
-def leave(report: object) -> None:
-    """End a solve, once its steps are told of: what follows them is no step."""
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

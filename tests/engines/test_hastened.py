@@ -67,6 +67,17 @@ def test_a_cpu_refuses_them(name: str) -> None:
         reconstruct(tiny_acquisition(), recipe=fast, steps=2, device="cpu")
 
 
+def test_no_compiler_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
+    monkeypatch.setattr(config, "force_disable_caches", True)
+    torch._dynamo.reset()
+    render = hastened(field(shared=True), amp=False, compiled=True)
+    with pytest.raises(SettingsError, match=r"field\.compile: is true.*C\+\+ compiler"):
+        render(0.0)
+
+
 def test_a_solve_renders_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = load_recipe("paper")
     fast = recipe.model_copy(update={"field": recipe.field.model_copy(update={"compile": True})})

@@ -1,4 +1,4 @@
-"""What LEDs at a finite distance add to a tile: a solve begins with it, and frames have it."""
+"""What LEDs at a finite distance add to a tile: solves begin with it, and the frames have it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.mosaic.plan import bend_of
 from fpm_inr.reconstruction import reconstruct
-from fpm_inr.simulate.rig import Rig, grid_leds
+from fpm_inr.simulate.rig import Rig
 from fpm_inr.simulate.samples import Specimen
 from fpm_inr.simulate.whole_field import FieldSetup, _block
 
@@ -67,9 +67,8 @@ def test_the_bend_is_that_of_a_point_at_the_leds_distance() -> None:
 
 def test_simulated_directions_change_from_pixel_to_pixel() -> None:
     """Within one block, an LED at the pupil's edge lights the side on which its angle passes."""
-    rig = Rig(OPTICS, grid_leds(1, 1.0, 0.5), 4.0)
-    at_edge = np.array([[4.0 * OPTICS.na / np.sqrt(1 - OPTICS.na**2), 0.0]])
-    rig = replace(rig, led_xy_mm=at_edge)
+    at_edge = np.array([[2.0 * OPTICS.na / np.sqrt(1 - OPTICS.na**2), 0.0]])
+    rig = Rig(OPTICS, at_edge, 2.0)
     setup = FieldSetup(Specimen(opacity=1e-4, phase_rad=0.0), rig, (96, 96))
     frames = np.zeros((1, 96, 96), np.float32)
     objects = np.zeros((1, 192, 192), np.complex64)

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.calibration.field_file import LEVEL, FieldCalibration, terms
 from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.errors import DataError
+from fpm_inr.forward import nominal_instrument
 from fpm_inr.illumination import flat_array, raster_steps
-from fpm_inr.mosaic.field_model import (
-    find_field_model,
-    moved_array,
-)
+from fpm_inr.instrument import parse_free
+from fpm_inr.mosaic import field_model
+from fpm_inr.mosaic.array import fit_move, moved_array
+from fpm_inr.mosaic.field_model import find_field_model
 from fpm_inr.mosaic.light import fit_polynomial
 from fpm_inr.mosaic.source import Source
 from fpm_inr.simulate.rig import Rig, grid_leds
@@ -104,6 +106,50 @@ def test_an_array_is_moved_as_one() -> None:
     )
     apart = np.linalg.norm(place[1] - place[0])
     assert apart == pytest.approx(1.02 * 4.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("stretches", [True, False])
+def test_the_move_of_an_array_is_told_by_directions_from_several_places(stretches: bool) -> None:
+    true = np.array([0.3, -0.2, 1.0, 4.0 if stretches else 0.0, 0.5, -0.5])
+    placed = moved_array(GEOMETRY, true)
+    places = [(x, y) for x in (-200.0, 0.0, 200.0) for y in (-200.0, 0.0, 200.0)]
+    seen = [placed.na_at(*place) for place in places]
+    seen[4][3] += 0.05  # an LED at the pupil's edge
+    found = fit_move(GEOMETRY, places, seen, 0.01, stretches=stretches)
+    assert found[:4] == pytest.approx(true[:4], abs=0.03)
+    # directions tell little of how it leans
+    assert found[4:] == pytest.approx(true[4:], abs=0.2)
+    assert stretches or found[3] == 0
+
+
+@pytest.mark.parametrize(("explained", "is_kept"), [(0.020, True), (0.012, False)])
+def test_another_distance_must_explain_the_frames_clearly_better(
+    monkeypatch: pytest.MonkeyPatch, explained: float, is_kept: bool
+) -> None:
+    """Tiles that find an array 1.2 times as far away, with and without a lower residual."""
+    seen = _acquisition()
+    found_na = moved_array(GEOMETRY, np.array([0, 0, 0, 100 / 1.2 - 100, 0, 0])).na_at()
+    stated = replace(nominal_instrument(seen), na_led_xy=torch.tensor(found_na))
+    tiles = [
+        field_model._Found(seen, float(x), float(y), 0.0, 0.03, stated)
+        for x, y in ((0, 0), (8, 0), (0, 8))
+    ]
+
+    def again(
+        model: FieldCalibration, one: field_model._Found, how: field_model._How
+    ) -> field_model._Found:
+        places = np.array(model.position_led_xyz_mm)
+        is_near = np.allclose(places, GEOMETRY.position_led_xyz_mm, atol=0.1)
+        return replace(one, residual=0.021 if is_near else explained)
+
+    monkeypatch.setattr(field_model, "_again", again)
+    how = field_model._How(parse_free("gains,pose"), {"steps": 1, "seed": 0, "device": "cpu"})
+    model = field_model._stated(seen, 16.0, LEVEL)
+    posed, _ = field_model._posed(model, tiles, how, lambda done, total: None)
+    width = np.ptp(np.array(posed.position_led_xyz_mm)[:, 0])
+    assert width == pytest.approx(16.0 if is_kept else 16.0 / 1.2, abs=0.1)
+    assert len(posed.notes) == is_kept
+    assert not is_kept or "1.20 times as far" in posed.notes[0]
 
 
 def test_the_instrument_of_a_simulated_field_is_found(tmp_path: Path) -> None:

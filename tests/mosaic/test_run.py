@@ -20,7 +20,9 @@ from fpm_inr.acquisition import Acquisition, Illumination
 from fpm_inr.cli import main
 from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.io.native import write_acquisition
+from fpm_inr.lighting import Lighting
 from fpm_inr.mosaic import cluster
+from fpm_inr.mosaic.field_model import find_field_model
 from fpm_inr.mosaic.manifest import read_manifest
 from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
 from fpm_inr.mosaic.plan import make_plan
@@ -66,6 +68,25 @@ def test_a_mosaic_is_the_specimen_without_seams(whole: Mosaic) -> None:
         assert step[seam].max() < 2 * true.max()
     amplitude = np.corrcoef(np.abs(image).ravel(), np.abs(TRUTH).ravel())[0, 1]
     assert amplitude > 0.9
+
+
+def test_frames_of_several_leds_make_the_same_specimen(whole: Mosaic, tmp_path: Path) -> None:
+    """The LEDs one by one but for four of them, which light two frames in pairs."""
+    one_by_one = ACQUISITION.frames_led_y_x
+    lit: list[list[int]] = [[led] for led in range(len(one_by_one) - 4)]
+    lit += [[len(one_by_one) - 4, len(one_by_one) - 1], [len(one_by_one) - 3, len(one_by_one) - 2]]
+    frames = np.stack([one_by_one[leds].sum(axis=0) for leds in lit])
+    light = Illumination(ACQUISITION.illumination.na_led_xy, lighting=Lighting.of(lit))
+    plan = small_plan(tmp_path, Acquisition(frames, ACQUISITION.optics, light))
+    out = tmp_path / "out"
+    run(plan, out, prepare(out, plan, resume=False, overwrite=False),
+        workers=2, scheduler="processes")  # fmt: skip
+    image = load_mosaic(out).render(0.0).field_z_y_x[0]
+    usual = whole.render(0.0).field_z_y_x[0]
+    likeness = np.abs(np.vdot(image, usual)) / np.linalg.norm(image) / np.linalg.norm(usual)
+    assert likeness > 0.99
+    with pytest.raises(DataError, match="several LEDs"):
+        find_field_model(Source(tmp_path / "data.h5"), (64, 90), tile_px=40, z_range_um=(0, 0))
 
 
 def test_windows_and_levels_are_parts_of_the_whole(whole: Mosaic) -> None:

@@ -90,6 +90,8 @@ class FieldCalibration(_Part):
         Where the specimen is sharp.
     tiles : list of TileFit
         What all of this was found from.
+    notes : list of str
+        What a person should know of it, in sentences.
     """
 
     format: Literal["fpm-inr calibration 2"] = "fpm-inr calibration 2"
@@ -108,6 +110,7 @@ class FieldCalibration(_Part):
     log_light: Polynomial = LEVEL
     focus_um: Polynomial | None = None
     tiles: list[TileFit] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> FieldCalibration:

@@ -74,6 +74,12 @@ if TYPE_CHECKING:
     "bright fringes score nothing.",
 )
 @click.option(
+    "--from-focus",
+    is_flag=True,
+    help="Of a mosaic with --calibrate: measure heights from the surface of focus, so that a "
+    "tilted slide is level.",
+)
+@click.option(
     "--point", type=(float, float), metavar="Y X", help="Also print the best z at this pixel."
 )
 @device_option()
@@ -88,6 +94,7 @@ def command(
     patch: int | None,
     stride: int | None,
     background_clip: float | None,
+    from_focus: bool,
     point: tuple[float, float] | None,
     device: str,
     overwrite: bool,
@@ -108,13 +115,15 @@ def command(
     _check_output(output, overwrite)
     on = pick_device(device)
     loaded = load_result(field)
+    if from_focus:
+        loaded = _from_focus(loaded, data)
     # in colour, the reference says where all are sharp
     solution = loaded.channel(loaded.reference) if isinstance(loaded, SolutionSet) else loaded
     if isinstance(solution, Solution):
         solution = solution.on(on)
     z_um = _heights(z_text, solution)
     _check_point(point, solution.shape_y_x)
-    judge = _judge(data, crop, solution)
+    judge = _judge(data, crop, solution, z_um)
     done = 0
     with counting("slices") as tell:
 
@@ -130,6 +139,20 @@ def command(
         _write_colour(output, loaded, z_um, result)
     _say(result, at_point)
     click.echo(f"Wrote {output}")
+
+
+def _from_focus(loaded: object, data: Path | None) -> Mosaic:
+    """A mosaic whose heights are those above its surface of focus."""
+    from fpm_inr.errors import SettingsError
+    from fpm_inr.mosaic.surface import from_focus
+
+    if data is not None:
+        raise SettingsError(
+            "judges images, and --data heights of the microscope",
+            "leave one of them out",
+            field="--from-focus",
+        )
+    return from_focus(loaded)
 
 
 def _settings(
@@ -184,6 +207,7 @@ def _judge(
     data: Path | None,
     crop: tuple[int, int, int, int] | None,
     solution: Solution | Mosaic | LaidOver,
+    z_um: NDArray[np.float64],
 ) -> Judge:
     """What scores slices: their sharpness, or how well they explain the frames."""
     from fpm_inr.errors import SettingsError
@@ -193,12 +217,21 @@ def _judge(
         return score_slices
     from fpm_inr.focus.residual import score_against_frames
     from fpm_inr.io import load
+    from fpm_inr.mosaic.mosaic import Mosaic
     from fpm_inr.solution import Solution
 
+    if isinstance(solution, Mosaic):
+        from fpm_inr.mosaic.focus import plan_of_data, score_mosaic_against_frames
+
+        if crop is not None:
+            raise SettingsError(
+                "is a part of the frames, and a mosaic is of all", "leave it out", field="crop"
+            )
+        return score_mosaic_against_frames(solution, plan_of_data(solution, data), z_um)
     if not isinstance(solution, Solution):
         raise SettingsError(
-            "residual judges one solution against its frames, and a mosaic has a part for every "
-            "tile, colour one for every wavelength",
+            "residual judges one solution against its frames, and colour has one for every "
+            "wavelength",
             "leave --data out",
             field="method",
         )

@@ -236,12 +236,12 @@ def workers_of(given: dict[str, Any]) -> int:
     """Tiles at a time."""
     import os
 
-    from fpm_inr.device import pick_device
+    from fpm_inr.device import card_count, pick_device
 
     if given["workers"] is not None:
         return int(given["workers"])
     if pick_device(given["device"]).type != "cpu":
-        return 1
+        return card_count(given["device"])
     # those that this process may use
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -302,6 +302,8 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
         f"a plane {min(residual):.4f} to {max(residual):.4f}.",
         highlight=False,
     )
+    for note in found.notes:
+        console.print(f"[yellow]{note}[/]", highlight=False)
 
 
 def say_plan(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,12 @@ if TYPE_CHECKING:
     metavar="N",
     help="A mosaic as .ome.zarr: processes that render it.  [default: one a core]",
 )
+@click.option(
+    "--from-focus",
+    is_flag=True,
+    help="Of a mosaic with --calibrate: measure heights from the surface of focus, so that a "
+    "tilted slide is level.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     field: Path,
@@ -74,6 +81,7 @@ def command(
     bits: str | None,
     compression: str | None,
     ome_zarr: str | None,
+    from_focus: bool,
     overwrite: bool,
 ) -> None:
     """Render FIELD, a solution of `fpm-inr reconstruct`, into images at any z.
@@ -95,11 +103,12 @@ def command(
     format = format_of(output)
     slide = _slide(bits, compression, ome_zarr, output)
     z_um = None if z_text is None else parse_heights(z_text)
-    source = load_result(field)
+    source = _opened(field, from_focus) if from_focus else load_result(field)
     with progress_bar(Console(stderr=True)) as progress:
         if format.suffix == ".ome.zarr" and _is_mosaic(source) and not all_in_focus:
             wanted = part or default_part(source, format)
-            _write_mosaic(field, output, z_um, wanted, slide, workers, overwrite, progress)
+            opened = partial(_opened, _folder(field), from_focus)
+            _write_mosaic(field, opened, output, z_um, wanted, slide, workers, overwrite, progress)
             click.echo(f"Wrote {output}")
             return
         task = progress.add_task("slices", total=None)
@@ -112,7 +121,14 @@ def command(
             from fpm_inr.io.sharp import sharp_rendering
 
             wanted = part or default_part(source, format)
-            export(sharp_rendering(source, wanted, z_um), output, **told)
+            blocks = progress.add_task("looking for focus", total=None)
+            sharp = sharp_rendering(
+                source,
+                wanted,
+                z_um,
+                lambda done, total: progress.update(blocks, completed=done, total=total),
+            )
+            export(sharp, output, **told)
         else:
             export(source, output, z_um=z_um, part=part, **told)
     click.echo(f"Wrote {output}")
@@ -126,18 +142,26 @@ def _is_mosaic(source: object) -> bool:
     return source.is_mosaic if isinstance(source, SolutionSet) else isinstance(source, Mosaic)
 
 
-def _open_mosaic(folder: Path) -> Mosaic | SolutionSet:
-    """What is written, opened in every process."""
+def _folder(field: Path) -> Path:
+    return field if field.is_dir() else field.parent
+
+
+def _opened(folder: Path, from_focus: bool) -> Mosaic | SolutionSet:
+    """A mosaic, or several in colour, opened in every process that writes it."""
+    from fpm_inr.mosaic import surface
     from fpm_inr.solution import Solution
     from fpm_inr.solution_set import load_result
 
     source = load_result(folder)
+    if from_focus:
+        return surface.from_focus(source)
     assert not isinstance(source, Solution)
     return source
 
 
 def _write_mosaic(
-    folder: Path,
+    field: Path,
+    opened: partial[Mosaic | SolutionSet],
     output: Path,
     z_um: Any,
     part: Part,
@@ -147,7 +171,6 @@ def _write_mosaic(
     progress: Any,
 ) -> None:
     import os
-    from functools import partial
 
     from fpm_inr.io.export import check_free
     from fpm_inr.io.sharded import write_sharded
@@ -155,14 +178,16 @@ def _write_mosaic(
     from fpm_inr.mosaic.plan import file_digest
     from fpm_inr.set_manifest import MANIFEST as COLOURS
 
-    folder = folder if folder.is_dir() else folder.parent
+    folder = _folder(field)
     manifests = [folder / COLOURS, folder / MANIFEST, *sorted(folder.glob(f"*/{MANIFEST}"))]
     check_free(output, [output], overwrite)
     task = progress.add_task("shards", total=None)
     write_sharded(
         output,
-        partial(_open_mosaic, folder),
-        fingerprint=" ".join(file_digest(one) for one in manifests if one.is_file()),
+        opened,
+        fingerprint=" ".join(
+            [*(file_digest(one) for one in manifests if one.is_file()), str(opened.args[1:])]
+        ),
         z_um=z_um,
         part=part,
         slide=slide,

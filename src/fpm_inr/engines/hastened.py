@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from fpm_inr.errors import SettingsError
 from fpm_inr.fields.neural import NeuralField, composed
 
 
@@ -21,9 +22,10 @@ def hastened(field: NeuralField, *, amp: bool, compiled: bool) -> Callable[..., 
     amp : bool
         Hidden layers in bfloat16; parameters, the last layer and the image keep single precision.
     compiled : bool
-        Decoders by `torch.compile`; the first steps take longer.
+        Decoders by `torch.compile`; the first steps take longer. Where torch has no compiler, the
+        first rendering raises a SettingsError.
     """
-    hidden = torch.compile(field.hidden) if compiled else field.hidden
+    hidden = _compiled(field.hidden) if compiled else field.hidden
 
     def render(z_um: float, divisor: int = 1) -> Tensor:
         code = field.code(z_um)
@@ -33,3 +35,22 @@ def hastened(field: NeuralField, *, amp: bool, compiled: bool) -> Callable[..., 
         return composed(*field.outputs((amplitude.float(), phase.float()), divisor))
 
     return render
+
+
+def _compiled(hidden: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """What is compiled when it is first called; where that fails, a sentence."""
+    quick = torch.compile(hidden)
+
+    def tried(code: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return quick(code, divisor)
+        except TorchDynamoException as error:
+            raise SettingsError(
+                f"is true, and torch cannot compile here ({str(error).splitlines()[0]})",
+                "leave it out, or install what torch asks for (a C++ compiler, on a card Triton)",
+                field="recipe: field.compile",
+            ) from error
+
+    return tried

@@ -138,7 +138,7 @@ class ConventionalSolve(Solve):
             self._visits = Visits(
                 problem.model,
                 problem.instrument,
-                problem.amplitude_led_y_x,
+                problem.amplitude_led_y_x[:],
                 self.recipe,
                 problem.used_led.tolist(),
                 problem.pixels,

@@ -256,14 +256,18 @@ class Frames:
         beams = self.model.beams
         frames = leds if beams is None else beams.runs.choose(leds)
         aperture = self.model.aperture(nominal, frames)
+        believed = None if problem.pixels is None else problem.pixels.select(leds)
+        rim = measured[:rim_count]
+        if believed is not None:
+            rim = rim * believed.exact_led_y_x[:rim_count]
         batch = Batch(
             frames,
             self._sample_at[self.model.field_index(frames)],
             aperture,
             measured,
             rim_count,
-            measured[:rim_count].square().sum(dim=(1, 2)).clamp_min(DARK),
-            None if problem.pixels is None else problem.pixels.select(leds),
+            rim.square().sum(dim=(1, 2)).clamp_min(DARK),
+            believed,
         )
         if self._seen_group_led is not None:
             seen = self._seen_group_led[number, self.model.beams_of(frames)]

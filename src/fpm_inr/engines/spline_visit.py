@@ -251,12 +251,16 @@ def _change(
 def _match(rim_match_led: Tensor, batch: Batch, intensity: Tensor, inverse: Tensor) -> None:
     """Scale measured over predicted amplitude, in place, where an LED's brightness is free.
 
-    `inverse` [led, y, x], that of the predicted amplitude, takes the factor.
+    `inverse` [led, y, x], that of the predicted amplitude, takes the factor. Pixels that are not
+    believed do not count, neither as measured nor as predicted.
     """
     rim = batch.rim_count
-    product = (intensity[:rim] * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
+    predicted = intensity[:rim]
+    if batch.believed is not None:
+        predicted = predicted * batch.believed.exact_led_y_x[:rim]
+    product = (predicted * inverse[:rim]).mul_(batch.measured_led_y_x[:rim]).sum(dim=(1, 2))
     inverse[:rim] *= (product / batch.rim_power)[:, None, None]
     # apart from each other, so that a visit that predicts no light does not count
-    found = torch.stack((product, intensity[:rim].sum(dim=(1, 2))))
+    found = torch.stack((product, predicted.sum(dim=(1, 2))))
     leds = batch.leds[:rim]
     rim_match_led[:, leds] = torch.lerp(rim_match_led[:, leds], found, RIM_MATCH_SHARE)

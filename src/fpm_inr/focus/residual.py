@@ -11,9 +11,11 @@ beyond the frame, send over it is slow; the parallax of the patch's own detail i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -48,47 +50,18 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
     DataError
         Frames and solution differ in size or number of LEDs.
     """
-    _check_sizes(acquisition, solution)
+    misfit = FineMisfit(acquisition, solution)
     (height, width), factor = acquisition.shape_y_x, solution.upsampling
-    device = solution.device
-    model, aperture, measured = solution.forward(acquisition)
-    portion = frames_at_once(model)
-    optics = acquisition.optics
-    cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
-    pixels = believed(acquisition.select(solution.frames_used(acquisition)), device)
-    exact = measured if pixels is None else measured * pixels.exact_led_y_x
-    power = exact.square().sum(dim=0).cpu().numpy()
-
-    @torch.no_grad()
-    def errors_of(stack: ImageStack) -> tuple[Float32Array, float]:
-        spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x).to(device))
-        z_um = torch.tensor(stack.z_um, dtype=torch.float32, device=device)
-
-        def looked(some: slice) -> tuple[Tensor, Tensor]:
-            part = model.frames(some)
-            predicted = model.amplitude(spectrum, z_um, part, aperture.select(part))[0]
-            error = predicted - measured[some]
-            if pixels is not None:
-                error = pixels.select(some).error(error)
-            fine = (error - _local_mean(error, cell_px)).square().sum(dim=0)
-            return fine, error.square().sum()
-
-        fine, whole = torch.zeros(height, width, device=device), []
-        for of_some, missed in portion.over(model.frame_count, looked):
-            fine += of_some
-            whole.append(missed)
-        return fine.cpu().numpy(), sum(torch.stack(whole).tolist())
+    power = misfit.power_y_x
 
     def measure(
         stack: ImageStack, y_windows: Float32Array, x_windows: Float32Array
     ) -> tuple[Float32Array, float]:
-        fine, whole = errors_of(stack)
+        fine, whole = misfit.of(stack)
         # windows of the image's pixels -> windows of the frame's
         y_frame = y_windows.reshape(len(y_windows), height, factor).sum(axis=2)
         x_frame = x_windows.reshape(len(x_windows), width, factor).sum(axis=2)
-        light = y_frame @ power @ x_frame.T
-        lost = y_frame @ fine @ x_frame.T
-        score = light / np.maximum(lost, LEAST_RESIDUAL * np.maximum(light, light.max()))
+        score = share_explained(y_frame @ power @ x_frame.T, y_frame @ fine @ x_frame.T)
         return score, float(power.sum() / max(whole, LEAST_RESIDUAL * float(power.sum())))
 
     def judge(
@@ -97,6 +70,69 @@ def score_against_frames(acquisition: Acquisition, solution: Solution) -> Judge:
         return collect_scores(slices, settings, measure, on_slice)
 
     return judge
+
+
+def share_explained(light: NDArray[Any], lost: NDArray[Any]) -> Float32Array:
+    """Score of patches of so much light, of which so much fine detail is missed."""
+    least = LEAST_RESIDUAL * np.maximum(light, light.max())
+    return np.asarray(light / np.maximum(lost, least), np.float32)
+
+
+class FineMisfit:
+    """How far images are from explaining frames, in fine detail: fine(e) of `score_against_frames`.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    solution : Solution
+        Whose instrument predicts frames, where its field lies.
+
+    Attributes
+    ----------
+    power_y_x : array [y, x]
+        Squared amplitudes of the frames, summed over LEDs.
+
+    Raises
+    ------
+    DataError
+        Frames and solution differ in size or number of LEDs.
+    """
+
+    def __init__(self, acquisition: Acquisition, solution: Solution) -> None:
+        _check_sizes(acquisition, solution)
+        self._device = solution.device
+        self._model, self._aperture, self._measured = solution.forward(acquisition)
+        self._portion = frames_at_once(self._model)
+        optics = acquisition.optics
+        self._cell_px = 2 * int(optics.wavelength_um / optics.na / optics.pixel_um / 2) + 1
+        used = acquisition.select(solution.frames_used(acquisition))
+        self._pixels = believed(used, self._device)
+        exact = self._measured
+        if self._pixels is not None:
+            exact = exact * self._pixels.exact_led_y_x
+        self.power_y_x: Float32Array = exact.square().sum(dim=0).cpu().numpy()
+
+    @torch.no_grad()
+    def of(self, stack: ImageStack) -> tuple[Float32Array, float]:
+        """Squared fine misfit [y, x] summed over LEDs, and the squared misfit of all."""
+        model, device = self._model, self._device
+        spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x).to(device))
+        z_um = torch.tensor(stack.z_um, dtype=torch.float32, device=device)
+
+        def looked(some: slice) -> tuple[Tensor, Tensor]:
+            part = torch.arange(some.start, some.stop, device=device)
+            predicted = model.amplitude(spectrum, z_um, part, self._aperture.select(part))[0]
+            error = predicted - self._measured[some]
+            if self._pixels is not None:
+                error = self._pixels.select(some).error(error)
+            fine = (error - _local_mean(error, self._cell_px)).square().sum(dim=0)
+            return fine, error.square().sum()
+
+        fine, whole = torch.zeros(model.shape_y_x, device=device), []
+        for of_some, missed in self._portion.over(model.frame_count, looked):
+            fine += of_some
+            whole.append(missed)
+        return fine.cpu().numpy(), sum(torch.stack(whole).tolist())
 
 
 def _check_sizes(acquisition: Acquisition, solution: Solution) -> None:

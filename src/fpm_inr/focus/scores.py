@@ -180,12 +180,12 @@ def score_slices(
     def measure(
         stack: ImageStack, y_windows: Float32Array, x_windows: Float32Array
     ) -> tuple[Float32Array, float]:
-        judged = _judged(stack.field_z_y_x[0], settings)
+        judged = judged_image(stack.field_z_y_x[0], settings)
         if not np.isfinite(judged).all():
             raise DataError(
                 f"is not finite at z = {stack.z_um[0]:g} um", "repair the stack", field="slice"
             )
-        of_patches = _fine_energy if settings.method == "light-field" else _normal_variance
+        of_patches = _fine_energy if settings.method == "light-field" else normal_variance
         return of_patches(judged, y_windows, x_windows)
 
     return collect_scores(slices, settings, measure, on_slice)
@@ -196,6 +196,7 @@ def collect_scores(
     settings: FocusSettings,
     measure: Measure,
     on_slice: Callable[[], None] = lambda: None,
+    windows: tuple[Float32Array, Float32Array] | None = None,
 ) -> FocusScores:
     """Judge slices one by one with a measure of one's own.
 
@@ -207,6 +208,8 @@ def collect_scores(
         (slice, weights [patch row, y], weights [patch column, x]) -> (score [patch row, patch
         column], score of the whole image); rows of weights sum to 1.
     on_slice : callable
+    windows : (weights, weights), optional
+        Other weights than those of evenly spread patches.
 
     Raises
     ------
@@ -220,7 +223,10 @@ def collect_scores(
     for stack in slices:
         if first is None:
             first = stack
-            y_windows, x_windows = (_windows(length, settings) for length in stack.shape_y_x)
+            y_windows, x_windows = windows or (
+                patch_windows(stack.shape_y_x[0], settings),
+                patch_windows(stack.shape_y_x[1], settings),
+            )
         on_slice()
         if len(stack.z_um) == 1 and z_um and stack.z_um[0] == z_um[-1]:
             continue
@@ -235,8 +241,8 @@ def collect_scores(
         np.stack(scores),
         np.array(whole),
         np.array(z_um),
-        _centres(y_windows),
-        _centres(x_windows),
+        patch_centres(y_windows),
+        patch_centres(x_windows),
         first.shape_y_x,
         first.pixel_um,
         settings,
@@ -276,7 +282,7 @@ def interpolation(
     return weights
 
 
-def _windows(length: int, settings: FocusSettings) -> Float32Array:
+def patch_windows(length: int, settings: FocusSettings) -> Float32Array:
     """Averaging weights [patch, pixel] along one axis; each row sums to 1.
 
     The outermost patches are centred on the image's edge and cut there to one half.
@@ -298,12 +304,12 @@ def _windows(length: int, settings: FocusSettings) -> Float32Array:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _centres(windows: Float32Array) -> FloatArray:
+def patch_centres(windows: Float32Array) -> FloatArray:
     centres: FloatArray = windows.astype(np.float64) @ np.arange(windows.shape[1])
     return centres
 
 
-def _judged(field: NDArray[np.complex64], settings: FocusSettings) -> Float32Array:
+def judged_image(field: NDArray[np.complex64], settings: FocusSettings) -> Float32Array:
     """Take the real image [y, x] that is judged: the amplitude, or the modulus of the gradient."""
     if settings.method != "edges":
         amplitude = np.abs(field)
@@ -320,7 +326,7 @@ def _judged(field: NDArray[np.complex64], settings: FocusSettings) -> Float32Arr
     return np.sqrt(squared)
 
 
-def _normal_variance(
+def normal_variance(
     image: Float32Array, y_windows: Float32Array, x_windows: Float32Array
 ) -> tuple[Float32Array, float]:
     mean_of_all = float(image.mean(dtype=np.float64))

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError, SettingsError
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.pool import MOST_TRIES, given_up
@@ -34,6 +35,8 @@ def solve_on_cluster(
     """Do tiles on a Dask cluster and give their records as they come.
 
     A tile whose worker dies or leaves is tried again elsewhere, at most `MOST_TRIES` times in all.
+    Workers of this machine take several cards in turn, as `solve_in_processes` has it; those of a
+    scheduler take the one that their process sees first.
 
     Parameters
     ----------
@@ -71,9 +74,11 @@ def solve_on_cluster(
         waiting = list(reversed(numbers))
         ahead = AHEAD * max(1, sum(client.nthreads().values()) or workers)
 
+        do = _by_place if address == LOCAL else work
+
         def submit() -> Any:
             number = waiting.pop()
-            return client.submit(work, plan, folder, number, pure=False, key=_key(plan, number))
+            return client.submit(do, plan, folder, number, pure=False, key=_key(plan, number))
 
         first = [submit() for _ in range(min(ahead, len(waiting)))]
         done = as_completed(first, raise_errors=False)
@@ -91,6 +96,14 @@ def solve_on_cluster(
             if waiting:
                 done.add(submit())
             yield outcome
+
+
+def _by_place(plan: Plan, folder: Path, number: int) -> Record | Failure:
+    """Do a tile; workers of this machine, which are numbered, take several cards in turn."""
+    from distributed import get_worker
+
+    take_card(plan.settings.device, int(get_worker().name))
+    return work(plan, folder, number)
 
 
 def _key(plan: Plan, number: int) -> str:

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from fpm_inr.acquisition import Acquisition, DarkError
 from fpm_inr.calibration.autofocus import focus_curve
-from fpm_inr.calibration.calibrate import calibrate
+from fpm_inr.calibration.calibrate import CLEAR_FACTOR, calibrate
 from fpm_inr.calibration.field_file import (
     LEVEL,
     FieldCalibration,
@@ -31,17 +31,28 @@ from fpm_inr.calibration.field_file import (
 from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
 from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.forward import Instrument
-from fpm_inr.illumination import LedGeometry
 from fpm_inr.instrument import Free, parse_free
+from fpm_inr.mosaic.array import fit_move, moved_array
 from fpm_inr.mosaic.empty import is_empty
 from fpm_inr.mosaic.light import fit_polynomial, light_polynomial, seen_light
 from fpm_inr.mosaic.source import Source
 from fpm_inr.optics import defocus_rate_rad_per_um
+from fpm_inr.sampling import fourier_sample_na
 
 FloatArray = NDArray[np.float64]
 
 # Tiles along a side of the field.
 GRID = 3
+# An array that is stretched by less is as far away as stated.
+SAME_DISTANCE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class _How:
+    """What is learned, and steps, seed and device."""
+
+    free: Free
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +107,7 @@ def find_field_model(
         No tile can be calibrated, or frames have several LEDs.
     """
     chosen = parse_free(free)
+    how = _How(chosen, {"steps": steps, "seed": seed, "device": device})
     crops = _spread(shape_y_x, tile_px, grid)
     radius_um = max(shape_y_x) / 2
     total = 2 * len(crops)
@@ -115,10 +127,7 @@ def find_field_model(
                 field="frames",
             )
         radius_um = max(shape_y_x) / 2 * acquisition.optics.pixel_um
-        if found:
-            fit, one = _followed(found[0], acquisition, z_range_um, chosen, steps, seed, device)
-        else:
-            fit, one = _calibrated(acquisition, z_range_um, chosen, steps, seed, device)
+        fit, one = _calibrated(acquisition, found[0] if found else None, z_range_um, how)
         fits.append(fit)
         found += [] if one is None else [one]
         listen(number + 1, total)
@@ -132,14 +141,49 @@ def find_field_model(
     if light_seen is not None:
         log_light = light_polynomial(*light_seen, radius_um)
     model = _stated(found[0].acquisition, radius_um, log_light)
-    if chosen.pose is not None:
-        model = _with_pose(model, found)
-    again: list[_Found] = []
-    for number, one in enumerate(found, start=len(crops) + 1):
-        again.append(_again(model, one, chosen, steps, seed, device))
-        listen(number, total)
+    if chosen.pose is None:
+        listen(total, total)
+        return _settled(model, found, fits, z_range_um[0] == z_range_um[1])
+    model, again = _posed(model, found, how, listen)
     listen(total, total)
     return _settled(model, again, fits, z_range_um[0] == z_range_um[1])
+
+
+def _posed(
+    model: FieldCalibration,
+    found: Sequence[_Found],
+    how: _How,
+    listen: Callable[[int, int], None],
+) -> tuple[FieldCalibration, list[_Found]]:
+    """The one array of all tiles, and what they say of pupil and gains under it.
+
+    An array that stands further away and specimens that lie higher move the frames alike, and LEDs
+    far from the pupil's edge tell no more: a distance is only changed where that explains the
+    frames clearly better.
+    """
+
+    def under(one_array: FieldCalibration, before: int) -> list[_Found]:
+        fits = []
+        for number, one in enumerate(found, start=before + 1):
+            fits.append(_again(one_array, one, how))
+            listen(number, max(2 * len(found), before + len(found)))
+        return fits
+
+    placed, stretch = _with_pose(model, found)
+    again = under(placed, len(found))
+    if abs(stretch) <= SAME_DISTANCE:
+        return placed, again
+    kept, _ = _with_pose(model, found, stretches=False)
+    there = under(kept, 2 * len(found))
+    residual = [float(np.median([one.residual for one in fits])) for fits in (again, there)]
+    if residual[0] < CLEAR_FACTOR * residual[1]:
+        return placed, again
+    note = (
+        f"The frames do not tell how far away the LEDs are: {1 / (1 + stretch):.2f} times as far "
+        f"as stated explains them as well (residual {residual[0]:.4f}, and {residual[1]:.4f} as "
+        "stated). The stated distance is kept; correct it in the acquisition if it is wrong."
+    )
+    return kept.model_copy(update={"notes": [note]}), there
 
 
 def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[int, int, int, int]]:
@@ -157,43 +201,24 @@ def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[i
 
 def _calibrated(
     acquisition: Acquisition,
+    first: _Found | None,
     z_range_um: tuple[float, float],
-    free: Free,
-    steps: int,
-    seed: int,
-    device: str,
+    how: _How,
 ) -> tuple[TileFit, _Found | None]:
-    """Calibrate a tile by itself; nothing where it tells nothing."""
+    """Calibrate a tile, from what the first one has found; nothing where it tells nothing."""
     if is_empty(acquisition):
         return _unused(acquisition, "is empty"), None
     try:
         z_um = _height(acquisition, z_range_um)
-        result = calibrate(acquisition, z_um=z_um, free=free, steps=steps, seed=seed, device=device)
-    except (DataError, DivergedError) as error:
-        return _unused(acquisition, error.problem), None
-    if not result.accepted:
-        return _unused(acquisition, result.reason.split(";")[0]), None
-    return _used(acquisition, result.after)
-
-
-def _followed(
-    first: _Found,
-    acquisition: Acquisition,
-    z_range_um: tuple[float, float],
-    free: Free,
-    steps: int,
-    seed: int,
-    device: str,
-) -> tuple[TileFit, _Found | None]:
-    """Calibrate a tile from what another has found; nothing where it tells nothing."""
-    if is_empty(acquisition):
-        return _unused(acquisition, "is empty"), None
-    stated = acquisition.illumination.na_led_xy
-    moved = first.instrument.na_led_xy.numpy() - first.acquisition.illumination.na_led_xy
-    start = replace(first.instrument, na_led_xy=torch.tensor(stated + moved))
-    try:
-        z_um = _height(acquisition, z_range_um)
-        fit = fit_plane(acquisition, z_um, free, start=start, steps=steps, seed=seed, device=device)
+        if first is None:
+            result = calibrate(acquisition, z_um=z_um, free=how.free, **how.settings)
+            if not result.accepted:
+                return _unused(acquisition, result.reason.split(";")[0]), None
+            return _used(acquisition, result.after)
+        stated = acquisition.illumination.na_led_xy
+        moved = first.instrument.na_led_xy.numpy() - first.acquisition.illumination.na_led_xy
+        start = replace(first.instrument, na_led_xy=torch.tensor(stated + moved))
+        fit = fit_plane(acquisition, z_um, how.free, start=start, **how.settings)
     except (DataError, DivergedError) as error:
         return _unused(acquisition, error.problem), None
     return _used(acquisition, fit)
@@ -218,28 +243,18 @@ def _height(acquisition: Acquisition, z_range_um: tuple[float, float]) -> float:
     return float(np.clip(focus_curve(acquisition).best_um, low, high))
 
 
-def _again(
-    model: FieldCalibration, one: _Found, free: Free, steps: int, seed: int, device: str
-) -> _Found:
+def _again(model: FieldCalibration, one: _Found, how: _How) -> _Found:
     """Pupil and gains of a tile under the one array of all."""
+    free = how.free
     rest = Free(**{name: getattr(free, name) for name in free.names if name != "pose"})
-    if free.pose is None or not rest.names:
-        return one
     start = replace(
         model.instrument_for(one.acquisition),
         gain_led=one.instrument.gain_led,
         zernike_rad=one.instrument.zernike_rad,
     )
+    settings = how.settings | {"steps": max(1, how.settings["steps"] // 2)}
     try:
-        fit = fit_plane(
-            one.acquisition,
-            one.z_um,
-            rest,
-            start=start,
-            steps=max(1, steps // 2),
-            seed=seed,
-            device=device,
-        )
+        fit = fit_plane(one.acquisition, one.z_um, rest, start=start, **settings)
     except DivergedError:
         return one
     return replace(one, instrument=fit.instrument, residual=fit.residual)
@@ -266,57 +281,25 @@ def _stated(acquisition: Acquisition, radius_um: float, log_light: Polynomial) -
     )
 
 
-def _with_pose(model: FieldCalibration, found: Sequence[_Found]) -> FieldCalibration:
-    """The LED array moved as one, so that it explains what all tiles have found."""
+def _with_pose(
+    model: FieldCalibration, found: Sequence[_Found], *, stretches: bool = True
+) -> tuple[FieldCalibration, float]:
+    """The LED array moved as one, so that it explains what all tiles have found; its stretch.
+
+    Of LEDs of which directions alone are known, each moves as it does in most tiles.
+    """
     seen = [one.instrument.na_led_xy.numpy() for one in found]
     if model.position_led_xyz_mm is None:
         stated = [one.acquisition.illumination.na_led_xy for one in found]
         moved = np.median([s - t for s, t in zip(seen, stated, strict=True)], axis=0)
-        return model.model_copy(update={"moved_na_led_xy": [tuple(row) for row in moved.tolist()]})
-    geometry = model.geometry()
-    optics = found[0].acquisition.optics
-    sample_na = optics.wavelength_um / (
-        optics.pixel_um * float(np.sqrt(np.prod(found[0].acquisition.shape_y_x)))
-    )
-
-    # what an LED at the pupil's edge says is uncertain: a robust loss, in Fourier samples
-    def rest(move: FloatArray) -> FloatArray:
-        placed = moved_array(geometry, move)
-        gone = [
-            (na - placed.na_at(one.x_um, one.y_um)) / sample_na
-            for na, one in zip(seen, found, strict=True)
-        ]
-        return np.concatenate(gone).ravel()
-
-    fit = least_squares(rest, np.zeros(6), loss="soft_l1", f_scale=0.3, x_scale=1.0)
-    placed = moved_array(geometry, fit.x).position_led_xyz_mm
-    return model.model_copy(update={"position_led_xyz_mm": [tuple(row) for row in placed.tolist()]})
-
-
-def moved_array(geometry: LedGeometry, move: FloatArray) -> LedGeometry:
-    """An LED array after a rigid move about its middle.
-
-    Parameters
-    ----------
-    geometry : LedGeometry
-    move : array [6]
-        Shift x and y in mm; turn from x to y, stretch, and lean along x and y, all in percent of
-        the array's half width.
-    """
-    place = geometry.position_led_xyz_mm
-    middle = place.mean(axis=0)
-    about = place - middle
-    turn, stretch, lean_x, lean_y = move[2:] / 100
-    x, y = about[:, 0], about[:, 1]
-    moved = np.stack(
-        [
-            (np.cos(turn) * x - np.sin(turn) * y) * (1 + stretch) + move[0],
-            (np.sin(turn) * x + np.cos(turn) * y) * (1 + stretch) + move[1],
-            about[:, 2] + lean_x * x + lean_y * y,
-        ],
-        axis=1,
-    )
-    return replace(geometry, position_led_xyz_mm=moved + middle)
+        rows = [tuple(row) for row in moved.tolist()]
+        return model.model_copy(update={"moved_na_led_xy": rows}), 0.0
+    places = [(one.x_um, one.y_um) for one in found]
+    sample_na = fourier_sample_na(found[0].acquisition.optics, found[0].acquisition.shape_y_x)
+    move = fit_move(model.geometry(), places, seen, sample_na, stretches=stretches)
+    placed = moved_array(model.geometry(), move).position_led_xyz_mm
+    rows = [tuple(row) for row in placed.tolist()]
+    return model.model_copy(update={"position_led_xyz_mm": rows}), float(move[3]) / 100
 
 
 def _settled(

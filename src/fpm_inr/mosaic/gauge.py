@@ -2,12 +2,12 @@
 
 A tile's field is its own up to a factor exp(a + i (p + r . x + b x^2)) at every height: how bright
 it is against its neighbours (a), the phase's zero (p), where LED directions err together a slope of
-the phase (r), and a bend (b): slow phase is weak in frames, and of the bend that LEDs at a finite
-distance make (`fpm_inr.mosaic.plan.bend_of`) a solve finds a share. Its heights may be offset by a
-constant. Differences of neighbours are measured on their overlaps, weighted by how well these
-agree, and spread over all tiles by least squares. What no overlap can tell is pinned here, once:
-over all tiles the mean logarithm of the amplitude, the mean phase, slope and height are 0, and
-slopes and bends are small.
+the phase (r), and a bend (b). The bend is that which LEDs at a finite distance make
+(`fpm_inr.mosaic.plan.bend_of`), known and in the field from the solve's beginning; solves that
+begin without find a share of it. Its heights may be offset by a constant. Differences of neighbours
+are measured on their overlaps, weighted by how well these agree, and spread over all tiles by least
+squares. What no overlap can tell is pinned here, once: over all tiles the mean logarithm of the
+amplitude, the mean phase, slope and height are 0, and slopes and bends are small.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ FloatArray = NDArray[np.float64]
 
 # Heights at which gauges are measured, at most; between them they are interpolated.
 MOST_HEIGHTS = 25
-# How much slopes and bends are drawn to 0: against this share of an overlap's weight
-UNLIKELY = 1.0
+# How much slopes and bends are drawn to 0, against an overlap's weight: of tiles that began with
+# the bend of their LEDs' light, and of others, which have found some of it. Simulated smears and
+# slow phase decided (benchmarks/mosaic.py).
+UNLIKELY, UNLIKELY_OF_OTHERS = 10.0, 1.0
 LEAST_COHERENCE = 0.3  # of an overlap that says anything
 
 
@@ -127,7 +129,8 @@ def settle(
     """
     z_um = heights_of(plan)
     agreements = list(_overlaps(plan, folder, records, z_um, listen))
-    found = solve_gauge(plan.tiles, z_um, agreements)
+    unlikely = UNLIKELY if plan.settings.begins_bent else UNLIKELY_OF_OTHERS
+    found = solve_gauge(plan.tiles, z_um, agreements, unlikely=unlikely)
     return replace(found, bend_rad_per_px2=found.bend_rad_per_px2 + plan.bend_rad_per_px2)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,20 @@ FloatArray = NDArray[np.float64]
 KEPT_TILES = 32
 
 
+class Follows(Protocol):
+    """A surface that heights are measured from."""
+
+    def followed(
+        self,
+        render: Callable[[float], NDArray[np.complexfloating[Any, Any]]],
+        z_um: float,
+        y_px: FloatArray,
+        x_px: FloatArray,
+    ) -> NDArray[np.complexfloating[Any, Any]]:
+        """Image [y, x] at a height above it, of images at level heights; pixels of the frames."""
+        ...
+
+
 class Mosaic:
     """A whole field of view, solved tile by tile; offers what a `Solution` offers to be seen.
 
@@ -42,9 +56,22 @@ class Mosaic:
         Of `fpm-inr mosaic`.
     manifest : Manifest
         That of the folder, done.
+    kept_tiles : int
+        Tiles that stay decoded.
+    follows, z_range_um : Follows and (float, float), optional
+        A surface that heights are measured from, and those that are solved all over the field
+        (`fpm_inr.mosaic.surface.from_focus`).
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        kept_tiles: int = KEPT_TILES,
+        *,
+        follows: Follows | None = None,
+        z_range_um: tuple[float, float] | None = None,
+    ) -> None:
         if manifest.status != "done" or manifest.gauge is None:
             raise DataError(
                 "is not done: some tiles are missing",
@@ -52,10 +79,21 @@ class Mosaic:
                 source=folder,
             )
         self.folder, self.manifest, self.plan = folder, manifest, manifest.plan
-        self.gauge = Gauge.of(manifest.gauge)
+        self.gauge, self._follows = Gauge.of(manifest.gauge), follows
+        self._z_range_um = z_range_um or self.plan.settings.z_range_um
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
-        self._tile = lru_cache(maxsize=KEPT_TILES)(self._read)
-        self._level = lru_cache(maxsize=KEPT_TILES)(self._read_level)
+        self._tile = lru_cache(maxsize=kept_tiles)(self._read)
+        self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
+
+    def keeping(self, tiles: int) -> Mosaic:
+        """The same with so many tiles decoded at a time."""
+        return Mosaic(
+            self.folder,
+            self.manifest,
+            tiles,
+            follows=self._follows,
+            z_range_um=self._z_range_um,
+        )
 
     @property
     def optics(self) -> Optics:
@@ -75,7 +113,7 @@ class Mosaic:
     @property
     def z_range_um(self) -> tuple[float, float]:
         """Solved range of z."""
-        return self.plan.settings.z_range_um
+        return self._z_range_um
 
     @cached_property
     def planes_um(self) -> NDArray[np.float64] | None:
@@ -257,14 +295,21 @@ class Mosaic:
         weight = blend.weight_of(tile, self._sides, self.plan.edge_px, y_px, x_px)
         tile_level = self._level(tile.number, level)
         sampled = tile_level.sampler(y_px - tile.crop[0], x_px - tile.crop[1])
-        low, high = self.z_range_um
+        low, high = self.plan.settings.z_range_um
         centre = [tile.crop[axis] + (tile.crop[axis + 2] - 1) / 2 for axis in range(2)]
         weight *= np.float32(tile_level.amplitude_scale / self.amplitude_scale)
-        for z in z_um:
+
+        def level_at(z: float) -> NDArray[np.complexfloating[Any, Any]]:
             height_um = float(np.clip(z + self.gauge.height_um[tile.number], low, high))
-            field = sampled(height_um)
             factor = self.gauge.factor(tile.number, z, y_px - centre[0], x_px - centre[1])
-            yield (field * factor * weight).astype(np.complex64)
+            return sampled(height_um) * factor
+
+        for z in z_um:
+            if self._follows is None:
+                field = level_at(z)
+            else:
+                field = self._follows.followed(level_at, z, y_px, x_px)
+            yield (field * weight).astype(np.complex64)
 
 
 def load_mosaic(folder: str | Path) -> Mosaic:

@@ -73,6 +73,12 @@ class SolveSettings(Part):
     seed: int = 0
     device: str = "auto"
 
+    @property
+    def begins_bent(self) -> bool:
+        """Whether a solve begins with the bend of its LEDs' light; neural fields cannot."""
+        kind = self.recipe.get("field", {}).get("kind")
+        return self.engine == "conventional" or (self.engine == "inr" and kind == "spline")
+
 
 class Plan(Part):
     """A mosaic before it is solved.

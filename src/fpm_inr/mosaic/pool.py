@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.worker import Failure, Record, work
@@ -34,6 +35,7 @@ def given_up(number: int, why: str) -> OutputError:
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    place: int
     number: int | None = None
 
 
@@ -43,7 +45,8 @@ def solve_in_processes(
     """Do tiles, `workers` at a time, and give their records as they come.
 
     A worker that dies is replaced, and its tile tried again, at most `MOST_TRIES` times in all.
-    Workers end when this generator is closed, or its process is gone.
+    Workers end when this generator is closed, or its process is gone. Where the plan's device
+    leaves several cards open ("cuda"), they take them in turn.
 
     Raises
     ------
@@ -54,12 +57,12 @@ def solve_in_processes(
     waiting, tries = deque(numbers), dict.fromkeys(numbers, 0)
     team: list[_Worker] = []
 
-    def hire() -> _Worker:
+    def hire(place: int) -> _Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, plan, folder), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, plan, folder, place), daemon=True)
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, place)
 
     def assign(worker: _Worker) -> None:
         worker.number = waiting.popleft() if waiting else None
@@ -68,8 +71,8 @@ def solve_in_processes(
             worker.pipe.send(worker.number)
 
     try:
-        for _ in range(min(workers, len(numbers))):
-            team.append(hire())
+        for place in range(min(workers, len(numbers))):
+            team.append(hire(place))
             assign(team[-1])
         while any(worker.number is not None for worker in team):
             busy = {worker.pipe: worker for worker in team if worker.number is not None}
@@ -84,7 +87,7 @@ def solve_in_processes(
                     if tries[number] >= MOST_TRIES:
                         raise given_up(number, _reason(worker.process.exitcode)) from None
                     waiting.appendleft(number)
-                    team[team.index(worker)] = worker = hire()
+                    team[team.index(worker)] = worker = hire(worker.place)
                 else:
                     yield outcome
                 assign(worker)
@@ -95,11 +98,12 @@ def solve_in_processes(
             worker.pipe.close()
 
 
-def _serve(pipe: Connection, plan: Plan, folder: Path) -> None:
+def _serve(pipe: Connection, plan: Plan, folder: Path, place: int) -> None:
     """Do the tiles that are asked for, until nobody asks any more."""
     # Ctrl-C goes to the whole group; who asks for tiles decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    take_card(plan.settings.device, place)
     try:
         while True:
             pipe.send(work(plan, folder, pipe.recv()))

@@ -166,6 +166,7 @@ def _instrument(mosaic: Mosaic, content: FieldCalibration) -> Section:
         "The instrument across the field, in µm from the optical axis, as smooth surfaces through "
         f"what {used} of {len(content.tiles)} tiles have found (dots; crosses told nothing)."
     )
+    caption = " ".join([caption, *content.notes])
     return Section("The instrument", pictures=[Picture(figure, caption)])
 
 

@@ -230,7 +230,7 @@ def _fitted(
         recipe=recipe_of(settings.engine, settings.recipe),
         device=settings.device,
         calibration=given,
-        bend_rad_per_px2=plan.bend_rad_per_px2,
+        bend_rad_per_px2=plan.bend_rad_per_px2 if settings.begins_bent else 0.0,
         listen=listen or ignore,
         **_of_engine(settings),
     )

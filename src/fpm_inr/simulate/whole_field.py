@@ -35,6 +35,7 @@ FloatArray = NDArray[np.float64]
 FRAMES, TRUTH = "frames.h5", "truth.h5"
 FORMAT, VERSION = "fpm-inr field truth", 1
 BLOCK_PX = 128
+BEND_MARGIN_PX = 64
 LEDS_AT_ONCE = 8
 CHUNK_PX = 128
 # light of intensity 1 (a clear slide) makes so many electrons, of a camera of 16 bits
@@ -248,7 +249,8 @@ def _scene(setup: FieldSetup, shape_y_x: tuple[int, int]) -> Scene:
     highest += float(np.abs(setup.errors.focus_um).sum())
     slope = optics.na / math.sqrt(optics.medium_index**2 - optics.na**2)
     reach_um = highest * slope + 4 * optics.wavelength_um / optics.na
-    margin = math.ceil(reach_um / optics.pixel_um)
+    # waves that bend are cut by the pupil's edge, which is seen from further away
+    margin = math.ceil(reach_um / optics.pixel_um) + BEND_MARGIN_PX
     sides = [fft.next_fast_len(side + 2 * margin) for side in shape_y_x]
     offset = [(whole - side) // 2 for whole, side in zip(sides, shape_y_x, strict=True)]
     return Scene(

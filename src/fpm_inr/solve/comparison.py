@@ -72,5 +72,5 @@ def short_solve_residual(
     except DivergedError:
         return math.inf
     last_pass = log.history[-(1 if problem.is_flat else orders["order"].groups) :]
-    power = float(problem.amplitude_led_y_x.to(widest(request.device)).square().mean())
+    power = float(problem.amplitude_led_y_x[:].to(widest(request.device)).square().mean())
     return 2 * float(np.mean([row.loss for row in last_pass])) / power

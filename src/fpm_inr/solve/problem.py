@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fpm_inr.believed import Believed
     from fpm_inr.forward import ForwardModel, Instrument
     from fpm_inr.instrument import Calibration
+    from fpm_inr.sending import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +33,9 @@ class Problem:
         On the device of the solve, like all that follows.
     instrument : Instrument
         As it is, or where a calibration begins.
-    amplitude_led_y_x : Tensor [frame, y, x]
-        Measured amplitudes; the mean of a bright-field LED is 1.
+    amplitude_led_y_x : Tensor [frame, y, x] or Stored
+        Measured amplitudes; the mean of a bright-field LED is 1. A graphics card may keep whole
+        numbers, of which amplitudes [frame, y, x] are made where it is indexed by frames.
     illumination : Illumination
         As stated: orders of LEDs go by it.
     z_range_um : (float, float)
@@ -57,7 +59,7 @@ class Problem:
 
     model: ForwardModel
     instrument: Instrument
-    amplitude_led_y_x: Tensor
+    amplitude_led_y_x: Tensor | Stored
     illumination: Illumination
     z_range_um: tuple[float, float]
     settings: Any

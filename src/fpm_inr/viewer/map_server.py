@@ -50,6 +50,12 @@ class MapServer(PageServer):
         page = page_html(field_map.name, [], field_map=field_map.description())
         self.routes = {self.root: Source("page", page.encode())}
 
+    def server_close(self) -> None:
+        """Stop listening, and begin no more tiles."""
+        super().server_close()
+        self._tiles.close()
+        self._depth.close()
+
     def find(self, path: str, connection: socket.socket) -> Source:
         """What lies at an address.
 

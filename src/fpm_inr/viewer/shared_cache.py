@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+
+ASK_EVERY_S = 0.1  # whether the asker is still there
 
 
 class Kept(Generic[Key]):
@@ -37,8 +40,18 @@ class Kept(Generic[Key]):
             self.bytes -= len(self._content.popitem(last=False)[1])
 
 
+@dataclass(eq=False)
+class _Making(Generic[Key]):
+    """A group that is being made, or will be, and how many wait for it."""
+
+    future: Future[dict[Key, bytes]]
+    waiting: int = 0
+
+
 class SharedCache(Generic[Key]):
-    """Files that are made group by group, on the threads of those who ask.
+    """Files that are made group by group, on few threads of its own.
+
+    New threads would do as well, but each keeps memory of its own: twice as much altogether.
 
     Parameters
     ----------
@@ -62,9 +75,9 @@ class SharedCache(Generic[Key]):
     ) -> None:
         self._make, self._group_of = make, group_of
         self.kept: Kept[Key] = Kept(most_bytes)
-        self._slots = threading.Semaphore(at_once)
+        self._pool = ThreadPoolExecutor(at_once)
         self._lock = threading.Lock()
-        self._making: dict[Key, Future[dict[Key, bytes]]] = {}
+        self._making: dict[Key, _Making[Key]] = {}
 
     def get(self, key: Key, is_gone: Callable[[], bool]) -> bytes | None:
         """A file; None where nobody waits for it any more.
@@ -73,49 +86,44 @@ class SharedCache(Generic[Key]):
         ----------
         key
         is_gone : callable
-            Tells whether the asker has gone; asked while others are served.
+            Tells whether the asker has gone; asked now and then.
 
         Raises
         ------
         Exception
             What `make` raises.
         """
-        while True:
-            with self._lock:
-                content = self.kept.get(key)
-                making = self._making.get(self._group_of(key))
-            if content is not None:
-                return content
-            if making is not None:
-                return making.result()[key]
-            if self._slots.acquire(timeout=0.1):
-                break
-            if is_gone():
-                return None
-        try:
-            return None if is_gone() else self._made(key)[key]
-        finally:
-            self._slots.release()
-
-    def _made(self, key: Key) -> dict[Key, bytes]:
-        group, mine = self._group_of(key), Future[dict[Key, bytes]]()
+        group = self._group_of(key)
         with self._lock:
             content = self.kept.get(key)
             if content is not None:
-                return {key: content}
-            making = self._making.setdefault(group, mine)
-        if making is not mine:
-            return making.result()
+                return content
+            if group not in self._making:
+                self._making[group] = _Making(self._pool.submit(self._made, group))
+            making = self._making[group]
+            making.waiting += 1
+        try:
+            while not wait([making.future], ASK_EVERY_S).done:
+                if is_gone():
+                    return None
+            return making.future.result()[key]
+        finally:
+            with self._lock:
+                making.waiting -= 1
+                if making.waiting == 0 and making.future.cancel():
+                    self._making.pop(group, None)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _made(self, group: Key) -> dict[Key, bytes]:
         try:
             made = self._make(group)
-        except BaseException as error:
+            with self._lock:
+                for key, content in made.items():
+                    self.kept.put(key, content)
+            return made
+        finally:
             with self._lock:
                 del self._making[group]
-            mine.set_exception(error)
-            raise
-        with self._lock:
-            del self._making[group]
-            for one, content in made.items():
-                self.kept.put(one, content)
-        mine.set_result(made)
-        return made

@@ -10,15 +10,14 @@ const VIEWS = { amplitude: 0, phase: 1, depth: 2, samples: 4 };
 
 export class MapSource {
   /**
-   * @param {Stock} stock of tiles
-   * @param {Stock} depths of blocks of depth
+   * @param {Pieces} pieces
    * @param {WebGLTexture} colours
    */
-  constructor(gl, atlas, shaders, stock, depths, colours) {
+  constructor(gl, atlas, shaders, pieces, colours) {
     this.gl = gl;
     this.atlas = atlas;
-    this.stock = stock;
-    this.depths = depths;
+    this.stock = pieces.tiles;
+    this.depths = pieces.depths;
     this.colours = colours;
     this.program = compile(gl, shaders["map.vert"], shaders["map.frag"]);
     const [height, width] = atlas.levels[0];
@@ -95,6 +94,11 @@ export class MapSource {
       if (needsDepth) this.#paintAtDepth(shown.key, box, clip, how);
       else this.#piece(shown.key, box, clip, null);
     }
+  }
+
+  /** Tiles of an area that are not here yet. */
+  missing(level, area) {
+    return tilesIn(this.atlas, level, area).filter((cell) => !this.stock.get(cell));
   }
 
   /** Piece by piece, each in one block of depth; where there is none yet, at the one height. */

@@ -1,0 +1,188 @@
+"""The map of a whole field in headless Chromium: first view, frames, memory of page and server.
+
+    python benchmarks/map.py [--tiles 20] [--site] [--gpu] [--mosaic FOLDER]
+
+The field is made of four solved tiles, repeated (20 x 20 tiles: 70 megapixels). With --site the
+tiles are written beforehand and served as files; else `fpm-inr view` makes them when they are asked
+for. Without --gpu the page is drawn by SwiftShader, the software renderer. Frames are the intervals
+at which the browser asks for the next image; memory is what the processes hold at most (Linux).
+Needs chromium and chromedriver.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from selenium import webdriver
+
+from fpm_inr.mosaic.mosaic import load_mosaic
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.mosaic.repeated import repeated_mosaic
+
+WINDOW = (1280, 800)
+SOFTWARE = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+HARDWARE = ("--use-gl=angle", "--ignore-gpu-blocklist", "--enable-gpu")
+MARK = "return performance.getEntriesByName(`fpm-inr: ${arguments[0]}`)[0]?.startTime"
+# intervals between frames over some seconds of a movement
+MOVE = """
+  const [name, ms, done] = arguments, app = window.fpmInr, times = [], began = performance.now();
+  const [low, high] = app.zRange, start = { ...app.camera };
+  const moves = {
+    pan: (t) => app.look({ ...start, centre: start.centre.map((at) => at + 300 * t) }),
+    zoom: (t) => app.look({ ...start, scale: start.scale * 2 ** (1.5 * Math.sin(2 * t)) }),
+    focus: (t) => app.setZ(low + (high - low) * (0.5 + 0.4 * Math.sin(2 * t))),
+  };
+  let before = began;
+  const frame = (now) => {
+    times.push(now - before);
+    before = now;
+    if (now - began > ms) { done(times.slice(2)); return; }
+    moves[name]((now - began) / 1000);
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+"""
+
+
+def main() -> None:
+    """Print first view, frame times at three scales, and memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tiles", type=int, default=20, help="solved tiles a side")
+    parser.add_argument("--mosaic", type=Path, help="a mosaic to show instead")
+    parser.add_argument("--site", action="store_true", help="serve files written beforehand")
+    parser.add_argument("--gpu", action="store_true", help="draw on the graphics card")
+    parser.add_argument("--seconds", type=float, default=4, help="of every movement")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        mosaic = given.mosaic or repeated_mosaic(Path(place) / "field", given.tiles)
+        height, width = load_mosaic(mosaic).shape_y_x
+        print(f"{height} x {width} pixels, {height * width / 1e6:.0f} megapixels")
+        serving = site(mosaic, Path(place) / "site") if given.site else view(mosaic)
+        with serving as (address, server), browser(given.gpu) as driver:
+            measure(driver, address, given.seconds)
+            print(f"browser, all its processes: {memory_mb(driver.service.process.pid):.0f} MB")
+            if server is not None:
+                print(f"server, at most: {peak_mb(server):.0f} MB")
+
+
+def measure(driver: Any, address: str, seconds: float) -> None:
+    """Open the map, then move over it at its whole, halfway in, and at its finest level."""
+    driver.get("about:blank")
+    time.sleep(1)  # until the browser itself has started
+    driver.get(address)
+    for name in ("seen", "sharp"):
+        while (at := driver.execute_script(MARK, name)) is None:
+            time.sleep(0.02)
+        print(f"{name} {at / 1e3:.2f} s after the address was opened")
+    finest = driver.execute_script("return fpmInr.camera.scale")
+    for scale in (finest, finest**0.5, 1.0):
+        began = time.monotonic()
+        driver.execute_script("fpmInr.look({ ...fpmInr.camera, scale: arguments[0] })", scale)
+        while not driver.execute_script("return fpmInr.isSharp"):
+            time.sleep(0.02)
+        sharp = time.monotonic() - began
+        while not driver.execute_script("return fpmInr.isSettled"):
+            time.sleep(0.05)
+        level = driver.execute_script("return fpmInr.level")
+        parts = [f"level {level}: sharp after {sharp:.1f} s; frames (median, 95 %) in ms:"]
+        for name in ("focus", "pan", "zoom"):
+            times = driver.execute_async_script(MOVE, name, 1000 * seconds)
+            parts.append(f"{name} {median(times):.0f}, {quantiles(times, n=20)[-1]:.0f};")
+            driver.execute_script("fpmInr.look({ ...fpmInr.camera, scale: arguments[0] })", scale)
+        held = driver.execute_script("return [fpmInr.stock.size, fpmInr.stock.how.most]")
+        print(*parts, f"tiles held {held[0]} of at most {held[1]}", flush=True)
+
+
+@contextlib.contextmanager
+def view(mosaic: Path) -> Iterator[tuple[str, int | None]]:
+    """`fpm-inr view` in a process of its own."""
+    command = [sys.executable, "-m", "fpm_inr", "view", str(mosaic), "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip(), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def site(mosaic: Path, folder: Path) -> Iterator[tuple[str, int | None]]:
+    """`fpm-inr export --site`, then a plain server of files."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    began = time.monotonic()
+    command = [sys.executable, "-m", "fpm_inr", "export", str(mosaic), "--site", str(folder)]
+    subprocess.run(command, check=True)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    print(f"site: {size / 1e6:.0f} MB, written in {time.monotonic() - began:.0f} s")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", None
+    server.shutdown()
+
+
+@contextlib.contextmanager
+def browser(gpu: bool) -> Iterator[Any]:
+    """A fresh Chromium."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        f"--window-size={WINDOW[0]},{WINDOW[1]}",
+        "--disable-background-networking",
+        *(HARDWARE if gpu else SOFTWARE),
+    ):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(600)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def memory_mb(parent: int) -> float:
+    """Memory of a process and all below it, what they share counted once."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    family = {parent}
+    while more := {pid for pid, above in parents.items() if above in family} - family:
+        family |= more
+    total = 0
+    for pid in family:
+        with contextlib.suppress(OSError):
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += int(rollup.split("Pss:")[1].split()[0])
+    return total / 1024
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has held."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    main()
