@@ -13,6 +13,7 @@ import fpm_inr
 from fpm_inr.fields.pixel import PixelField
 from fpm_inr.io.export import export
 from fpm_inr.io.slide import SlideOptions
+from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
 from fpm_inr.napari_plugin import field_reader, solution_layers
 from tests.io.slides import Drawn, drawn_slide
 from tests.viewer.fields import random_solution, solution_of, spline_solution
@@ -140,3 +141,32 @@ def test_slides_in_napari(tmp_path: Path) -> None:
             assert [level.shape[-2:] for level in one.data] == shapes
             assert one.scale[-2:] == pytest.approx([0.25, 0.25])
             np.testing.assert_array_equal(np.squeeze(np.asarray(one.data[0])), colour)
+
+
+def test_a_mosaic_is_shown_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Levels that napari chooses from; what is looked at is rendered, and no more."""
+    from tests.mosaic.repeated import repeated_mosaic
+
+    folder = repeated_mosaic(tmp_path / "field", 4, tile_px=96, overlap_px=32, planes=5)
+    mosaic = load_mosaic(folder)
+    seen: list[tuple[int, int, int, int]] = []
+    stack = Mosaic._stack
+    monkeypatch.setattr(
+        Mosaic, "_stack", lambda self, z, window, level: (seen.append(window),
+                                                          stack(self, z, window, level))[1]
+    )  # fmt: skip
+    layers = layers_of(folder)
+    amplitude = layers["field amplitude"][0]
+    shapes = [mosaic.level_shape_y_x(level) for level in range(mosaic.levels)]
+    assert [level.shape for level in amplitude] == [(201, *shape) for shape in shapes]
+    assert len(shapes) > 1
+    seen.clear()
+    part = np.asarray(amplitude[0][90, :300, 520:])
+    assert seen == [(0, 512, 512, shapes[0][1] - 512)]
+    meta = layers["field amplitude"][1]
+    z_um = meta["translate"][0] + 90 * meta["scale"][0]
+    for level, found in ((0, part), (1, np.asarray(amplitude[1][90]))):
+        (true,) = mosaic.render(z_um, level=level).field_z_y_x
+        expected = np.abs(true) * mosaic.amplitude_scale
+        expected = expected[:300, 520:] if level == 0 else expected
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

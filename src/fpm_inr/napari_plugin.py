@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     Shown = Solution | Mosaic | LaidOver | SolutionSet
 
 LayerData = tuple[Any, dict[str, Any], str]
+Window = tuple[int, int, int, int]
 
 HEIGHTS = 201  # of a stack with any height; only those that are looked at are rendered
 KEPT_SLICES = 16
+WINDOW_PX = 512  # of a mosaic, that are rendered together
 
 
 def field_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
@@ -74,16 +76,12 @@ def set_layers(solutions: SolutionSet, name: str) -> list[LayerData]:
 
     All lie over each other: each wavelength is shown at its own focus and place.
     """
-    import dask.array
-
     heights = _heights(solutions)
-    chunks = ((1,) * len(heights), *((side,) for side in solutions.shape_y_x), (3,))
 
-    def block(block_info: Any = None) -> NDArray[np.uint8]:
-        number = int(block_info[None]["chunk-location"][0])
-        return solutions.colour(float(heights[number]))[None]
+    def colour(number: int, level: int, window: Window) -> NDArray[np.uint8]:
+        return solutions.colour(float(heights[number]), window=window, level=level)
 
-    stack = dask.array.map_blocks(block, chunks=chunks, dtype=np.uint8, meta=np.empty(0, "u1"))
+    stack = _stack(colour, len(heights), _shapes(solutions), np.dtype(np.uint8), (3,))
     layers = []
     for one, label in zip(solutions.names, solutions.labels, strict=True):
         for data, about, kind in solution_layers(solutions.channel(one), f"{name} {label}"):
@@ -96,27 +94,30 @@ def solution_layers(solution: Solution | Mosaic | LaidOver, name: str) -> list[L
     """Amplitude, in sqrt(counts), and phase, in rad, as lazy stacks [z, y, x] in micrometres.
 
     A conventional solution of unevenly spaced planes is shown at even heights, each by the plane
-    nearest to it.
+    nearest to it. A mosaic is shown in levels, of which only windows are rendered.
     """
-    import dask.array
+    from fpm_inr.solution import Solution
 
-    heights = _heights(solution)
-    shape = (len(heights), *solution.shape_y_x)
+    heights, shapes = _heights(solution), _shapes(solution)
 
     @lru_cache(maxsize=KEPT_SLICES)  # both layers look at the same slice
-    def rendered(number: int) -> NDArray[np.complex64]:
-        (stack,) = solution.slices(heights[number : number + 1])
-        return stack.field_z_y_x
+    def rendered(number: int, level: int, window: Window) -> NDArray[np.complex64]:
+        at = heights[number : number + 1]
+        if isinstance(solution, Solution):
+            (stack,) = solution.slices(at)
+        else:
+            (stack,) = solution.slices(at, window=window, level=level)
+        return stack.field_z_y_x[0]
 
     def stack(part: Callable[[NDArray[np.complex64]], NDArray[np.float32]]) -> Any:
-        def block(block_info: Any = None) -> NDArray[np.float32]:
-            return part(rendered(int(block_info[None]["chunk-location"][0])))
+        def image(number: int, level: int, window: Window) -> NDArray[np.float32]:
+            return part(rendered(number, level, window))
 
-        chunks = ((1,) * len(heights), shape[1:2], shape[2:])
-        return dask.array.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty(0, "f4"))
+        return _stack(image, len(heights), shapes, np.dtype(np.float32))
 
     amplitude_scale = np.float32(solution.amplitude_scale)
-    middle = np.abs(rendered(len(heights) // 2)) * amplitude_scale
+    coarsest = len(shapes) - 1
+    middle = np.abs(rendered(len(heights) // 2, coarsest, (0, 0, *shapes[-1]))) * amplitude_scale
     black, white = (float(v) for v in np.percentile(middle, (0.5, 99.5)))
     record = solution.record
     place = _place(solution, heights, record)
@@ -157,6 +158,44 @@ def sample_layers() -> list[LayerData]:
         z_range_um=(float(sheet.min()) - 1, float(sheet.max()) + 1),
     )
     return solution_layers(solution, "tilted specimen")
+
+
+def _shapes(solution: Shown) -> list[tuple[int, int]]:
+    """Sizes (y, x) of the levels, finest first: of a mosaic all, else the one that there is."""
+    from fpm_inr.laid_over import LaidOver
+
+    levelled: Any = solution.solution if isinstance(solution, LaidOver) else solution
+    height, width = solution.shape_y_x
+    count = getattr(levelled, "levels", 1)
+    return [(max(1, height >> level), max(1, width >> level)) for level in range(count)]
+
+
+def _stack(
+    image: Callable[[int, int, Window], NDArray[Any]],
+    heights: int,
+    shapes: list[tuple[int, int]],
+    dtype: np.dtype[Any],
+    more: tuple[int, ...] = (),
+) -> Any:
+    """A lazy array [z, y, x, ...], or several of them, finest first, cut into windows.
+
+    `image` gives an image of (number of the height, level, window).
+    """
+    import dask.array
+
+    def level_of(level: int, shape: tuple[int, int]) -> Any:
+        cut = max(shape) if len(shapes) == 1 else WINDOW_PX
+        sides = [tuple(min(cut, side - at) for at in range(0, side, cut)) for side in shape]
+
+        def block(block_info: Any = None) -> NDArray[Any]:
+            (z, _), (top, bottom), (left, right) = block_info[None]["array-location"][:3]
+            return image(int(z), level, (top, left, bottom - top, right - left))[None]
+
+        chunks = ((1,) * heights, *sides, *((one,) for one in more))
+        return dask.array.map_blocks(block, chunks=chunks, dtype=dtype, meta=np.empty(0, dtype))
+
+    levels = [level_of(level, shape) for level, shape in enumerate(shapes)]
+    return levels[0] if len(levels) == 1 else levels
 
 
 def _heights(solution: Shown) -> NDArray[np.float64]:

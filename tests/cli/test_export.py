@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fpm_inr.cli import main
+from tests.mosaic.repeated import repeated_mosaic
 from tests.viewer.fields import random_solution
 
 
@@ -58,6 +59,12 @@ def test_refusals(field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         (("export", damaged, "-o", tmp_path / "a.html"), "cannot be read as a field"),
         (("export", field, "--raw", "-o", tmp_path / "a.html"), "run.json"),
         (("export", field, "--raw", "--beside", field, "-o", tmp_path / "a.html"), "--beside"),
+        (("export", field), "give one of -o FILE.html and --site FOLDER"),
+        (("export", field, "-o", tmp_path / "a.html", "--site", tmp_path / "a"), "--site"),
+        (("export", field, "--site", tmp_path / "a"), "is no mosaic"),
+        (("export", field, "--site", tmp_path / "a", "--raw"), "leave it out"),
+        (("export", field, "--site", tmp_path / "empty"), "is no mosaic"),
+        (("export", field, "--workers", "2", "-o", tmp_path / "a.html"), "without --site"),
     ):
         assert run(*arguments) == 2
         message = capsys.readouterr().err
@@ -65,3 +72,21 @@ def test_refusals(field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert message.count("\n") == 1
     assert output.read_text() == "mine"
     assert not (tmp_path / "a.html").exists()
+
+
+def test_a_mosaic_becomes_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mosaic = repeated_mosaic(tmp_path / "field", 2, tile_px=64, overlap_px=16, planes=4)
+    site = tmp_path / "site"
+    assert run("export", mosaic, "--site", site, "--workers", 2) == 0
+    assert "MB" in capsys.readouterr().out
+    files = {str(file.relative_to(site)) for file in site.rglob("*") if file.is_file()}
+    assert files == {"index.html", "tiles/0/0-0.tile", "depth/0-0.tile"}
+    assert "<title>field</title>" in (site / "index.html").read_text()
+    assert run("export", mosaic, "--site", site) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    (site / "index.html").write_text("old")
+    assert run("export", mosaic, "--site", site, "--workers", 1, "--overwrite") == 0
+    assert "old" not in (site / "index.html").read_text()[:10]
+    # in one file it is a small field, as before
+    assert run("export", mosaic, "-o", tmp_path / "small.html") == 0
+    assert 'id="field-0"' in (tmp_path / "small.html").read_text()

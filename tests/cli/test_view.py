@@ -16,6 +16,8 @@ from safetensors.numpy import load
 from fpm_inr.cli import main
 from fpm_inr.io.native import write_acquisition
 from fpm_inr.viewer.sources import raw_source
+from fpm_inr.viewer.tile_codec import decode
+from tests.mosaic.repeated import repeated_mosaic
 from tests.tiny import tiny_acquisition
 from tests.viewer.fields import random_solution
 
@@ -42,6 +44,23 @@ def test_serves_until_interrupted(results: Path) -> None:
             assert b"<title>result</title>" in page.read()
         with urllib.request.urlopen(address + "field-0") as field:
             assert field.read() == (results / "field.safetensors").read_bytes()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_mosaic_is_served_as_a_map(tmp_path: Path) -> None:
+    mosaic = repeated_mosaic(tmp_path / "field", 2, tile_px=64, overlap_px=16, planes=4)
+    program = [sys.executable, "-c", "from fpm_inr.cli import main; main()"]
+    command = [*program, "view", str(mosaic), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        address = process.stdout.readline().decode().strip()
+        with urllib.request.urlopen(address) as page:
+            assert b'"planesUm": null' in page.read()
+        with urllib.request.urlopen(address + "tiles/0/0-0.tile") as tile:
+            assert decode(tile.read()).shape == (4, 226, 226)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert b"Traceback" not in process.stderr.read()

@@ -18,6 +18,7 @@ from fpm_inr.viewer.site import write_site
 from fpm_inr.viewer.tile_grid import TileGrid
 from tests.mosaic.repeated import repeated_mosaic
 from tests.viewer.conftest import serving
+from tests.viewer.test_handling import touch, under
 
 COUNT_TEXTURES = """
   const gl = fpmInr.gl, counts = window.counts = { alive: 0, most: 0, made: 0 };
@@ -156,6 +157,33 @@ def test_hands_and_keys(page: Any) -> None:
     assert page.run("return fpmInr.level") == 1
     ActionChains(page.driver).move_to_element(overlay).perform()
     page.wait("readout.textContent.includes('√counts')")
+
+
+def test_fingers(page: Any) -> None:
+    """Two move apart, and what was between them stays there; one moves the map; a tap focuses."""
+    cdp = page.driver.execute_cdp_cmd
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 5})
+    look(page, 512, 512, 0.7)
+    middle = under(page, 400, 200)
+    touch(page, "Start", (370, 200), (430, 200))
+    for half in range(35, 65, 5):
+        touch(page, "Move", (400 - half, 200), (400 + half, 200))
+    touch(page, "End")
+    assert page.run("return fpmInr.camera.scale") == pytest.approx(1.4, rel=1e-3)
+    assert under(page, 400, 200) == pytest.approx(middle, abs=0.1)
+    held = under(page, 300, 200)
+    touch(page, "Start", (300, 200))
+    for x in (310, 330, 340):
+        touch(page, "Move", (x, 190))
+    touch(page, "End")
+    assert under(page, 340, 190) == pytest.approx(held, abs=0.1)
+    assert page.run("return fpmInr.point") is None
+    there = under(page, 380, 230)
+    touch(page, "Start", (380, 230))
+    touch(page, "End")
+    page.wait("fpmInr.focus")
+    assert page.run("return fpmInr.point") == pytest.approx(there, abs=0.1)
+    cdp("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
 def test_a_click_focuses_there(page: Any, mosaic: Mosaic) -> None:

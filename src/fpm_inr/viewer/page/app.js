@@ -3,7 +3,6 @@
 import * as cameras from "./camera.js";
 import { FieldError } from "./container.js";
 import { Display } from "./display.js";
-import { startGl } from "./gl.js";
 import { gridOf } from "./grid.js";
 import { drawOverlay } from "./overlay.js";
 import { Pace } from "./pace.js";
@@ -12,12 +11,13 @@ import { Probe } from "./probe.js";
 import { profileAlong } from "./profile.js";
 import { focusAt, scanDepth, scanHeights } from "./scan.js";
 import { makeSource } from "./source.js";
+import { Stage } from "./stage.js";
 import { wrapped } from "./statistics.js";
 
 export const VIEWS = ["amplitude", "phase", "focus", "depth"];
 const LARGEST_TARGET = 8192;
 
-export class App {
+export class App extends Stage {
   #scheduled = false;
   #isDirty = true;
   #scanning = null;
@@ -29,10 +29,8 @@ export class App {
    *   channel each, the wavelengths of one specimen, the reference first
    */
   constructor(image, overlay, files, { shaders, tables }) {
-    const gl = startGl(image);
-    this.gl = gl;
-    this.image = image;
-    this.overlay = overlay.getContext("2d");
+    super(image, overlay);
+    const { gl } = this;
     this.pace = new Pace(gl);
     this.probe = new Probe(gl);
     this.panes = files.map(({ name, field, channel }) => {
@@ -58,10 +56,6 @@ export class App {
     this.focus = null;
     this.profile = null;
     this.onChange = () => {};
-    image.addEventListener("webglcontextlost", (event) => {
-      event.preventDefault();
-      this.onLost?.();
-    });
     this.resize();
     this.fit();
   }
@@ -99,7 +93,7 @@ export class App {
       if (this.view === "focus" || this.view === "depth") this.view = "amplitude";
     }
     if (this.line) this.#readProfile();
-    this.#changed();
+    this.changed();
   }
 
   get isSettled() {
@@ -113,7 +107,7 @@ export class App {
     this.z = Math.min(Math.max(z, low), high);
     if (this.view === "focus" || this.view === "depth") this.view = "amplitude";
     if (this.line) this.#readProfile();
-    this.#changed();
+    this.changed();
   }
 
   setView(view) {
@@ -124,26 +118,26 @@ export class App {
     }
     this.view = view;
     if (this.line) this.#readProfile();
-    this.#changed();
+    this.changed();
   }
 
   setDivider(share) {
     if (this.divider === null) return;
     this.divider = Math.min(Math.max(share, 0), 1);
-    this.#changed();
+    this.changed();
   }
 
   setPercent(percent) {
     this.percent = Math.min(Math.max(percent, 0), 25);
     this.manual[this.#scale] = null;
-    this.#changed();
+    this.changed();
   }
 
   /** Show these values as the ends of the scale; null: by percentile. */
   setRange(range) {
     if (range && !(range[1] > range[0])) return;
     this.manual[this.#scale] = range;
-    this.#changed();
+    this.changed();
   }
 
   /** Ends of the scale in shown units: sqrt(counts), rad, or um. */
@@ -155,36 +149,6 @@ export class App {
 
   get #scale() {
     return this.view === "phase" ? "phase" : "amplitude";
-  }
-
-  fit() {
-    const turns = this.camera?.turns ?? 0;
-    this.camera = cameras.fitted(this.field.width, this.field.height, this.image, turns);
-    this.#changed();
-  }
-
-  rotate() {
-    this.camera = { ...this.camera, turns: (this.camera.turns + 1) % 4 };
-    this.fit();
-  }
-
-  zoom(factor, at = [this.image.width / 2, this.image.height / 2]) {
-    this.camera = cameras.zoomed(this.camera, this.image, this.field, factor, at);
-    this.#changed();
-  }
-
-  pan(moved) {
-    this.camera = cameras.panned(this.camera, this.field, moved);
-    this.#changed();
-  }
-
-  /** Canvas pixels -> continuous image position; pixel (0, 0) has its centre at (0.5, 0.5). */
-  placeAt(canvasPoint) {
-    return cameras.imagePoint(this.camera, this.image, canvasPoint);
-  }
-
-  isInside([x, y]) {
-    return x >= 0 && y >= 0 && x < this.field.width && y < this.field.height;
   }
 
   /** Go to the sharpest height at an image position. */
@@ -205,7 +169,7 @@ export class App {
     this.line = line;
     this.profile = null;
     if (line) this.#readProfile();
-    this.#changed();
+    this.changed();
   }
 
   /** What is under an image position, in shown units. */
@@ -245,34 +209,6 @@ export class App {
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
   read(x, y, width, height) {
     return this.probe.read(this.main.source, this.#height, gridOf(x, y, width, height));
-  }
-
-  resize() {
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const { clientWidth, clientHeight } = this.image;
-    const size = [clientWidth, clientHeight].map((n) => Math.max(1, Math.round(n * ratio)));
-    if (this.image.width === size[0] && this.image.height === size[1]) return;
-    const before = this.camera && cameras.fitted(
-      this.field.width, this.field.height, this.image, this.camera.turns).scale;
-    this.ratio = ratio;
-    for (const canvas of [this.image, this.overlay.canvas]) {
-      [canvas.width, canvas.height] = size;
-    }
-    if (!this.camera) return;
-    const fit = cameras.fitted(this.field.width, this.field.height, this.image, this.camera.turns);
-    if (Math.abs(this.camera.scale - before) < 1e-9) this.camera = fit;
-    this.#changed();
-  }
-
-  /** A PNG of what is shown, scale bar and marks included. */
-  async png() {
-    this.#draw();
-    const copy = document.createElement("canvas");
-    [copy.width, copy.height] = [this.image.width, this.image.height];
-    const context = copy.getContext("2d");
-    context.drawImage(this.image, 0, 0);
-    context.drawImage(this.overlay.canvas, 0, 0);
-    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
   }
 
   get #height() {
@@ -342,7 +278,8 @@ export class App {
     });
   }
 
-  #changed() {
+  /** Tell that something else is to be shown. */
+  changed() {
     this.#isDirty = true;
     this.onChange();
     this.#schedule();
@@ -377,7 +314,7 @@ export class App {
     }
     const isMixed = isBusy && this.isColour && this.#shown.some(({ layer }) => layer.isBehind);
     if (this.#isDirty && !isMixed) {
-      this.#draw();
+      this.draw();
       this.#isDirty = false;
     }
     if (isBusy) this.#schedule();
@@ -401,7 +338,8 @@ export class App {
     return cameras.seenBy(map, this.field.pixelUm / pane.field.pixelUm, offset);
   }
 
-  #draw() {
+  /** Draw what is shown. */
+  draw() {
     const { width } = this.image;
     const divider = this.divider === null ? null : Math.round(this.divider * width);
     if (this.isColour) {

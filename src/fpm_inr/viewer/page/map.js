@@ -1,64 +1,46 @@
 // The viewer of a whole field as a map: what is shown, and which tiles that takes. It offers what
 // App offers, so that the same controls change it.
 
-import { blocksIn, levelFor, mostInSight, nameOf, tilesIn } from "./atlas.js";
+import { levelFor, tilesIn } from "./atlas.js";
 import * as cameras from "./camera.js";
-import { startGl, makeTexture } from "./gl.js";
+import { makeTexture } from "./gl.js";
 import { gridOf } from "./grid.js";
 import { meanPhaseAt } from "./heights.js";
 import { linkOf, placeOf } from "./link.js";
 import { MapSource } from "./mapsource.js";
 import { drawOverlay } from "./overlay.js";
-import { readBytes } from "./payload.js";
+import { Pieces } from "./pieces.js";
 import { Probe } from "./probe.js";
 import { profileAlong } from "./profile.js";
 import { focusAt, scanHeights } from "./scan.js";
+import { Stage } from "./stage.js";
 import { greyRange, percentiles, sortedPercentiles, wrapped } from "./statistics.js";
-import { Stock } from "./stock.js";
-import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 
-const AT_ONCE = 4; // a browser fetches six at a time from one server
-const DEPTHS_AT_ONCE = 2;
 const LINK_MS = 300; // browsers refuse addresses that change too often
-const MOST_DEPTHS = 4096; // blocks of depth, which are small
 const FOCUS_PX = 80; // half of what is looked at around a click
 
-export class MapApp {
+export class MapApp extends Stage {
   #scheduled = false;
   #linking = null;
   #isDirty = true;
   #isSeen = false;
-  #finding = null; // {place, z}: where a click asked for the focus
+  #finding = null; // where a click asked for the focus
 
   constructor(image, overlay, atlas, { shaders, tables }) {
-    const gl = startGl(image);
-    this.gl = gl;
-    this.image = image;
-    this.overlay = overlay.getContext("2d");
+    super(image, overlay);
+    const { gl } = this;
     this.atlas = atlas;
     this.tables = tables;
     this.probe = new Probe(gl);
-    const pieces = {
-      drop: (piece) => gl.deleteTexture(piece.texture),
+    this.pieces = new Pieces(gl, atlas, {
       onPiece: () => this.#arrived(),
-      onTrouble: (error) => this.onTrouble?.(error),
-    };
-    this.stock = new Stock({
-      ...pieces,
-      nameOf,
-      load: (key, signal) => this.#load(key, signal),
-      most: 1, // until it is known how many are in sight
-      atOnce: AT_ONCE,
+      onTrouble: (error) => {
+        this.#finding = null;
+        this.onTrouble?.(error);
+      },
     });
-    this.depths = new Stock({
-      ...pieces,
-      nameOf: ({ row, column }) => `${row}-${column}`,
-      load: (block, signal) => this.#loadDepth(block, signal),
-      most: MOST_DEPTHS,
-      atOnce: DEPTHS_AT_ONCE,
-    });
-    this.source = new MapSource(
-      gl, atlas, shaders, this.stock, this.depths, coloursOf(gl, tables));
+    this.stock = this.pieces.tiles;
+    this.source = new MapSource(gl, atlas, shaders, this.pieces, coloursOf(gl, tables));
     this.field = this.source.field;
     this.panes = [{ name: atlas.name, field: this.field }];
     this.main = this.panes[0];
@@ -75,10 +57,6 @@ export class MapApp {
     const [reach] = sortedPercentiles(atlas.phases, [99.5]);
     this.phaseLimit = reach > Math.PI / 2 ? Math.PI : Math.max(reach, 1e-3);
     this.onChange = () => {};
-    image.addEventListener("webglcontextlost", (event) => {
-      event.preventDefault();
-      this.onLost?.();
-    });
     this.resize();
     this.fit();
     this.goTo(location.hash);
@@ -92,18 +70,14 @@ export class MapApp {
     if (!place) return;
     const camera = { ...this.camera, centre: place.centre, scale: place.scale };
     // within the limits of zooming
-    this.camera = cameras.zoomed(camera, this.image, this.field, 1, this.#middle);
+    this.camera = cameras.zoomed(camera, this.image, this.field, 1, this.middle);
     this.setZ(place.z);
     this.setView(place.view);
     this.#want();
   }
 
-  get #middle() {
-    return [this.image.width / 2, this.image.height / 2];
-  }
-
   get isSettled() {
-    return !this.#scheduled && this.stock.isIdle && this.depths.isIdle && !this.#finding;
+    return !this.#scheduled && this.pieces.isIdle && !this.#finding;
   }
 
   /** Whether every tile in sight is here. */
@@ -119,8 +93,11 @@ export class MapApp {
   setZ(z) {
     if (!Number.isFinite(z)) return;
     this.z = Math.min(Math.max(z, this.zRange[0]), this.zRange[1]);
-    if (this.#needsDepth) this.view = "amplitude";
-    this.#changed();
+    if (this.#needsDepth) {
+      this.view = "amplitude";
+      this.#want();
+    }
+    this.changed();
   }
 
   setView(view) {
@@ -128,20 +105,20 @@ export class MapApp {
     if (["focus", "depth"].includes(view) && !this.canScan) return;
     this.view = view;
     this.#want();
-    this.#changed();
+    this.changed();
   }
 
   setPercent(percent) {
     this.percent = Math.min(Math.max(percent, 0), 25);
     this.manual[this.#scale] = null;
-    this.#changed();
+    this.changed();
   }
 
   /** Show these values as the ends of the scale; null: by percentile. */
   setRange(range) {
     if (this.view === "depth" || (range && !(range[1] > range[0]))) return;
     this.manual[this.#scale] = range;
-    this.#changed();
+    this.changed();
   }
 
   setChannels() {}
@@ -151,7 +128,7 @@ export class MapApp {
   /** Values along a line between two image positions; null takes it away. */
   setLine(line) {
     this.line = line;
-    this.#changed();
+    this.changed();
   }
 
   /** What the line shows; null without one. */
@@ -167,9 +144,13 @@ export class MapApp {
   /** Ends of the scale in shown units: sqrt(counts), rad or um. */
   get range() {
     const range = this.#range;
-    const [low, high] = this.zRange;
-    if (this.view === "depth") return range.map((share) => low + share * (high - low));
+    if (this.view === "depth") return range.map((share) => this.#heightOfShare(share));
     return this.view === "phase" ? range : range.map((v) => v * this.field.amplitudeScale);
+  }
+
+  #heightOfShare(share) {
+    const [low, high] = this.zRange;
+    return low + share * (high - low);
   }
 
   get #scale() {
@@ -193,38 +174,11 @@ export class MapApp {
     return greyRange(...sortedPercentiles(this.atlas.amplitudes, ends));
   }
 
-  fit() {
-    const turns = this.camera?.turns ?? 0;
-    this.look(cameras.fitted(this.field.width, this.field.height, this.image, turns));
-  }
-
-  rotate() {
-    this.camera = { ...this.camera, turns: (this.camera.turns + 1) % 4 };
-    this.fit();
-  }
-
-  zoom(factor, at = this.#middle) {
-    this.look(cameras.zoomed(this.camera, this.image, this.field, factor, at));
-  }
-
-  pan(moved) {
-    this.look(cameras.panned(this.camera, this.field, moved));
-  }
-
   /** Look through a camera of `camera.js`. */
   look(camera) {
     this.camera = camera;
     this.#want();
-    this.#changed();
-  }
-
-  /** Canvas pixels -> continuous image position; pixel (0, 0) has its centre at (0.5, 0.5). */
-  placeAt(canvasPoint) {
-    return cameras.imagePoint(this.camera, this.image, canvasPoint);
-  }
-
-  isInside([x, y]) {
-    return x >= 0 && y >= 0 && x < this.field.width && y < this.field.height;
+    this.changed();
   }
 
   /** Go to the sharpest height at an image position, as soon as its finest tiles are here. */
@@ -234,31 +188,21 @@ export class MapApp {
     this.#finding = place;
     this.#want();
     this.#find();
-    this.#changed();
+    this.changed();
   }
 
   /** What is under an image position, in shown units. */
   valueAt(place) {
     if (!this.isInside(place)) return null;
     const [x, y] = place.map(Math.floor);
+    const share = this.pieces.depthAt(x, y);
     const { amplitude, phase } = this.probe.pixel(this.source, this.#height, x, y);
     return {
       x, y,
       amplitude: amplitude * this.field.amplitudeScale,
       phase: wrapped(phase - this.#reference),
-      depth: this.#depthAt(x, y),
+      depth: share === null ? null : this.#heightOfShare(share),
     };
-  }
-
-  /** Sharpest height of the cell around a pixel; null where it is not known yet. */
-  #depthAt(x, y) {
-    if (!this.canScan) return null;
-    const { blockPx, cellPx } = this.atlas.depth;
-    const block = this.depths.get({ row: Math.floor(y / blockPx), column: Math.floor(x / blockPx) });
-    if (!block) return null;
-    const [row, column] = [y, x].map((value) => 1 + Math.floor((value % blockPx) / cellPx));
-    const [low, high] = this.zRange;
-    return low + block.shares[row * block.width + column] * (high - low);
   }
 
   /** Amplitude and phase as stored of a rectangle of pixels at the height shown: [y, x, 2]. */
@@ -266,58 +210,15 @@ export class MapApp {
     return this.probe.read(this.source, this.#height, gridOf(x, y, width, height));
   }
 
-  resize() {
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const { clientWidth, clientHeight } = this.image;
-    const size = [clientWidth, clientHeight].map((n) => Math.max(1, Math.round(n * ratio)));
-    if (this.image.width === size[0] && this.image.height === size[1]) return;
-    this.ratio = ratio;
-    for (const canvas of [this.image, this.overlay.canvas]) {
-      [canvas.width, canvas.height] = size;
-    }
-    if (this.camera) this.look(this.camera);
-  }
-
-  /** A PNG of what is shown, scale bar and marks included. */
-  async png() {
-    this.#draw();
-    const copy = document.createElement("canvas");
-    [copy.width, copy.height] = [this.image.width, this.image.height];
-    const context = copy.getContext("2d");
-    context.drawImage(this.image, 0, 0);
-    context.drawImage(this.overlay.canvas, 0, 0);
-    return new Promise((resolve) => copy.toBlob(resolve, "image/png"));
-  }
-
-  async #load(key, signal) {
-    const tile = await readTile(await readBytes(addressOf(this.atlas.tiles, key), signal));
-    const { width, height, planes, mean } = tile;
-    return { texture: uploadTile(this.gl, tile), mean, area: width * height, planes };
-  }
-
-  async #loadDepth(block, signal) {
-    const address = addressOf(this.atlas.depth.address, block);
-    const depth = await readDepth(await readBytes(address, signal));
-    return { ...depth, texture: uploadDepth(this.gl, depth) };
-  }
-
-  /** Ask for what is in sight: the coarsest level first, what lies around it last. */
   #want() {
-    const { atlas, image } = this;
-    const map = cameras.toImage(this.camera, image);
-    this.area = cameras.visibleArea(map, image);
-    const coarsest = atlas.levels.length - 1;
-    const all = tilesIn(atlas, coarsest, [0, 0, this.field.width, this.field.height]);
-    this.stock.how.most = all.length + 2 * mostInSight(atlas, image.width, image.height);
-    const keys = [
-      ...all,
-      ...(this.#finding ? this.#around(this.#finding) : []),
-      ...tilesIn(atlas, this.level, this.area),
-      ...tilesIn(atlas, this.level, this.area, 1),
-    ];
-    const names = new Set();
-    this.stock.want(keys.filter((key) => !names.has(nameOf(key)) && names.add(nameOf(key))));
-    this.depths.want(this.#needsDepth ? blocksIn(atlas, this.area) : []);
+    this.area = cameras.visibleArea(cameras.toImage(this.camera, this.image), this.image);
+    this.pieces.want({
+      area: this.area,
+      level: this.level,
+      canvas: this.image,
+      before: this.#finding ? this.#around(this.#finding) : [],
+      needsDepth: this.#needsDepth,
+    });
     this.#tellDepth();
   }
 
@@ -337,7 +238,7 @@ export class MapApp {
   #arrived() {
     this.#find();
     if (this.#needsDepth) this.#tellDepth();
-    this.#changed();
+    this.changed();
   }
 
   /** How much of the depth in sight is there, and between which heights it lies. */
@@ -346,19 +247,15 @@ export class MapApp {
       this.onProgress?.(null);
       return;
     }
-    const blocks = blocksIn(this.atlas, this.area);
-    const here = blocks.map((block) => this.depths.get(block)).filter(Boolean);
-    this.onProgress?.(here.length < blocks.length ? here.length / blocks.length : null);
+    const { here, of } = this.pieces.depthIn(this.area);
+    this.onProgress?.(here.length < of ? here.length / of : null);
     if (here.length === 0) return;
     const thinned = here.flatMap(({ shares }) => [...shares.filter((_, n) => n % 7 === 0)]);
     this.depthRange = greyRange(...percentiles(thinned, [1, 99]));
   }
 
   get #reference() {
-    const coarsest = this.atlas.levels.length - 1;
-    const tiles = tilesIn(this.atlas, coarsest, [0, 0, this.field.width, this.field.height])
-      .map((key) => this.stock.get(key)).filter(Boolean);
-    return meanPhaseAt(this.atlas, tiles, this.z);
+    return meanPhaseAt(this.atlas, this.pieces.whole, this.z);
   }
 
   #tellLink() {
@@ -369,7 +266,8 @@ export class MapApp {
     }, LINK_MS);
   }
 
-  #changed() {
+  /** Tell that something else is to be shown. */
+  changed() {
     this.#isDirty = true;
     this.onChange();
     this.#tellLink();
@@ -377,7 +275,7 @@ export class MapApp {
     this.#scheduled = true;
     requestAnimationFrame(() => {
       this.#scheduled = false;
-      if (this.#isDirty && !this.gl.isContextLost()) this.#draw();
+      if (this.#isDirty && !this.gl.isContextLost()) this.draw();
       this.#isDirty = false;
       this.#mark();
     });
@@ -390,7 +288,8 @@ export class MapApp {
     if (this.isSharp) performance.mark("fpm-inr: sharp");
   }
 
-  #draw() {
+  /** Draw what is shown. */
+  draw() {
     const { gl, camera, image } = this;
     const { width, height } = image;
     const range = this.#range;
@@ -420,11 +319,6 @@ export class MapApp {
       line: this.line && this.line.map(onCanvas),
     });
   }
-}
-
-/** An address with a piece's numbers in it. */
-function addressOf(pattern, numbers) {
-  return pattern.replace(/\{(\w+)\}/g, (_, name) => numbers[name]);
 }
 
 /** The tables of colours as a texture: row 0 cyclic, row 1 depth. */

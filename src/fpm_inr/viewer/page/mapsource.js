@@ -10,15 +10,14 @@ const VIEWS = { amplitude: 0, phase: 1, depth: 2, samples: 4 };
 
 export class MapSource {
   /**
-   * @param {Stock} stock of tiles
-   * @param {Stock} depths of blocks of depth
+   * @param {Pieces} pieces
    * @param {WebGLTexture} colours
    */
-  constructor(gl, atlas, shaders, stock, depths, colours) {
+  constructor(gl, atlas, shaders, pieces, colours) {
     this.gl = gl;
     this.atlas = atlas;
-    this.stock = stock;
-    this.depths = depths;
+    this.stock = pieces.tiles;
+    this.depths = pieces.depths;
     this.colours = colours;
     this.program = compile(gl, shaders["map.vert"], shaders["map.frag"]);
     const [height, width] = atlas.levels[0];

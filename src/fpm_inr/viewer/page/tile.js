@@ -52,8 +52,8 @@ export function uploadDepth(gl, { width, height, shares }) {
 /**
  * Values of a tile's file.
  * @param {ArrayBuffer} packed
- * @returns {Promise<{width: number, height: number, planes: number, values: Float32Array,
- *   mean: Float32Array}>} values [plane, y, x, 2], mean [plane, 2]
+ * @returns {Promise<{width: number, height: number, planes: number, values: Uint16Array,
+ *   mean: Float32Array}>} values [plane, y, x, 2] as the bits of half floats, mean [plane, 2]
  */
 export async function readTile(packed) {
   const { metadata, tensors } = await unpacked(packed);
@@ -69,8 +69,9 @@ export async function readTile(packed) {
 
 /** Values [plane, y, x, 2] of the differences that are stored. */
 function unfolded(low, high, [planes, , height, width], step) {
-  const values = new Float32Array(low.length);
-  const line = new Int32Array(width);
+  const halves = halvesOf(step);
+  const values = new Uint16Array(low.length);
+  const line = new Uint16Array(width); // wraps as the differences did
   let from = 0;
   for (let plane = 0; plane < planes; plane++) {
     for (let part = 0; part < 2; part++) {
@@ -82,7 +83,7 @@ function unfolded(low, high, [planes, , height, width], step) {
           const zigzag = low[from] | (high[from] << 8);
           along += (zigzag >>> 1) ^ -(zigzag & 1);
           line[x] += along;
-          values[to] = ((line[x] << 16) >> 16) * step; // wraps as it did in 16 bits
+          values[to] = halves[line[x]];
         }
       }
     }
@@ -90,11 +91,28 @@ function unfolded(low, high, [planes, , height, width], step) {
   return values;
 }
 
+let latest = { step: 0, table: null };
+
+/** Bits of the half float of every whole number of 16 bits, times a step. */
+function halvesOf(step) {
+  if (latest.step === step) return latest.table;
+  const floats = Float32Array.from({ length: 65536 }, (_, n) => ((n << 16) >> 16) * step);
+  const table = Uint16Array.from(new Uint32Array(floats.buffer), (bits) => {
+    const rounded = bits + 0x1000;
+    const exponent = ((rounded >>> 23) & 0xff) - 112;
+    const sign = (bits >>> 16) & 0x8000;
+    if (exponent <= 0) return sign; // below what a half can hold
+    return sign | (exponent >= 31 ? 0x7c00 : (exponent << 10) | ((rounded >>> 13) & 0x3ff));
+  });
+  latest = { step, table };
+  return table;
+}
+
 /** Planes of a tile as a texture that is sampled between pixels. */
 export function uploadTile(gl, { width, height, planes, values }) {
   const texture = makeTexture(gl, gl.TEXTURE_2D_ARRAY, gl.LINEAR);
   gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, gl.RG16F, width, height, planes);
   gl.texSubImage3D(
-    gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, planes, gl.RG, gl.FLOAT, values);
+    gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, planes, gl.RG, gl.HALF_FLOAT, values);
   return texture;
 }
