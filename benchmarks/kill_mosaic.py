@@ -82,7 +82,11 @@ def killed(
     for number in range(kills):
         process = begin(*words, *(again if number else ()))
         until = time.monotonic() + MOST_SECONDS
-        while not begun() and process.poll() is None and time.monotonic() < until:
+        # every third kill falls between two parts that get done; others fall anywhere
+        waits = number % 3 == 2
+        while process.poll() is None and time.monotonic() < until:
+            if len(done()) > len(kept) if waits else begun():
+                break
             time.sleep(0.02)
         time.sleep(moment.uniform(0, seconds))
         if process.poll() is not None:
@@ -113,6 +117,14 @@ def same_mosaic(first: Path, second: Path) -> None:
     digests = [[record["sha256"] for record in one["records"]] for one in told]
     if digests[0] != digests[1] or told[0]["gauge"] != told[1]["gauge"]:
         raise RuntimeError("the mosaics differ")
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    """Shards of a slide under way, with the time at which each was made."""
+    whole = [
+        one for one in folder.glob("[0-9]*/c/**/*") if one.is_file() and ".part" not in one.name
+    ]
+    return {str(one): str(one.stat().st_mtime_ns).encode() for one in whole}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -150,7 +162,8 @@ def main() -> None:
         words = ("render", whole, "--z", "-2:2:0.25", "--workers", 2, "-o")
         finish(begin(*words, slides[0]))
         beside = folder / ".killed.ome.zarr.partial"
-        killed((*words, slides[1]), (), beside.is_dir, 2.0, asked.kills, moment, dict)
+        killed((*words, slides[1]), (), beside.is_dir, 2.0, asked.kills, moment,
+               lambda: shards(beside))  # fmt: skip
         first, second = (
             {n: c.replace(slide.name.encode(), b"").replace(slide.stem.split(".")[0].encode(), b"")
              for n, c in files(slide).items()} for slide in slides
