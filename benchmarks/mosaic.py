@@ -1,13 +1,16 @@
 """A simulated field solved as a mosaic and as a whole at one angle, against the truth.
 
-    python benchmarks/mosaic.py --sides 512 --out /tmp/fields [--depth 6]
+    python benchmarks/mosaic.py --sides 512 --out /tmp/fields [--depth 6] [--subject slow-phase]
+    python benchmarks/mosaic.py --sides 768 --known --tile 256 --overlap 48 --out /tmp/fields
 
-LEDs stand so near that their angles change by 3 degrees over 2048 pixels; the pupil changes across
-the field by up to 0.2 waves, light falls off by a fifth, the focal surface is tilted and bent, the
-array stands off and LEDs differ in brightness. Everything runs through the commands that a person
-would use. Complex errors are those of squares of 64 x 64 pixels, each with one complex factor of
-its own (slow phase is weak in frames), relative to the specimen's contrast. Near a seam: within 16
-pixels of the frames. Of a specimen of two layers, each layer's height is looked at.
+Fields are the middle of one of 2048 pixels. LEDs stand so near that their angles change by 3
+degrees over it; the pupil changes across it by half a wave, light falls off by a fifth, the focal
+surface is tilted and bent, the array stands off and LEDs differ in brightness. Everything runs
+through the commands that a person would use. Complex errors are those of squares of 64 x 64 pixels,
+each with one complex factor of its own, and those of the whole with one factor for all, relative to
+the specimen's contrast. Near a seam: within 16 pixels of the frames. A piston is the phase of a
+tile's core against the truth. Of a specimen of two layers, each layer's height is looked at.
+`--known` gives the mosaic the true instrument, which takes the finding of it out of the question.
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ from typing import Any
 
 import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import fft
 
 import fpm_inr as fpm
 from fpm_inr.acquisition import Optics
 from fpm_inr.calibration.field_file import FieldCalibration, terms
-from fpm_inr.calibration.file import read_calibration
+from fpm_inr.calibration.file import read_calibration, write_calibration
 from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
+from fpm_inr.optics import defocus_rate_rad_per_um
 from fpm_inr.simulate.rig import Rig, grid_leds
 from fpm_inr.simulate.samples import Specimen
 from fpm_inr.simulate.whole_field import FieldErrors, FieldSetup, simulate_field
@@ -70,16 +75,47 @@ def errors_of(side: int) -> FieldErrors:
     )
 
 
-def simulated(folder: Path, side: int, depth_um: float) -> None:
+def simulated(folder: Path, side: int, depth_um: float, subject: str) -> None:
     """Write the field, unless it is there."""
     if (folder / "truth.h5").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    shape = {"shape": "two-layer", "depth_um": depth_um} if depth_um else {}
+    shape: dict[str, Any] = {"shape": "two-layer", "depth_um": depth_um} if depth_um else {}
     rig = Rig(OPTICS, grid_leds(11, DISTANCE_MM * 0.055, 4.7), DISTANCE_MM)
-    specimen = Specimen(subject="smear", **shape)  # type: ignore[arg-type]
+    specimen = Specimen(subject, **shape)
     setup = FieldSetup(specimen, rig, (side, side), 2, errors_of(side), 2000.0, 2.0, seed=3)
     simulate_field(setup, folder)
+
+
+def true_calibration(folder: Path, side: int) -> Path:
+    """The instrument as it is, to be given to a mosaic of one height."""
+    errors = errors_of(side)
+    with h5py.File(folder / "frames.h5") as frames, h5py.File(folder / "truth.h5") as truth:
+        places = frames["illumination/position_led_xyz_mm"][()]
+        nominal = frames["illumination/na_led_xy"][()]
+        gain = np.sqrt(truth["intensity_gain_led"][()])
+    places[:, :2] += errors.array_shift_mm
+    edge = torch.tensor([(OPTICS.na / OPTICS.wavelength_um) ** 2], dtype=torch.float64)
+    rate = float(defocus_rate_rad_per_um(edge, OPTICS.wavelength_um, OPTICS.medium_index)[0])
+    # Noll 4 changes by 2 sqrt(3) from the pupil's centre to its edge
+    pupil = {4: np.array(errors.focus_um) * rate / (2 * np.sqrt(3))}
+    pupil |= {noll: 2 * np.pi * np.array(row) for noll, row in errors.pupil_waves}
+    loss = -errors.vignetting / 2
+    content = FieldCalibration(
+        status="accepted",
+        na=OPTICS.na,
+        wavelength_um=OPTICS.wavelength_um,
+        radius_um=side / 2 * OPTICS.pixel_um,
+        nominal_na_led_xy=nominal.tolist(),
+        position_led_xyz_mm=places.tolist(),
+        slide_index=1.0,
+        gain_led=gain.tolist(),
+        zernike_rad=[tuple(pupil.get(n, np.zeros(6)).tolist()) for n in range(1, max(pupil) + 1)],
+        log_light=(0.0, 0.0, 0.0, loss, 0.0, loss),
+        focus_um=errors.focus_um,
+    )
+    write_calibration(folder / "true.json", content)
+    return folder / "true.json"
 
 
 def command(*words: object) -> None:
@@ -131,6 +167,27 @@ def told(name: str, error: NDArray[np.float64], where: dict[str, NDArray[np.bool
     print(f"{name:28} {row}  seams/tiles {rms['seams'] / rms['tiles']:.2f}", flush=True)
 
 
+def whole_error(name: str, image: Complex, truth: Complex, mosaic: Mosaic) -> None:
+    """Error with one factor for all of the field, and pistons of the tiles' cores."""
+    border = BORDER_PX * mosaic.upsampling
+    inner = (slice(border, -border),) * 2
+    factor = np.vdot(truth[inner], image[inner]) / np.vdot(truth[inner], truth[inner])
+    contrast = np.mean(np.abs(truth - truth.mean()) ** 2)
+    error = np.mean(np.abs(image[inner] / factor - truth[inner]) ** 2) / contrast
+    product = np.zeros_like(image)
+    product[inner] = truth[inner].conj() * image[inner] / factor
+    pistons = []
+    for tile in mosaic.tiles:
+        y, x, height, width = (side * mosaic.upsampling for side in tile.core)
+        pistons.append(np.angle(product[y : y + height, x : x + width].sum()))
+    piston = np.array(pistons) - np.mean(pistons)
+    print(
+        f"{name:28} one factor {np.sqrt(error):.3f}, pistons {piston.std():.3f} rad RMS, "
+        f"{np.abs(piston).max():.3f} at most",
+        flush=True,
+    )
+
+
 def instrument_error(folder: Path, side: int) -> None:
     """How far what was found of the instrument is from the truth, over the inner field."""
     found = read_calibration(folder / "calibration.json")
@@ -154,23 +211,35 @@ def instrument_error(folder: Path, side: int) -> None:
     )
 
 
-def measure(folder: Path, side: int, depth_um: float) -> None:
-    """Solve a field in three ways and say how far each is from the truth."""
-    data, heights = folder / "frames.h5", ("-6", "9") if depth_um else ("0", "0")
+def solved(
+    folder: Path, side: int, how: tuple[object, ...], heights: tuple[str, str], is_known: bool
+) -> dict[str, Any]:
+    """Solve a field in three ways, or with the instrument known; solutions by name."""
+    data, how = folder / "frames.h5", (*how, "--z-range", *heights, "--resume")
+    if is_known:
+        known = folder / "known"
+        command("mosaic", data, "-o", known, *how, "--calibration", true_calibration(folder, side))
+        return {"mosaic, instrument known": load_mosaic(known)}
     stated, found = folder / "stated", folder / "found"
-    how = ("--tile", TILE, "--overlap", OVERLAP, "--z-range", *heights, "--resume")
     command("mosaic", data, "-o", stated, *how)
     command("mosaic", data, "-o", found, *how, "--calibrate", "gains,pupil,pose")
     command("reconstruct", data, "-o", folder / "whole", "--z-range", *heights, "--overwrite")
-    with h5py.File(folder / "truth.h5") as file:
-        sheets = file["object_sheet_y_x"][()]
     instrument_error(found, side)
-    solutions = {
+    return {
         "whole, one angle": fpm.load_solution(folder / "whole" / "field.safetensors"),
         "mosaic, instrument stated": load_mosaic(stated),
         "mosaic, instrument found": load_mosaic(found),
     }
-    mosaic = solutions["mosaic, instrument found"]
+
+
+def measure(folder: Path, side: int, depth_um: float, given: argparse.Namespace) -> None:
+    """Solve a field and say how far solutions are from the truth."""
+    heights = ("-6", "9") if depth_um else ("0", "0")
+    how = ("--tile", given.tile, "--overlap", given.overlap)
+    solutions = solved(folder, side, how, heights, given.known)
+    with h5py.File(folder / "truth.h5") as file:
+        sheets = file["object_sheet_y_x"][()]
+    mosaic = list(solutions.values())[-1]
     assert isinstance(mosaic, Mosaic)
     where = places(mosaic)
     for number, layer in enumerate(sheets):
@@ -182,19 +251,26 @@ def measure(folder: Path, side: int, depth_um: float) -> None:
             height = z_um if depth_um else 0.0
             image = solution.render(height).field_z_y_x[0]
             told(f"{name}, {height:+.1f} um", local_error(image, truth), where)
+            whole_error(name, image, truth, mosaic)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", default="512")
     parser.add_argument("--depth", type=float, default=0.0)
+    parser.add_argument("--subject", default="smear")
+    parser.add_argument("--tile", type=int, default=TILE)
+    parser.add_argument("--overlap", type=int, default=OVERLAP)
+    parser.add_argument("--known", action="store_true", help="give the true instrument")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     for side in map(int, given.sides.split(",")):
-        folder = given.out / f"{side}-{given.depth:g}"
-        simulated(folder, side, given.depth)
+        if given.known and given.depth:
+            parser.error("--known is of one height: leave --depth out")
+        folder = given.out / f"{given.subject}-{side}-{given.depth:g}"
+        simulated(folder, side, given.depth, given.subject)
         print(f"--- {side} x {side}, {'two layers' if given.depth else 'one plane'}", flush=True)
-        measure(folder, side, given.depth)
+        measure(folder, side, given.depth, given)
 
 
 if __name__ == "__main__":

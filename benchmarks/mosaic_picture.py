@@ -1,8 +1,11 @@
 """A picture of a mosaic at three heights, with the places where its tiles meet.
 
-    fpm-inr mosaic ../shared/data/algae_field -o /tmp/algae --tile 300 --overlap 88 \
-        --z-range -45 -25
+    fpm-inr mosaic DATA -o /tmp/algae --tile 300 --overlap 64 --z-range -45 -25
     python benchmarks/mosaic_picture.py /tmp/algae docs/images/mosaic_algae.png
+
+DATA is the folder LED_algae_data of github.com/bu-cisl/High-Throughput-IDT with an
+acquisition.yaml: wavelength 0.63, NA 0.25, camera pixel 6.5 at 10.07 times, index 1.33; a grid of
+4 mm at 79 mm, whose LED of img_yR_xC.tif stands at (17 - C, R - 17).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _client(open_ones: ExitStack, workers: int, address: str) -> Any:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address=":0",  # any port that is free
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,
             )

@@ -118,19 +118,24 @@ def _by_tile(mosaic: Mosaic) -> Section:
     best = np.array([r.residual_z_um if r.kind == "solved" else np.nan for r in records])
     middle = mosaic.gauge.z_um.size // 2
     amplitude = np.exp(mosaic.gauge.log_amplitude[:, middle])
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    axes = figure.subplots(1, 3)
+    used = np.array([r.led_count if r.kind == "solved" else np.nan for r in records])
+    figure = Figure(figsize=(13.5, 3.4), layout="constrained")
+    axes = figure.subplots(1, 4)
     maps = (
         (residual, "data residual"),
-        (best, "height that explains the frames best, µm"),
-        (amplitude, "amplitude against the neighbours"),
+        (best, "height explained best, µm"),
+        (amplitude, "amplitude, relative"),
+        (used, f"LEDs used, of {mosaic.plan.led_count}"),
     )
     for one, (values, title) in zip(axes, maps, strict=True):
         image = one.imshow(values.reshape(shape), cmap="viridis")
         figure.colorbar(image, ax=one, shrink=0.8)
         one.set_title(title, fontsize=9)
         one.set(xticks=[], yticks=[])
-    caption = "Every square is a tile. Empty and dark tiles have no residual: they are not solved."
+    caption = (
+        "Every square is a tile. Empty and dark tiles have no residual: they are not solved. LEDs "
+        "that cross the pupil's edge within a tile, or contradict their angle, are left out of it."
+    )
     return Section("Tile by tile", pictures=[Picture(figure, caption)])
 
 
