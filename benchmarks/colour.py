@@ -99,7 +99,8 @@ def transmission_of(tissue: str) -> dict[str, FloatArray]:
     from skimage.color import rgb2hed
 
     if tissue == "haematoxylin and eosin":
-        hed = rgb2hed(picture("immunohistochemistry"))
+        shown = picture("immunohistochemistry").astype(float)
+        hed = rgb2hed(np.clip(shown / np.percentile(shown, 99, axis=(0, 1)), 0, 1))  # glass is 1
         amounts = [np.maximum(hed[..., n], 0) / np.percentile(hed[..., n], 99) for n in (0, 2)]
         spectra = [STAINS[name] for name in ("haematoxylin", "eosin")]
         at_leds = [np.interp(1e3 * np.array(LEDS_UM), wavelengths_nm(), one) for one in spectra]

@@ -51,7 +51,7 @@ MOVE = """
   const frame = (now) => {
     times.push(now - before);
     before = now;
-    if (now - began > ms) { done(times.slice(2)); return; }
+    if (now - began > ms) { done(times.slice(1)); return; }
     moves[name]((now - began) / 1000);
     requestAnimationFrame(frame);
   };

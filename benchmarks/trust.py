@@ -2,6 +2,7 @@
 
     python benchmarks/trust.py noise
     python benchmarks/trust.py noise --photons 500 --side 96 128 --specimens smear siemens
+    python benchmarks/trust.py memory --side 512 512
     python benchmarks/trust.py faults
     python benchmarks/trust.py pictures docs/images
 
@@ -27,6 +28,7 @@ from skimage.transform import resize
 import fpm_inr as fpm
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.figures import save_figure
+from fpm_inr.results import peak_memory_mb
 from fpm_inr.simulate import preset, simulate
 from fpm_inr.simulate.camera import Camera, expose
 from fpm_inr.simulate.samples import Specimen
@@ -79,6 +81,19 @@ def noise(draws: int, photons: float, shape: tuple[int, int], names: list[str]) 
                 print(
                     f"| {name} | {z_um:g} of {z_range[0]:g} to {z_range[1]:g} | {row} |", flush=True
                 )
+
+
+def memory(shape: tuple[int, int]) -> None:
+    """Print the largest memory of a process that solves a smear, and after it has judged it."""
+    setup = replace(preset("blood-smear"), shape_y_x=shape, scan_z_um=())
+    acquisition = simulate(setup).acquisition
+    for z_range_um in ((0.0, 0.0), (-4.0, 4.0)):
+        solution = fpm.reconstruct(acquisition, z_range_um=z_range_um)
+        solved = peak_memory_mb()
+        assess(acquisition, solution)
+        print(
+            f"| {shape} | {z_range_um} | {solved:.0f} MB | {peak_memory_mb():.0f} MB |", flush=True
+        )
 
 
 def _compared(found: NoiseMap, images: list[Complex]) -> str:
@@ -194,7 +209,7 @@ def pictures(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["noise", "faults", "pictures"])
+    parser.add_argument("what", choices=["noise", "memory", "faults", "pictures"])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/images"))
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--photons", type=float, default=5000)
@@ -205,6 +220,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.what == "noise":
         noise(chosen.draws, chosen.photons, tuple(chosen.side), chosen.specimens)
+    elif chosen.what == "memory":
+        memory(tuple(chosen.side))
     elif chosen.what == "faults":
         faults()
     else:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -174,3 +175,24 @@ class _Crossing(torch.autograd.Function):
             of_x = 2 * (pull @ x + rest_x * total)
         of_cutoff = ramp.sum() if ctx.needs_input_grad[2] else None
         return (of_y, of_x, of_cutoff, *(None,) * 4)
+
+
+def samples_in_pupil(
+    optics: Optics,
+    shape_y_x: tuple[int, int],
+    na: float,
+    margin_samples: float,
+    edge_samples: float,
+) -> Tensor:
+    """Frequencies [2, sample] of a frame's grid that may lie in the pupil, in samples."""
+    height, width = shape_y_x
+    step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
+    y = np.rint(np.fft.fftfreq(height, 1 / height))[:, None]
+    x = np.rint(np.fft.fftfreq(width, 1 / width))[None, :]
+    # nearest distance that any sub-pixel rest (half a sample and the margin) can bring about
+    reach = 0.5 + margin_samples
+    near_y = np.maximum(np.abs(y) - reach, 0) * step_y
+    near_x = np.maximum(np.abs(x) - reach, 0) * step_x
+    limit = na / optics.wavelength_um + edge_samples / 2 * math.sqrt(step_y * step_x)
+    inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
+    return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)

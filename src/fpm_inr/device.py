@@ -99,6 +99,8 @@ def _objection(device: torch.device) -> str:
     try:
         found = _trial(device)
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        if ran_out(error):
+            return "whose memory is full"
         if not _is_there(device):
             return "which this machine or this torch does not have"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

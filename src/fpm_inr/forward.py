@@ -24,7 +24,7 @@ from fpm_inr.aberration import monomials, zernike_phase
 from fpm_inr.acquisition import Acquisition, Optics
 from fpm_inr.aperture import Aperture as Aperture
 from fpm_inr.aperture import Sight as Sight
-from fpm_inr.aperture import _Crossing
+from fpm_inr.aperture import _Crossing, samples_in_pupil
 from fpm_inr.aperture import with_phase as with_phase
 from fpm_inr.beams import Beams, Choice, Chosen, Shares, beams_of, numbers_of
 from fpm_inr.instrument_values import Instrument as Instrument
@@ -92,6 +92,13 @@ class ForwardModel:
         """
         return frames if self.beams is None else self.beams.choose(frames, numbers)
 
+    def in_parts(
+        self, frames: Tensor, numbers: NDArray[np.integer[Any]], at_once: int
+    ) -> list[Choice]:
+        """`choose`, of at most so many frames each."""
+        parts = [slice(first, first + at_once) for first in range(0, len(frames), at_once)]
+        return [self.choose(frames[part], numbers[part]) for part in parts]
+
     def frames(self, part: slice) -> Choice:
         """The frames from one number up to another, with their beams."""
         numbers = np.arange(part.start, part.stop)
@@ -154,7 +161,7 @@ class ForwardModel:
 
     def narrowed(self) -> ForwardModel:
         """The same without a margin: for LEDs whose windows follow them."""
-        samples = _samples_yx(
+        samples = samples_in_pupil(
             self.optics, self.shape_y_x, self.reach_na, 0.0, self.edge_samples
         ).to(self.device)
         return replace(self, sample_yx=samples, margin_samples=0.0, _monomials_by_kind={})
@@ -361,31 +368,10 @@ def compile_forward(
         acquisition.shape_y_x,
         upsampling,
         torch.zeros(0, 2, dtype=torch.int64),
-        _samples_yx(optics, acquisition.shape_y_x, reach_na, margin_samples, edge_samples),
+        samples_in_pupil(optics, acquisition.shape_y_x, reach_na, margin_samples, edge_samples),
         reach_na,
         margin_samples,
         edge_samples,
         beams,
     )
     return model.at_windows(model.windows(na_led_xy))
-
-
-def _samples_yx(
-    optics: Optics,
-    shape_y_x: tuple[int, int],
-    na: float,
-    margin_samples: float,
-    edge_samples: float,
-) -> Tensor:
-    """Frequencies [2, sample] of a frame's grid that may lie in the pupil, in samples."""
-    height, width = shape_y_x
-    step_y, step_x = 1 / (height * optics.pixel_um), 1 / (width * optics.pixel_um)
-    y = np.rint(np.fft.fftfreq(height, 1 / height))[:, None]
-    x = np.rint(np.fft.fftfreq(width, 1 / width))[None, :]
-    # nearest distance that any sub-pixel rest (half a sample and the margin) can bring about
-    reach = 0.5 + margin_samples
-    near_y = np.maximum(np.abs(y) - reach, 0) * step_y
-    near_x = np.maximum(np.abs(x) - reach, 0) * step_x
-    limit = na / optics.wavelength_um + edge_samples / 2 * math.sqrt(step_y * step_x)
-    inside_y, inside_x = np.nonzero(np.hypot(near_y, near_x) < limit)
-    return torch.tensor(np.stack([y[inside_y, 0], x[0, inside_x]]), dtype=torch.int64)

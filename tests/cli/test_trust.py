@@ -75,6 +75,7 @@ def test_everything_is_written_and_told(folder: Path) -> None:
         (["--z", "50"], "outside the solved range"),
         (["--data", "nowhere.h5"], "nowhere.h5"),
         (["--halves", "pixels"], "pixels"),
+        (["--workers", "2"], "is of a mosaic"),
     ],
 )
 def test_bad_requests_are_refused(
@@ -94,3 +95,37 @@ def test_a_folder_without_a_record_is_refused(
         main(["trust", str(tmp_path)])
     assert ended.value.code == 2
     assert "run.json" in capsys.readouterr().err
+
+
+def test_a_result_in_colour_is_judged_by_wavelength(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "colours.json").write_text("{}")
+    with pytest.raises(SystemExit) as ended:
+        main(["trust", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "give the folder of one wavelength" in capsys.readouterr().err
+
+
+def test_the_calibration_that_a_solve_began_with_is_used_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fpm_inr.trust.again as again
+
+    out, file = tmp_path / "out", tmp_path / "found" / "calibration.json"
+    data = str(folder / "data.h5")
+    for asked in (
+        ["calibrate", data, "-o", str(file.parent), "--free", "gains"],
+        ["reconstruct", data, "-o", str(out), "--calibration", str(file)],
+    ):
+        result = CliRunner().invoke(cli, asked)
+        assert result.exit_code == 0, result.output
+    solves: list[object] = []
+    solve = again.solve_again
+    monkeypatch.setattr(again, "solve_again", lambda *a, **k: (solves.append(a), solve(*a, **k))[1])
+    assert CliRunner().invoke(cli, ["trust", str(out)]).exit_code == 0
+    assert len(solves) == 1
+    # without it both sides are solved anew
+    file.unlink()
+    assert CliRunner().invoke(cli, ["trust", str(out)]).exit_code == 0
+    assert len(solves) == 3

@@ -91,6 +91,15 @@ def test_a_device_that_lacks_an_operation_is_refused(name: str) -> None:
         pick_device("meta")
 
 
+def test_a_device_that_others_fill_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(device: object) -> list[float]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("fpm_inr.device._trial", full)
+    with PretendedCard(), pytest.raises(SettingsError, match="meta, whose memory is full; give"):
+        pick_device("meta")
+
+
 def test_what_a_device_lacks_halfway_ends_in_a_sentence() -> None:
     acquisition = tiny_acquisition()
     with PretendedCard() as card:

@@ -240,9 +240,7 @@ class _PlaneSolve:
     def _look(self, leds: Tensor, numbers: NDArray[np.integer[Any]], done: float) -> list[_Seen]:
         """Look at these frames, part after part, and leave the gradients."""
         self.optimiser.zero_grad(set_to_none=True)
-        at_once = self.portion.at_once
-        parts = [slice(first, first + at_once) for first in range(0, len(leds), at_once)]
-        choices = [self.model.choose(leds[part], numbers[part]) for part in parts]
+        choices = self.model.in_parts(leds, numbers, self.portion.at_once)
         return [self._learn_from(one, done, len(one) / len(leds)) for one in choices]
 
     def _learn_from(self, frames: Choice, done: float, share: float) -> _Seen:

@@ -92,10 +92,16 @@ def _of_one(
     on: str,
 ) -> None:
     """One reconstruction."""
+    from fpm_inr.errors import DataError
     from fpm_inr.results import load_results
+    from fpm_inr.set_manifest import manifest_of
     from fpm_inr.trust.assess import assess
     from fpm_inr.trust_results import write_trust
 
+    if manifest_of(folder) is not None:
+        raise DataError(
+            "is a result in colour", "give the folder of one wavelength in it", source=folder
+        )
     run, solution = load_results(folder)
     acquisition = _load(console, folder, run, data)
     with SolveProgress(console) as progress:

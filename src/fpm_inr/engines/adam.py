@@ -116,11 +116,10 @@ class AdamSolve(Solve):
         # only a neural field can be rendered more coarsely
         image = self._render(z_um) if divisor == 1 else self._render(z_um, divisor)
         met = image.detach().requires_grad_()
-        seen = []
-        for first in range(0, len(leds), at_once):
-            part = slice(first, first + at_once)
-            frames = self.problem.model.choose(leds[part], numbers[part])
-            seen.append(self._learn_from(met, frames, z_um, len(frames) / len(leds)))
+        seen = [
+            self._learn_from(met, frames, z_um, len(frames) / len(leds))
+            for frames in self.problem.model.in_parts(leds, numbers, at_once)
+        ]
         image.backward(met.grad)
         return seen
 

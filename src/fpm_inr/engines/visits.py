@@ -64,11 +64,7 @@ class Visits:
             for led in na_frame.argsort(stable=True).tolist()
             if led in used and (bool(lit[led]) or not self.is_rim[led])
         ]
-        numbers = np.arange(model.frame_count)
-        self.frames = [
-            model.choose(frame, numbers[place : place + 1])
-            for place, frame in enumerate(every.split(1))
-        ]
+        self.frames = model.in_parts(every, np.arange(model.frame_count), 1)
         self.index = [model.field_index(frame) for frame in self.frames]
         self.frame_index = model.frame_index()
         inside = torch.zeros(model.shape_y_x, dtype=torch.bool, device=model.device)

@@ -19,9 +19,9 @@ from fpm_inr.trust.noise import estimate_noise
 
 FloatArray = NDArray[np.float64]
 
-# When a solution is said not to explain its frames; docs/trust.md has the measurements. What is
-# left is far above the noise; and it is a quarter of the frames' structure and 3 % of their light,
-# or nearly all structure there is
+# When a solution is said not to explain its frames; docs/measured-trust.md has the measurements.
+# What is left is far above the noise; and it is a quarter of the frames' structure and 3 % of their
+# light, or nearly all structure there is
 LEAST_FACTOR = 1.5
 MOST_SHARE, MOST_EXCESS = 0.25, 0.03
 NEARLY_ALL = 0.55

@@ -32,7 +32,7 @@ Number = TypeVar("Number", bound=np.generic)
 # Direct light that is weaker (mean bright-field amplitude: 1) leaves a dark-field frame.
 DIRECT = 0.3
 # Phase of which less is told, as a share of the amplitude of the same frequency, is not determined:
-# a solve damps it away (docs/trust.md has the measurement).
+# a solve damps it away (docs/measured-trust.md has the measurement).
 LEAST_SHARE = 0.01
 DARK_SHARE = 0.3  # of the median amplitude
 # Two directions of frequency that no LED tells apart have this information, in frames, not none.
