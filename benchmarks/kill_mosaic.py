@@ -92,7 +92,7 @@ def killed(
         if process.poll() is not None:
             print(f"  kill {number + 1}: through already", flush=True)
             finish(process)
-            break
+            return
         hit = end(process, moment, at_worker=number % 2 == 1)
         now = done()
         lost = [name for name, content in kept.items() if now.get(name) != content]
