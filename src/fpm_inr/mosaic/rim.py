@@ -66,8 +66,10 @@ def crossing(
 ) -> NDArray[np.bool_]:
     """Which LEDs [led] are nearer to the pupil's edge than their angle changes up to a corner.
 
-    Some Fourier samples of the tile come on top (`fpm_inr.edges.RIM_SAMPLES`): what the edge does
-    to light reaches over a tile there. None, where LEDs have the same direction everywhere.
+    Where there are as many LEDs beyond, some Fourier samples of the tile come on top
+    (`fpm_inr.edges.RIM_SAMPLES`): what the edge does to light reaches over a tile there. Without
+    dark field, what these LEDs tell of the phase no others do. None, where LEDs have the same
+    direction everywhere.
     """
     na, na_led = instrument.na_of(acquisition.optics), _na_led(instrument)
     if not bend_rad_per_px2:
@@ -75,8 +77,10 @@ def crossing(
     optics = acquisition.optics
     corner_px = math.hypot(*acquisition.shape_y_x) / 2
     change = abs(bend_rad_per_px2) * corner_px * optics.wavelength_um / (math.pi * optics.pixel_um)
-    change += RIM_SAMPLES * fourier_sample_na(optics, acquisition.shape_y_x)
-    return np.asarray(np.abs(na_led - na) < change)
+    reach = change + RIM_SAMPLES * fourier_sample_na(optics, acquisition.shape_y_x)
+    in_reach = np.abs(na_led - na) < reach
+    has_dark_field = (na_led > na + reach).sum() >= in_reach.sum()
+    return np.asarray(in_reach if has_dark_field else np.abs(na_led - na) < change)
 
 
 def _na_led(instrument: Instrument) -> NDArray[np.float64]:
