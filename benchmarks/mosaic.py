@@ -181,9 +181,12 @@ def whole_error(name: str, image: Complex, truth: Complex, mosaic: Mosaic) -> No
         y, x, height, width = (side * mosaic.upsampling for side in tile.core)
         pistons.append(np.angle(product[y : y + height, x : x + width].sum()))
     piston = np.array(pistons) - np.mean(pistons)
+    rows, columns = (np.linspace(-1, 1, side.count) for side in mosaic.plan.sides)
+    bent = terms(*np.meshgrid(columns, rows)).reshape(-1, 6)
+    rest = piston - bent @ np.linalg.lstsq(bent, piston, rcond=None)[0]
     print(
         f"{name:28} one factor {np.sqrt(error):.3f}, pistons {piston.std():.3f} rad RMS, "
-        f"{np.abs(piston).max():.3f} at most",
+        f"{np.abs(piston).max():.3f} at most, {rest.std():.3f} less a slope and bend of the whole",
         flush=True,
     )
 
