@@ -63,7 +63,11 @@ def _warnings(by_tile: list[dict[str, Any]]) -> list[str]:
     """What tiles say, each thing once: with the numbers of the tile that has the largest excess."""
     said: dict[str, list[tuple[dict[str, Any], str]]] = {}
     for one in sorted(by_tile, key=lambda one: -one["excess"]):
-        kinds = {NUMBER.sub("", sentence): sentence for sentence in reversed(one["warnings"])}
+        # up to the first comma a sentence says what, then where
+        kinds = {
+            NUMBER.sub("", sentence).split(",")[0]: sentence
+            for sentence in reversed(one["warnings"])
+        }
         for kind, sentence in reversed(kinds.items()):
             said.setdefault(kind, []).append((one, sentence))
     return [
