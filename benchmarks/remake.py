@@ -94,6 +94,7 @@ TABLES = {
     "against-paper": Table(
         "performance: the paper's recipe", ("benchmarks/against_paper.py", "2d", "3d")
     ),
+    "map": Table("viewer: a whole field as a map", ("benchmarks/map.py",)),
     "viewer": Table("viewer: how quick it is", ("benchmarks/viewer_frames.py",)),
     "viewer-neural": Table(
         "viewer: how quick it is", ("benchmarks/viewer_frames.py", "--kind", "neural")

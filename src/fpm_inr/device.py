@@ -44,9 +44,8 @@ def pick_device(name: str) -> torch.device:
             field="device",
         ) from error
     if device.type != "cpu" and (why := _objection(device)):
-        raise SettingsError(
-            f"is {name}, {why}", f"give {' or '.join(devices_here())}", field="device"
-        )
+        others = [one for one in devices_here() if one not in (name, device.type)]
+        raise SettingsError(f"is {name}, {why}", f"give {' or '.join(others)}", field="device")
     return device
 
 

@@ -14,6 +14,7 @@ import torch
 
 from fpm_inr import memory
 from fpm_inr.calibration.solve import fit_plane
+from fpm_inr.cli import main
 from fpm_inr.engines.spline_frames import Frames
 from fpm_inr.engines.visits import Visits
 from fpm_inr.errors import SettingsError
@@ -21,6 +22,7 @@ from fpm_inr.focus import FocusSettings
 from fpm_inr.focus.residual import score_against_frames
 from fpm_inr.forward import ForwardModel
 from fpm_inr.instrument import parse_free
+from fpm_inr.io.native import write_acquisition
 from fpm_inr.memory import Portion
 from fpm_inr.mosaic.worker import Failure, Record, solved, work
 from fpm_inr.reconstruction import data_residual, reconstruct
@@ -211,6 +213,28 @@ def test_what_comes_in_no_parts_ends_in_a_sentence(
     monkeypatch.setattr("fpm_inr.sending.measured_on", too_large)
     with pytest.raises(SettingsError, match=r"device: has too little memory.*smaller crop"):
         reconstruct(tiny_acquisition(), device="cpu", steps=2)
+
+
+@pytest.mark.parametrize("verb", ["calibrate", "reconstruct"])
+def test_a_command_ends_in_a_sentence(
+    verb: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def too_large(*_: Any) -> None:
+        raise OUT_OF_MEMORY[1]
+
+    for place in ("fpm_inr.sending", "fpm_inr.calibration.solve"):
+        monkeypatch.setattr(f"{place}.measured_on", too_large)
+    data, out = tmp_path / "data.h5", tmp_path / "out"
+    write_acquisition(data, tiny_acquisition())
+    with pytest.raises(SystemExit) as left:
+        main([verb, str(data), "-o", str(out), "--device", "cpu"])
+    assert left.value.code == 2
+    assert "device: has too little memory (MPS backend out of memory" in capsys.readouterr().err
+    # what `--resume` takes, at most
+    assert {one.name for one in tmp_path.glob("out/*")} <= {"checkpoint.safetensors"}
 
 
 def test_a_single_item_that_does_not_fit_ends_in_a_sentence(

@@ -91,6 +91,15 @@ def test_a_device_that_lacks_an_operation_is_refused(name: str) -> None:
         pick_device("meta")
 
 
+def test_a_refused_device_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr("fpm_inr.device._objection", lambda device: "which is not sound")
+    with pytest.raises(SettingsError, match="is mps:0, which is not sound; give auto or cpu\\."):
+        pick_device("mps:0")
+    with pytest.raises(SettingsError, match=r"is xpu, .*; give auto or cpu or mps\."):
+        pick_device("xpu")
+
+
 def test_a_device_that_others_fill_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(device: object) -> list[float]:
         raise torch.OutOfMemoryError("CUDA out of memory")

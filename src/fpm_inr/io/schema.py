@@ -197,7 +197,7 @@ def read_description(path: Path) -> Description:
     if "channels" in content:
         raise DataError(
             "describe several wavelengths, and one is to be read",
-            "solve them together with `fpm-inr reconstruct`, or describe one alone",
+            "solve them together with `fpm-inr reconstruct` or `mosaic`, or describe one alone",
             field="channels",
             source=path,
         )
