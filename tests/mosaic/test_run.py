@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -305,4 +306,8 @@ def _children(pid: int) -> list[int]:
     import psutil
 
     found = psutil.Process(pid).children(recursive=True)
-    return [one.pid for one in found if "resource_tracker" not in " ".join(one.cmdline())]
+    workers = []
+    for one in found:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            workers += [one.pid] if "resource_tracker" not in " ".join(one.cmdline()) else []
+    return workers
