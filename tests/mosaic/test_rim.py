@@ -32,18 +32,30 @@ def test_no_led_is_doubted_where_none_is_sure() -> None:
     assert not contradicting(seen, nominal_instrument(seen)).any()
 
 
+def _of_na(na_led: list[float]) -> Acquisition:
+    frames = np.full((len(na_led), 64, 64), 1000, np.float32)
+    return Acquisition(frames, OPTICS, Illumination(np.array([(na, 0.0) for na in na_led])))
+
+
 def test_leds_that_cross_the_edge_within_a_tile_are_left_out() -> None:
-    seen = _lit([1.0, 1.0, 0.9, 0.9, 0.05, 0.05, 0.05])
+    # two Fourier samples of this tile are 0.033
+    seen = _of_na([0.0, 0.1, 0.15, 0.195, 0.199, 0.201, 0.3, 0.3, 0.3])
     instrument = nominal_instrument(seen)
     assert not crossing(seen, instrument, 0.0).any()
-    # two Fourier samples of this tile are 0.033
-    narrow = seen.optics.wavelength_um * 2 / (64 * seen.optics.pixel_um)
-    assert narrow > 0.005
-    crosses = crossing(seen, instrument, 1e-6)
-    assert crosses.tolist() == [False, False, True, True, True, True, False]
+    # the angle changes by 0.015 up to a corner
+    bend = 1e-3
+    assert np.flatnonzero(crossing(seen, instrument, bend)).tolist() == [3, 4, 5]
     # angles that change so much leave no bright-field LED but the middle one: too few
     assert crossing(seen, instrument, 1e-2)[1]
-    assert not doubtful(seen, instrument, 1e-2).any()
+    left_out = doubtful(seen, instrument, 1e-2)
+    assert left_out.tolist() == contradicting(seen, instrument).tolist()
+
+
+def test_without_dark_field_only_those_that_do_cross_are_left_out() -> None:
+    for beyond, expected in (([0.3] * 4, [2, 3, 4, 5]), ([0.3], [4, 5]), ([], [4, 5])):
+        seen = _of_na([0.0, 0.1, 0.18, 0.195, 0.1995, 0.2005, *beyond])
+        crosses = crossing(seen, nominal_instrument(seen), 1e-4)
+        assert np.flatnonzero(crosses).tolist() == expected
 
 
 @pytest.mark.parametrize("photons", [50.0, 1000.0])
