@@ -83,6 +83,16 @@ def describe_device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
+def taken(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Values at these places of all of them, in the shape of the places.
+
+    As `torch.take`, which is the fastest on a CPU, and which Apple's devices do not have.
+    """
+    if values.device.type == "cpu":
+        return values.take(index)
+    return values.flatten().index_select(0, index.flatten()).view(index.shape)
+
+
 def widest(device: torch.device) -> torch.dtype:
     """The most exact real numbers of a device: Apple's have no double precision."""
     import torch

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.acquisition import Optics
+from fpm_inr.device import taken
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import ForwardModel
 
@@ -92,8 +93,7 @@ class SlowBand:
             Which of the field's frequencies that is.
         """
         seen = transfer_led_k.new_zeros(len(transfer_led_k), len(self.at) + 1)
-        slot = self._slot.index_select(0, index_led_k.view(-1)).view(index_led_k.shape)
-        seen.scatter_(1, slot, transfer_led_k)
+        seen.scatter_(1, taken(self._slot, index_led_k), transfer_led_k)
         parts = torch.view_as_real(seen[:, :-1]).flatten(1)
         own = (parts * parts).sum(dim=0).view(-1, 2).sum(dim=1)
         if not self._has_zero:

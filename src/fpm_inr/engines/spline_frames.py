@@ -13,6 +13,7 @@ from torch import Tensor
 from fpm_inr import transforms
 from fpm_inr.beams import Choice, Chosen, numbers_of
 from fpm_inr.believed import Believed
+from fpm_inr.device import taken
 from fpm_inr.edges import at_the_rim, trust
 from fpm_inr.engines.recipe import PassOrder
 from fpm_inr.engines.slow_phase import Coupling, SlowBand
@@ -175,6 +176,7 @@ class Frames:
         self._sample_count = len(samples)
         self._frame_index = self.model.frame_index()
         self._grid = torch.zeros(0, dtype=torch.complex64, device=model.device)
+        self._places = self._frame_index[None]
 
     def group(self, leds: NDArray[np.int64], number: int) -> Group:
         """The group of this number, of these LEDs; made when it is first asked for."""
@@ -215,7 +217,7 @@ class Frames:
     def back(self, light_led_y_x: Tensor) -> Tensor:
         """The adjoint of `light`, over the number of pixels."""
         spectrum = transforms.summed(light_led_y_x)
-        return spectrum.flatten(1).index_select(1, self._frame_index).div_(self.pixels)
+        return taken(spectrum, self._places[: len(light_led_y_x)]).div_(self.pixels)
 
     def _prepared(self, leds: Tensor, number: int) -> Group:
         batches = [self._batch(some, number) for some in self._dealt(leds)]
@@ -283,6 +285,8 @@ class Frames:
         """Room for the light of so many LEDs at once."""
         if leds > len(self._grid):
             self._grid = self._grid.new_zeros(leds, self.pixels)
+            of_led = self.pixels * torch.arange(leds, device=self.model.device)
+            self._places = of_led[:, None] + self._frame_index
 
 
 def _kept(value: Tensor | None) -> Tensor | None:

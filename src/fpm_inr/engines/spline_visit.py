@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fpm_inr.device import taken
 from fpm_inr.engines.spline_frames import Batch, Frames, Group, as_seen
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Aperture, Instrument, with_phase
@@ -200,7 +201,7 @@ def wrong(
         aperture, phase = lesson.look(batch, z)
         transfer = with_phase(aperture.transmission_led_k.detach(), phase.detach())
         index = batch.index_led_k
-        seen = samples.index_select(0, index.view(-1)).view(index.shape)
+        seen = taken(samples, index)
         light = frames.light(seen * transfer)
         intensity = _intensity(frames, batch, light, aperture.background_led)
         inverse = intensity.rsqrt()
