@@ -114,6 +114,16 @@ def test_pictures_of_16_bits(tmp_path: Path, suffix: str) -> None:
     assert np.array_equal(load(tmp_path).frames_led_y_x, deep)
 
 
+def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there" / "run 1").mkdir(parents=True)
+    write_pictures(tmp_path / "there" / "run 1", ".png", [1, 2, 9, 10, 11, 100])
+    for place in (tmp_path.as_posix(), ".."):
+        file = f"{place}/there/run */led_*.png"
+        describe(tmp_path / "here", description(frames={"file": file}))
+        assert np.array_equal(load(tmp_path / "here").frames_led_y_x, FRAMES)
+
+
 def test_pictures_come_in_the_order_of_a_list(tmp_path: Path) -> None:
     write_pictures(tmp_path, ".png", [1, 2, 3, 4, 5, 6])
     names = [f"led_{n}.png" for n in (6, 5, 4, 3, 2, 1)]

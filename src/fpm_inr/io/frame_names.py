@@ -49,8 +49,7 @@ def find_named(folder: Path, patterns: Sequence[str]) -> list[Named]:
                 "correct the name or the pattern",
                 field="frames.file",
             )
-        order = natural_order([one.path.relative_to(folder) for one in matching])
-        found += [matching[place] for place in order]
+        found += matching
     return found
 
 
@@ -60,6 +59,7 @@ def is_litter(path: Path) -> bool:
 
 
 def _matching(folder: Path, pattern: str) -> list[Named]:
+    """Files of this pattern in natural order; it may lead out of the folder."""
     *steps, _ = PurePosixPath(pattern).parts
     fixed: list[str] = []
     for step in steps:
@@ -78,7 +78,8 @@ def _matching(folder: Path, pattern: str) -> list[Named]:
         if match and not is_litter(inside):
             says = {name: float(text.replace(",", ".")) for name, text in match.groupdict().items()}
             found.append(Named(path, says))
-    return found
+    order = natural_order([one.path.relative_to(base) for one in found])
+    return [found[place] for place in order]
 
 
 def _files(base: Path, *, deep: bool) -> list[Path]:
