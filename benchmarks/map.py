@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from selenium import webdriver
+from viewer_frames import browser
 
 from fpm_inr.mosaic.mosaic import load_mosaic
 
@@ -34,9 +33,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.mosaic.repeated import repeated_mosaic
 
-WINDOW = (1280, 800)
-SOFTWARE = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-HARDWARE = ("--use-gl=angle", "--ignore-gpu-blocklist", "--enable-gpu")
 MARK = "return performance.getEntriesByName(`fpm-inr: ${arguments[0]}`)[0]?.startTime"
 # intervals between frames over some seconds of a movement
 MOVE = """
@@ -138,27 +134,6 @@ def site(mosaic: Path, folder: Path) -> Iterator[tuple[str, int | None]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", None
     server.shutdown()
-
-
-@contextlib.contextmanager
-def browser(gpu: bool) -> Iterator[Any]:
-    """A fresh Chromium."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        f"--window-size={WINDOW[0]},{WINDOW[1]}",
-        "--disable-background-networking",
-        *(HARDWARE if gpu else SOFTWARE),
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_script_timeout(600)
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def memory_mb(parent: int) -> float:

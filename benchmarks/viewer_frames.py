@@ -10,9 +10,11 @@ by SwiftShader, the software renderer. Needs chromium and chromedriver.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -126,8 +128,9 @@ def random_solution(field: NeuralField | SplineField) -> Solution:
     return Solution(field, Optics(0.63, 0.25, 0.65, 1.33), instrument, 2, 10.0)
 
 
-def times(page: Path, gpu: bool) -> tuple[float, ...]:
-    """Open a page in a fresh browser: ms to interactive and sharp; ms and step moving; ms still."""
+@contextlib.contextmanager
+def browser(gpu: bool) -> Iterator[Any]:
+    """A fresh Chromium."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for flag in (
@@ -138,9 +141,17 @@ def times(page: Path, gpu: bool) -> tuple[float, ...]:
         *(HARDWARE if gpu else SOFTWARE),
     ):
         options.add_argument(flag)
-    driver: Any = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(600)
     try:
-        driver.set_script_timeout(120)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def times(page: Path, gpu: bool) -> tuple[float, ...]:
+    """Open a page in a fresh browser: ms to interactive and sharp; ms and step moving; ms still."""
+    with browser(gpu) as driver:
         driver.get("about:blank")
         time.sleep(1)  # until the browser itself has started
         driver.get(page.as_uri())
@@ -149,8 +160,6 @@ def times(page: Path, gpu: bool) -> tuple[float, ...]:
         opened = driver.execute_script(OPENED)
         moving = driver.execute_async_script(MOVE)
         return (*opened, *moving, driver.execute_async_script(REST))
-    finally:
-        driver.quit()
 
 
 if __name__ == "__main__":

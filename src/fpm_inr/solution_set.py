@@ -151,10 +151,10 @@ class SolutionSet:
         height, width = self.shape_y_x
         return max(1, height >> level), max(1, width >> level)
 
-    def level_of(self, most_px: int) -> int:
+    def level_within(self, most_px: int) -> int:
         """The finest level of which no side is longer than this; 0 where it is no mosaic."""
-        fits = (n for n in range(self.levels) if max(self.level_shape_y_x(n)) <= most_px)
-        return next(fits, self.levels - 1)
+        reference = self.solutions[self.reference]
+        return 0 if isinstance(reference, Solution) else reference.level_within(most_px)
 
     @property
     def planes_um(self) -> NDArray[np.float64] | None:

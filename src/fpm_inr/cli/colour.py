@@ -158,7 +158,6 @@ def _begun(
     from fpm_inr.colour.begun import Begun, read_begun
     from fpm_inr.colour.chromatic import check_offsets, heights_um
     from fpm_inr.colour.solve import common_upsampling, reference_of
-    from fpm_inr.set_manifest import MANIFEST
     from fpm_inr.solve.engine import engine_named
 
     common_upsampling(acquisitions)
@@ -182,8 +181,7 @@ def _begun(
         with console.status("Finding the focus of each wavelength"):
             heights = heights_um(acquisitions)
     begun = Begun(settings=decides, data=data, z_range_um=z_range_um, height_um=heights)
-    begun.write(output)
-    (output / MANIFEST).unlink(missing_ok=True)  # the wavelengths that it names will be others
+    begun.begin(output)
     return begun
 
 

@@ -149,8 +149,7 @@ def _begun(
     if begun is None:
         make_folder(output)
         begun = Begun(settings=decides, data=data, z_range_um=given["z_range_um"])
-        begun.write(output)
-        (output / MANIFEST).unlink(missing_ok=True)  # the mosaics that it names will be others
+        begun.begin(output)
     return begun
 
 

@@ -61,6 +61,17 @@ class Begun(BaseModel):
         with replacing(folder / BEGUN) as beside:
             beside.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
+    def begin(self, folder: Path) -> None:
+        """Put it there at a run's beginning: the solutions that a manifest names will be others.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written.
+        """
+        self.write(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
+
 
 def read_begun(folder: Path, settings: dict[str, Any], data: dict[str, str]) -> Begun | None:
     """What the run in a folder was begun with, if these are the same; None where there is none.

@@ -104,7 +104,7 @@ def heights_figure(solutions: SolutionSet) -> Figure:
     if planes is not None:
         chosen = np.unique(np.linspace(0, len(planes) - 1, SHOWN_HEIGHTS).round().astype(int))
         heights = planes[chosen]
-    level = solutions.level_of(MOST_PX)
+    level = solutions.level_within(MOST_PX)
     images = [solutions.colour(float(z), level=level) for z in heights]
     titles = [f"z = {text} µm" for text in height_texts(heights)]
     return _row(images, titles)
@@ -113,7 +113,7 @@ def heights_figure(solutions: SolutionSet) -> Figure:
 def channels_figure(solutions: SolutionSet) -> Figure:
     """Intensity of each wavelength in grey, and their colour."""
     z_um = focus_of(solutions)
-    (fields,) = solutions.fields(z_um, level=solutions.level_of(MOST_PX))
+    (fields,) = solutions.fields(z_um, level=solutions.level_within(MOST_PX))
     images: list[Any] = [
         robust_contrast([np.abs(one)]).grey(np.abs(one).astype(np.float32)) for one in fields
     ]

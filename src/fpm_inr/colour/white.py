@@ -59,7 +59,7 @@ def balanced(
         power = (np.abs(fields) ** 2).mean(axis=(1, 2), dtype=np.float64)
         says: dict[str, Any] = {"from": "window", "window_y_x_height_width": list(window)}
     else:
-        (fields,) = solutions.fields(z_um, level=solutions.level_of(MOST_PX))
+        (fields,) = solutions.fields(z_um, level=solutions.level_within(MOST_PX))
         power, share = _clear(np.abs(fields) ** 2)
         says = {"from": "background", "share": share}
     white = {name: float(np.sqrt(one)) for name, one in zip(solutions.names, power, strict=True)}

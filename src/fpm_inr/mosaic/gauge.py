@@ -111,9 +111,7 @@ def heights_of(plan: Plan) -> FloatArray:
     low, high = plan.settings.z_range_um
     if low == high:
         return np.array([low])
-    optics = plan.optics
-    depth_um = optics["medium_index"] / (optics["wavelength_um"] * plan.cutoff_per_um**2)
-    count = min(MOST_HEIGHTS, 2 + int((high - low) / depth_um))
+    count = min(MOST_HEIGHTS, 2 + int((high - low) / plan.depth_of_field_um))
     return np.linspace(low, high, max(count, 3))
 
 

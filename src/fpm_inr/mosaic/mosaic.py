@@ -163,6 +163,11 @@ class Mosaic:
         height, width = self.shape_y_x
         return max(1, height >> level), max(1, width >> level)
 
+    def level_within(self, most_px: int) -> int:
+        """The finest level of which no side is longer than this; else the coarsest."""
+        fits = (n for n in range(self.levels) if max(self.level_shape_y_x(n)) <= most_px)
+        return next(fits, self.levels - 1)
+
     def slices(
         self, z_um: ArrayLike, *, window: Window | None = None, level: int = 0
     ) -> Iterator[ImageStack]:

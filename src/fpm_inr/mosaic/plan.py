@@ -144,6 +144,11 @@ class Plan(Part):
         return cutting.lay_tiles(*self.sides)
 
     @property
+    def depth_of_field_um(self) -> float:
+        """Depth over which the finest detail that is solved stays sharp."""
+        return self.optics["medium_index"] / (self.optics["wavelength_um"] * self.cutoff_per_um**2)
+
+    @property
     def fingerprint(self) -> str:
         """Digest of data, calibration and settings: what tiles of one mosaic share."""
         content = self.model_dump(mode="json", exclude={"source": {"data"}})

@@ -87,9 +87,7 @@ def _solved(mosaic: Mosaic) -> Section:
 
 
 def _pictures(mosaic: Mosaic) -> Section:
-    level = 0
-    while max(mosaic.level_shape_y_x(level)) > MOST_PX:
-        level += 1
+    level = mosaic.level_within(MOST_PX)
     planes, (low, high) = mosaic.planes_um, mosaic.z_range_um
     z_um = np.linspace(low, high, SHOWN_HEIGHTS + 2)[1:-1] if low < high else np.array([low])
     if planes is not None:

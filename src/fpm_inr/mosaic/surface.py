@@ -93,8 +93,8 @@ def from_focus(source: object) -> Mosaic:
             "make the mosaic with --calibrate, or leave it out",
             field="--from-focus",
         )
-    depth_um = source.optics.medium_index / (source.optics.wavelength_um * plan.cutoff_per_um**2)
-    surface = FocusSurface(content, plan.axis_y_x_px, source.optics.pixel_um, STEP_SHARE * depth_um)
+    step_um = STEP_SHARE * plan.depth_of_field_um
+    surface = FocusSurface(content, plan.axis_y_x_px, source.optics.pixel_um, step_um)
     height, width = (np.arange(side, dtype=np.float64) for side in plan.shape_y_x)
     whole = surface.at(height, width)
     low, high = plan.settings.z_range_um

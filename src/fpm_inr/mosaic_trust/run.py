@@ -106,9 +106,7 @@ def _write_field(into: Path, maps: FieldMaps, listen: Listen) -> np.ndarray[Any,
     mosaic = maps.mosaic
     path = into / "maps.ome.zarr"
     write_maps(path, maps, partial(listen, "maps"))
-    level = 0
-    while max(mosaic.level_shape_y_x(level)) > SHOWN_PX:
-        level += 1
+    level = mosaic.level_within(SHOWN_PX)
     array: Any = zarr.open_array(str(path / str(level)), mode="r")
     small = np.asarray(array[:])
     pixel_um = mosaic.pixel_um * 2**level

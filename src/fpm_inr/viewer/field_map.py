@@ -120,6 +120,5 @@ def planes_of(mosaic: Mosaic) -> int:
         if field.kind == "spline":
             return int(field.settings["planes"])
     # light of the steepest LED goes out of focus over this depth
-    optics = mosaic.optics
-    depth_um = optics.medium_index / (optics.wavelength_um * mosaic.cutoff_per_um**2)
+    depth_um = mosaic.plan.depth_of_field_um
     return 3 + min(max(1, math.ceil((high - low) / depth_um)), MOST_PLANES)

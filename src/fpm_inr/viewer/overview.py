@@ -27,9 +27,7 @@ def overview_bytes(mosaic: Mosaic, most_px: int) -> bytes:
 
     from fpm_inr.fields.spline import SplineField
 
-    level = 0
-    while max(mosaic.level_shape_y_x(level)) > most_px:
-        level += 1
+    level = mosaic.level_within(most_px)
     low, high = mosaic.z_range_um
     z_um = np.linspace(low, high, HEIGHTS if low < high else 1)
     stack = mosaic.render(z_um if mosaic.planes_um is None else mosaic.planes_um, level=level)

@@ -126,9 +126,7 @@ def mosaic_source(folder: Path) -> Source:
     from fpm_inr.mosaic.mosaic import load_mosaic
 
     mosaic = load_mosaic(folder)
-    level = 0
-    while max(mosaic.level_shape_y_x(level)) > MOSAIC_PX:
-        level += 1
+    level = mosaic.level_within(MOSAIC_PX)
     low, high = mosaic.z_range_um
     z_um = np.linspace(low, high, MOSAIC_HEIGHTS if low < high else 1)
     if mosaic.planes_um is not None:
