@@ -1,7 +1,7 @@
 """A picture of a mosaic at three heights, with the places where its tiles meet.
 
     fpm-inr mosaic DATA -o /tmp/algae --tile 300 --overlap 64 --z-range -45 -25
-    python benchmarks/mosaic_picture.py /tmp/algae docs/images/mosaic_algae.png
+    python benchmarks/mosaic_picture.py /tmp/algae docs/images/mosaic_algae.jpg
 
 DATA is the folder LED_algae_data of github.com/bu-cisl/High-Throughput-IDT with an
 acquisition.yaml: wavelength 0.63, NA 0.25, camera pixel 6.5 at 10.07 times, index 1.33; a grid of
@@ -30,9 +30,7 @@ def main() -> None:
     given = parser.parse_args()
     mosaic = load_mosaic(given.mosaic)
     z_um = np.linspace(*mosaic.z_range_um, HEIGHTS + 2)[1:-1]
-    level = 0
-    while max(mosaic.level_shape_y_x(level)) > 700:
-        level += 1
+    level = mosaic.level_within(700)
     stack = mosaic.render(z_um, level=level)
     amplitude = stack.amplitude_z_y_x
     grey = robust_contrast(amplitude)
