@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -22,10 +23,10 @@ from fpm_inr.mosaic.worker import Failure, Record, work
 MOST_TRIES = 5
 
 
-def given_up(number: int, why: str) -> OutputError:
+def given_up(number: int, tries: int, why: str) -> OutputError:
     """The error of a tile whose workers keep dying."""
     return OutputError(
-        f"its worker died {MOST_TRIES} times ({why})",
+        f"its worker died {tries} times ({why})",
         "give fewer --workers, a smaller --tile, or more memory, and go on with --resume",
         field=f"tile {number}",
     )
@@ -68,7 +69,8 @@ def solve_in_processes(
         worker.number = waiting.popleft() if waiting else None
         if worker.number is not None:
             tries[worker.number] += 1
-            worker.pipe.send(worker.number)
+            with suppress(OSError):  # it has died while it was idle: reading will tell
+                worker.pipe.send(worker.number)
 
     try:
         for place in range(min(workers, len(numbers))):
@@ -85,7 +87,9 @@ def solve_in_processes(
                     number = worker.number
                     assert number is not None
                     if tries[number] >= MOST_TRIES:
-                        raise given_up(number, _reason(worker.process.exitcode)) from None
+                        raise given_up(
+                            number, MOST_TRIES, _reason(worker.process.exitcode)
+                        ) from None
                     waiting.appendleft(number)
                     team[team.index(worker)] = worker = hire(worker.place)
                 else:
