@@ -249,12 +249,7 @@ def workers_of(given: dict[str, Any]) -> int:
 def kept_calibration(console: Console, given: dict[str, Any], source: Source) -> Path | None:
     """The calibration, kept in the mosaic's folder, where every worker finds it.
 
-    Raises
-    ------
-    OutputError
-        The folder holds a mosaic, with a calibration of its own, or cannot be written.
-    SettingsError
-        The mosaic that is gone on with was begun with another one, or none.
+    Errors are those of `has_calibration`, and OutputError where it cannot be written.
     """
     import shutil
 
