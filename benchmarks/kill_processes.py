@@ -47,7 +47,7 @@ class Command:
         self._process.wait()
         return outlived(children)
 
-    def ended(self, status: int) -> str:
+    def ended(self, *statuses: int) -> str:
         """Wait for its end; the last line of what it said.
 
         Raises
@@ -58,8 +58,8 @@ class Command:
         children = self.children()
         found = self._process.wait(timeout=MOST_SECONDS)
         said = self._log.read_text(errors="replace").strip()
-        if found != status or "Traceback" in said:
-            raise RuntimeError(f"ended with {found} in place of {status}:\n{said[-3000:]}")
+        if found not in statuses or "Traceback" in said:
+            raise RuntimeError(f"ended with {found}, not {statuses}:\n{said[-3000:]}")
         outlived(children)
         return said.splitlines()[-1] if said else ""
 

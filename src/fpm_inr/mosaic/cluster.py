@@ -14,6 +14,7 @@ from typing import Any
 
 from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError, SettingsError
+from fpm_inr.io.workers import deaf_children
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.pool import MOST_TRIES, given_up
 from fpm_inr.mosaic.worker import Failure, Record, work
@@ -168,16 +169,18 @@ def _client(open_ones: ExitStack, workers: int, address: str) -> Any:
     from distributed import Client, LocalCluster
 
     if address == LOCAL:
-        cluster = open_ones.enter_context(
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=":0",  # any port that is free
-                memory_limit=None,
-                silence_logs=logging.CRITICAL,
+        # Dask's own threads, which begin workers later too, are deaf as well
+        with deaf_children():
+            cluster = open_ones.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",  # any port that is free
+                    memory_limit=None,
+                    silence_logs=logging.CRITICAL,
+                )
             )
-        )
         return open_ones.enter_context(Client(cluster))
     try:
         return open_ones.enter_context(Client(address, timeout=CONNECT_SECONDS))

@@ -17,6 +17,7 @@ from typing import Any
 
 from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError
+from fpm_inr.io.workers import deaf_children
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.worker import Failure, Record, work
 
@@ -61,7 +62,8 @@ def solve_in_processes(
     def hire(place: int) -> _Worker:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, plan, folder, place), daemon=True)
-        process.start()
+        with deaf_children():
+            process.start()
         theirs.close()
         return _Worker(process, ours, place)
 
@@ -104,7 +106,7 @@ def solve_in_processes(
 
 def _serve(pipe: Connection, plan: Plan, folder: Path, place: int) -> None:
     """Do the tiles that are asked for, until nobody asks any more."""
-    # Ctrl-C goes to the whole group; who asks for tiles decides what it means
+    # where there are no masks of signals
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     take_card(plan.settings.device, place)
