@@ -89,6 +89,7 @@ def changes(data: Path, whole: Path) -> None:
     refused(data, whole, *STEPS, *calibrated, "--resume")
     refused(other, whole, *STEPS, "--resume")
     refused(data, begun, *STEPS, "--resume")
+    refused(data, begun, *STEPS, "--calibrate", "gains,pupil", "--resume")
     refused(data, begun, *STEPS, "--calibration", other_calibration, "--resume")
     refused(data, begun, *STEPS, "--calibration", other_calibration)
     refused(data, begun, *STEPS, *calibrated)

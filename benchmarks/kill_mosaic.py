@@ -25,7 +25,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kill_processes import Command, Dask, until
+from kill_processes import Command, Dask, kill, until
 from kill_witness import solves
 
 from fpm_inr.acquisition import Optics
@@ -113,8 +113,8 @@ class Siege:
             self.dask.start()
         elif self.dask is not None:
             self.dask.kill_worker(self.moment)
-        elif children := command.children():
-            self.moment.choice(children).kill()
+        elif workers := command.workers():
+            kill(self.moment.choice(workers))
         if target != "a worker":
             self.command = None
         return f"{self.checked()}{'; ' if said else ''}{said}"

@@ -40,6 +40,10 @@ class Command:
         """Processes that it has begun."""
         return family(self._process.pid)[1:] if self.runs() else []
 
+    def workers(self) -> list[psutil.Process]:
+        """Processes that work for it: Python's tracker of what they share is none."""
+        return [one for one in self.children() if "resource_tracker" not in cmdline(one)]
+
     def kill(self) -> float:
         """End it with SIGKILL; the seconds that its children outlive it by."""
         children = self.children()
@@ -112,7 +116,8 @@ class Dask:
         """End a worker, or the nanny that holds it, with SIGKILL; start what is missing."""
         name = f"worker {moment.randrange(self._workers)}"
         nanny, *inner = family(self._running[name].pid)
-        hit = moment.choice([nanny, *inner])
+        workers = [one for one in inner if "resource_tracker" not in cmdline(one)]
+        hit = moment.choice([nanny, *workers])
         hit.kill()
         if hit is nanny:
             outlived(inner)
@@ -131,6 +136,14 @@ def family(pid: int) -> list[psutil.Process]:
     """A process and all that it has begun."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
+
+
+def cmdline(process: psutil.Process) -> str:
+    """How a process was begun; nothing where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def kill(process: psutil.Process) -> None:
@@ -152,7 +165,7 @@ def outlived(children: Sequence[psutil.Process]) -> float:
     began = time.monotonic()
     _, alive = psutil.wait_procs(children, timeout=ORPHAN_SECONDS)
     if alive:
-        names = "; ".join(" ".join(one.cmdline())[-200:] for one in alive)
+        names = "; ".join(cmdline(one)[-200:] for one in alive)
         for one in alive:
             kill(one)
         raise RuntimeError(f"left running: {names}")

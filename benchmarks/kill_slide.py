@@ -4,10 +4,10 @@
 
 A mosaic of repeated fields is written as OME-Zarr by ``fpm-inr render`` with two workers, once
 unbroken, then again and again through SIGKILLs at random moments, of the command and of a worker by
-turns. Shards are small, so that there are many (`kill_witness.py`). A command that loses a worker
-must end in one sentence; the same command goes on. Ends in an error where a file of a slide
-differs from that of the unbroken one, where a shard that was whole is written again, where a
-command ends in a traceback or leaves processes behind.
+turns, and a Ctrl-C after every third. Shards are small, so that there are many (`kill_witness.py`).
+A command that loses a worker must end in one sentence; the same command goes on. Ends in an error
+where a file of a slide differs from that of the unbroken one, where a shard that was whole is
+written again, where a command ends in a traceback or leaves processes behind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kill_processes import Command, until
+from kill_processes import Command, kill, until
 
 from tests.mosaic.repeated import repeated_mosaic
 
@@ -57,17 +57,20 @@ class Siege:
     def kill(self, target: str) -> str:
         """Kill it at a random moment, of this slide or a later one; what came of it."""
         while True:
-            command, early = self._go(), self._moment.random() < EARLY_SHARE
+            command = self._go()
+            early = target != "Ctrl-C" and self._moment.random() < EARLY_SHARE
             if not early:
                 self._wait_for_shards(command)
             time.sleep(self._moment.uniform(0, EARLY_SECONDS if early else LATE_SECONDS))
             if not command.runs():
                 self.through()
                 continue
-            children = command.children()
+            workers = command.workers()
             self._command, said = None, ""
-            if target == "a worker" and children:
-                self._moment.choice(children).kill()
+            if target == "Ctrl-C":
+                said = f"; {command.interrupt()}"
+            elif target == "a worker" and workers:
+                kill(self._moment.choice(workers))
                 said = f"; {command.ended(0, 2)}"
             else:
                 command.kill()
@@ -128,6 +131,8 @@ def main() -> None:
         for number in range(asked.kills):
             target = targets[number % 2]
             print(f"  kill {number + 1}, {target}: {siege.kill(target)}", flush=True)
+            if number % 3 == 2:
+                print(f"  Ctrl-C: {siege.kill('Ctrl-C')}", flush=True)
         siege.through()
         print(f"{asked.kills} kills, {siege.slides - 1} slides of {len(files(place / '0'))} files: "
               "the same bits, no shard written twice")  # fmt: skip

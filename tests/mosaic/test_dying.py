@@ -158,23 +158,22 @@ def test_a_calibration_is_not_changed_under_a_mosaic(copy: Path, tmp_path: Path)
     kept, given = copy / "calibration.json", tmp_path / "given.json"
     given.write_text("{}")
     with pytest.raises(OutputError, match="holds a mosaic already"):
-        has_calibration(kept, given, resume=False, overwrite=False)
+        has_calibration(kept, given, None, resume=False, overwrite=False)
     with pytest.raises(SettingsError, match="begun with no calibration"):
-        has_calibration(kept, given, resume=True, overwrite=False)
-    assert not has_calibration(kept, given, resume=False, overwrite=True)
-    prepare(
-        copy,
-        plan_of(copy).model_copy(update={"calibration": kept.name}),
-        resume=False,
-        overwrite=True,
-    )
-    assert not has_calibration(kept, given, resume=True, overwrite=False)
+        has_calibration(kept, given, None, resume=True, overwrite=False)
+    assert not has_calibration(kept, given, None, resume=False, overwrite=True)
+    told = {"calibration": kept.name, "calibrate": "gains,pose"}
+    calibrated = plan_of(copy).model_copy(update=told)
+    prepare(copy, calibrated, resume=False, overwrite=True)
+    assert not has_calibration(kept, given, None, resume=True, overwrite=False)
     kept.write_text("{}")
-    assert has_calibration(kept, given, resume=True, overwrite=False)
-    assert has_calibration(kept, None, resume=True, overwrite=False)
+    assert has_calibration(kept, given, None, resume=True, overwrite=False)
+    assert has_calibration(kept, None, "pose, gains", resume=True, overwrite=False)
+    with pytest.raises(SettingsError, match="begun with --calibrate gains,pose"):
+        has_calibration(kept, None, "gains", resume=True, overwrite=False)
     given.write_text("{ }")
     with pytest.raises(SettingsError, match="the calibration that it holds"):
-        has_calibration(kept, given, resume=True, overwrite=False)
+        has_calibration(kept, given, None, resume=True, overwrite=False)
 
 
 def plan_of(folder: Path) -> Plan:

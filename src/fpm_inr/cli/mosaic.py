@@ -201,6 +201,7 @@ def plan_of(
             overlap_px=given["overlap_px"],
             upsample=given["upsample"],
             calibration=calibration,
+            calibrate=given["calibrate"],
         )
 
 
@@ -268,8 +269,8 @@ def kept_calibration(console: Console, given: dict[str, Any], source: Source) ->
         read_calibration(path)
         if given["plan_only"]:
             return path
-    may = {name: given[name] for name in ("resume", "overwrite")}
-    stays = kept.is_file() if given["plan_only"] else has_calibration(kept, path, **may)
+    told = {name: given[name] for name in ("calibrate", "resume", "overwrite")}
+    stays = kept.is_file() if given["plan_only"] else has_calibration(kept, path, **told)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if path is not None and path.resolve() != kept.resolve():

@@ -346,7 +346,7 @@ def _begin(writer: ShardedWriter, job: dict[str, Any]) -> None:
         begun = None
     if begun == job:
         for torn in folder.rglob("*.partial"):
-            torn.unlink()
+            torn.unlink(missing_ok=True)
         return
     if folder.exists():
         shutil.rmtree(folder)
@@ -383,8 +383,9 @@ def _finish(writer: ShardedWriter, path: Path) -> None:
         "z_um": writer.z_um.tolist(),
     }
     group.attrs.update(described(writer.options.ome_zarr, multiscale, displays, about))
-    (folder / JOB).unlink()
-    shutil.rmtree(folder / MARKS, ignore_errors=True)
     if path.exists():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    # without its job all would be written again: from here on there is no more to do
+    shutil.rmtree(folder / MARKS, ignore_errors=True)
+    (folder / JOB).unlink()
     folder.replace(path)

@@ -91,6 +91,8 @@ class Plan(Part):
     calibration : str, optional
         Name of the calibration file in the mosaic's folder.
     calibration_sha256 : str
+    calibrate : str, optional
+        What of the instrument was found first, for this calibration.
     shape_y_x : (int, int)
         Of the frames.
     rows, columns : SidePart
@@ -119,6 +121,7 @@ class Plan(Part):
     data_sha256: str
     calibration: str | None = None
     calibration_sha256: str = ""
+    calibrate: str | None = None
     shape_y_x: tuple[int, int]
     rows: SidePart
     columns: SidePart
@@ -151,7 +154,9 @@ class Plan(Part):
     @property
     def fingerprint(self) -> str:
         """Digest of data, calibration and settings: what tiles of one mosaic share."""
-        content = self.model_dump(mode="json", exclude={"source": {"data"}})
+        # what was found is told by the calibration's own digest
+        exclude: dict[str, Any] = {"source": {"data"}, "calibrate": True}
+        content = self.model_dump(mode="json", exclude=exclude)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -178,6 +183,7 @@ def make_plan(
     overlap_px: int | None = None,
     upsample: int | None = None,
     calibration: Path | None = None,
+    calibrate: str | None = None,
 ) -> Plan:
     """Plan a mosaic; reads the files once for their digest, and one tile's window.
 
@@ -198,6 +204,8 @@ def make_plan(
         Default: the smallest that holds the synthetic aperture of every tile, at least 2.
     calibration : Path, optional
         In the mosaic's folder.
+    calibrate : str, optional
+        What it was found for.
 
     Raises
     ------
@@ -230,6 +238,7 @@ def make_plan(
         data_sha256=source.digest(apart),
         calibration=None if calibration is None else calibration.name,
         calibration_sha256="" if calibration is None else file_digest(calibration),
+        calibrate=None if calibration is None else calibrate,
         shape_y_x=shape,
         rows=SidePart(**asdict(rows)),
         columns=SidePart(**asdict(columns)),

@@ -72,7 +72,9 @@ def begun_plan(folder: Path) -> Plan | None:
         return None
 
 
-def has_calibration(kept: Path, path: Path | None, *, resume: bool, overwrite: bool) -> bool:
+def has_calibration(
+    kept: Path, path: Path | None, calibrate: str | None, *, resume: bool, overwrite: bool
+) -> bool:
     """Whether a mosaic that is gone on with has its calibration.
 
     One that a run has left which did not come to its plan may be of other data.
@@ -83,6 +85,8 @@ def has_calibration(kept: Path, path: Path | None, *, resume: bool, overwrite: b
         The calibration in the mosaic's folder.
     path : Path, optional
         The one that is given.
+    calibrate : str, optional
+        What is to be found in its place, by name.
     resume, overwrite : bool
 
     Raises
@@ -90,20 +94,30 @@ def has_calibration(kept: Path, path: Path | None, *, resume: bool, overwrite: b
     OutputError
         The folder holds a mosaic that nobody gave up.
     SettingsError
-        It was begun without a calibration, or with another than the one that is given.
+        It was begun without a calibration, or with another than the one that is given or asked for.
     """
     check_free(kept.parent, resume=resume, overwrite=overwrite)
     plan = begun_plan(kept.parent) if resume else None
     if plan is None or (plan.calibration is not None and not kept.is_file()):
         return False
-    if plan.calibration is None or (path is not None and path.read_bytes() != kept.read_bytes()):
-        told = "no calibration" if plan.calibration is None else "the calibration that it holds"
+    told = ""
+    if plan.calibration is None:
+        told = "no calibration"
+    elif path is not None and path.read_bytes() != kept.read_bytes():
+        told = "the calibration that it holds"
+    elif calibrate and plan.calibrate and _names(calibrate) != _names(plan.calibrate):
+        told = f"--calibrate {plan.calibrate}"
+    if told:
         raise SettingsError(
             f"was begun with {told}",
             "resume with that, or begin anew with --overwrite",
             source=kept.parent,
         )
     return True
+
+
+def _names(calibrate: str) -> set[str]:
+    return {name.strip() for name in calibrate.split(",")}
 
 
 def prepare(folder: Path, plan: Plan, *, resume: bool, overwrite: bool) -> list[Record | None]:

@@ -137,6 +137,10 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     kind, solution, residual = solved(plan, folder, tile)
     if solution.record.get("status") == "interrupted":
         raise KeyboardInterrupt
+    # of a worker that its scheduler gave up too early
+    known = read_record(folder, tile.number, plan.fingerprint)
+    if known is not None:
+        return known
     # a file that is the same whenever it is made
     told = {name: value for name, value in solution.record.items() if name != "solve_seconds"}
     solution = replace(solution, record=told)
