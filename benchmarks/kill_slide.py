@@ -16,6 +16,7 @@ import argparse
 import random
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kill_processes import Command, kill, until
@@ -83,12 +84,13 @@ class Siege:
     def _shards(self) -> dict[str, int]:
         """Shards that are whole, with the time at which each was made."""
         beside = self.slide.with_name(f".{self.slide.name}.partial")
-        folder = beside if beside.is_dir() else self.slide
-        return {
-            str(one.relative_to(folder)): one.stat().st_mtime_ns
-            for one in folder.glob("[0-9]*/c/**/*")
-            if one.is_file() and "partial" not in one.name
-        }
+        found = {}
+        for folder in (beside, self.slide):
+            for one in folder.glob("[0-9]*/c/**/*"):
+                with suppress(FileNotFoundError):  # the slide is done meanwhile, and renamed
+                    if one.is_file() and "partial" not in one.name:
+                        found[str(one.relative_to(folder))] = one.stat().st_mtime_ns
+        return found
 
     def _checked(self) -> str:
         now = self._shards()

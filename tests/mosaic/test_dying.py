@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from fpm_inr import __version__
 from fpm_inr.errors import DataError, OutputError, SettingsError
 from fpm_inr.mosaic import cluster, worker
 from fpm_inr.mosaic.manifest import MANIFEST, read_manifest
@@ -78,6 +79,18 @@ def test_a_scheduler_that_dies_ends_a_run_with_a_sentence(
     with pytest.raises(OutputError, match=r"^scheduler: is gone .*--resume\.$"):
         run(plan, out, known, workers=1, scheduler=address, listen=listen)
     assert stages == ["tiles", "idle"]
+
+
+def test_a_scheduler_with_another_version_is_refused(
+    plan: Plan,
+    tmp_path: Path,
+    scheduler: tuple[str, subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "__version__", "9.0")
+    known = prepare(tmp_path / "out", plan, resume=False, overwrite=False)
+    with pytest.raises(SettingsError, match=rf"takes fpm-inr 9\.0 .* it has {__version__}"):
+        run(plan, tmp_path / "out", known, workers=1, scheduler=scheduler[0])
 
 
 def test_a_worker_that_dies_while_it_is_idle_is_replaced(plan: Plan, tmp_path: Path) -> None:

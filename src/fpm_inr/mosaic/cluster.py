@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from fpm_inr import __version__
 from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError, SettingsError
 from fpm_inr.io.workers import deaf_children
@@ -183,10 +184,39 @@ def _client(open_ones: ExitStack, workers: int, address: str) -> Any:
             )
         return open_ones.enter_context(Client(cluster))
     try:
-        return open_ones.enter_context(Client(address, timeout=CONNECT_SECONDS))
+        client = open_ones.enter_context(Client(address, timeout=CONNECT_SECONDS))
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{address!r} cannot be reached ({' '.join(str(error).split())[:120]})",
             "give the address that the scheduler prints, such as tcp://host:8786",
             field="scheduler",
         ) from error
+    with _scheduler_there(address):
+        _check_versions(client)
+    return client
+
+
+def _check_versions(client: Any) -> None:
+    """Refuse a scheduler, or workers that are there, with another fpm-inr or none.
+
+    Raises
+    ------
+    SettingsError
+        They have.
+    """
+
+    def version() -> str | None:  # travels by its code, which needs no fpm-inr
+        try:
+            from fpm_inr import __version__
+        except ImportError:
+            return None
+        return __version__
+
+    at_workers = client.run(version, on_error="ignore")
+    for where, found in {"it": client.run_on_scheduler(version), **at_workers}.items():
+        if found != __version__:
+            raise SettingsError(
+                f"takes fpm-inr {__version__} everywhere, but {where} has {found or 'none'}",
+                "install the same for the scheduler and for all workers",
+                field="scheduler",
+            )
