@@ -70,7 +70,7 @@ class Command:
     def interrupt(self) -> str:
         """Press Ctrl-C; the last line of what it said."""
         os.killpg(self._process.pid, signal.SIGINT)
-        return self.ended(130)
+        return self.ended(0, 130)  # it may just have been through
 
 
 class Dask:
