@@ -36,7 +36,7 @@ def test_a_level_is_a_disc_of_frequencies(tmp_path: Path, level: int, z_um: floa
     assert read is not None
     for one in (read, level_of(solution, level)):
         assert one.amplitude_scale == solution.amplitude_scale
-        np.testing.assert_allclose(one.sampler(*PLACES)(z_um), right, atol=2e-4)
+        np.testing.assert_allclose(one.sampler(*PLACES)(np.array([z_um]))[0], right, atol=2e-4)
     assert read.field.shape_y_x[0] <= solution.shape_y_x[0] / 2**level + 2
     assert right.std() > 0.01
 
@@ -45,7 +45,9 @@ def test_a_level_is_a_disc_of_frequencies(tmp_path: Path, level: int, z_um: floa
 def test_other_fields_have_levels_too(level: int) -> None:
     solution = random_solution((60, 50))
     right = summed(solution.render(7.0).field_z_y_x[0], level, solution.upsampling)
-    np.testing.assert_allclose(level_of(solution, level).sampler(*PLACES)(7.0), right, atol=1e-4)
+    np.testing.assert_allclose(
+        level_of(solution, level).sampler(*PLACES)(np.array([7.0]))[0], right, atol=1e-4
+    )
 
 
 def test_what_cannot_be_read_so_is_left_to_others(tmp_path: Path) -> None:
