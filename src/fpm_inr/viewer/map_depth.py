@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fpm_inr.field_header import KEY
 from fpm_inr.solution import ImageStack
-from fpm_inr.viewer.map_tiles import MapTiles
+from fpm_inr.viewer.map_tiles import Pyramid
+from fpm_inr.viewer.tile_grid import TileGrid
 
 FORMAT = "fpm-inr depth 1"
 BLOCK_PX, CELL_PX = 1024, 16  # a block holds a height for every cell
@@ -32,18 +33,23 @@ class MapDepth:
 
     Parameters
     ----------
-    tiles : MapTiles
+    judged : Pyramid
+    z_range_um : (float, float)
+        Heights that are looked through.
     cutoff_per_um : float
         Highest frequency of the field.
+    grid : TileGrid
     """
 
-    tiles: MapTiles
+    judged: Pyramid
+    z_range_um: tuple[float, float]
     cutoff_per_um: float
+    grid: TileGrid
 
     @cached_property
     def level(self) -> int:
         """The level that is judged."""
-        pixel_um, levels = self.tiles.source.pixel_um, self.tiles.source.levels
+        pixel_um, levels = self.judged.source.pixel_um, self.judged.source.levels
         whole = (n for n in range(levels) if 2**n * pixel_um * self.cutoff_per_um <= NEARLY_ALL)
         # patches must keep some pixels
         return min(max(whole, default=0), 2)
@@ -51,12 +57,12 @@ class MapDepth:
     @property
     def is_there(self) -> bool:
         """Whether any height can be had, so that the sharpest may be looked for."""
-        return self.tiles.basis.planes > 1 and self.tiles.basis.planes_um is None
+        return self.judged.basis.planes > 1 and self.judged.basis.planes_um is None
 
     @property
     def count(self) -> tuple[int, int]:
         """Rows and columns of blocks."""
-        height, width = self.tiles.grid.shape_level[0]
+        height, width = self.grid.shape_level[0]
         return -(-height // BLOCK_PX), -(-width // BLOCK_PX)
 
     def make(self, block: Block) -> bytes:
@@ -69,7 +75,7 @@ class MapDepth:
         """
         from safetensors.numpy import save
 
-        low, high = self.tiles.basis.z_range_um
+        low, high = self.z_range_um
         depth = self.depth_um(block)
         shares = np.rint((depth - low) / (high - low) * LARGEST).astype(np.uint16)
         text = json.dumps({"format": FORMAT})
@@ -95,29 +101,29 @@ class MapDepth:
         for axis, (first, _), centre in zip(
             range(2), spans, (scores.centre_y_px, scores.centre_x_px), strict=True
         ):
-            whole = self.tiles.grid.shape_level[0][axis]
+            whole = self.grid.shape_level[0][axis]
             cells = -(-min(BLOCK_PX, whole - block[axis] * BLOCK_PX) // CELL_PX)
             at = block[axis] * BLOCK_PX + (np.arange(-1, cells + 1) + 0.5) * CELL_PX
             ways.append(interpolation(centre, at / size - first - 0.5).astype(np.float64))
         depth = ways[0] @ found.depth_um_y_x @ ways[1].T
-        low, high = self.tiles.basis.z_range_um
+        low, high = self.z_range_um
         if not found.is_trusted_y_x.any():
             depth[:] = (low + high) / 2
         return np.asarray(np.clip(depth, low, high))
 
     def _span(self, axis: int, index: int) -> tuple[int, int]:
         """First pixel and number of those that a block is judged by, a patch more on each side."""
-        size, whole = 2**self.level, self.tiles.grid.shape_level[self.level][axis]
+        size, whole = 2**self.level, self.grid.shape_level[self.level][axis]
         first = max(index * BLOCK_PX - PATCH_PX, 0) // size
         last = min(((index + 1) * BLOCK_PX + PATCH_PX) // size, whole)
         return first, last - first
 
     def _slices(self, window: tuple[int, int, int, int]) -> Iterator[ImageStack]:
-        basis, source = self.tiles.basis, self.tiles.source
-        stack = source.render(basis.nodes_um, window=window, level=self.level)
-        planes = basis.planes_of(stack.field_z_y_x)
-        z_um = np.linspace(*basis.z_range_um, HEIGHTS)
+        basis = self.judged.basis
+        planes = self.judged.planes(window, self.level)
+        pixel_um = self.judged.source.pixel_um * 2**self.level
+        z_um = np.linspace(*self.z_range_um, HEIGHTS)
         for z, weights in zip(z_um, basis.weights(z_um), strict=True):
             some = np.flatnonzero(weights)
             image = np.tensordot(weights[some].astype(np.float32), planes[some], axes=1)
-            yield ImageStack(image[None], np.array([z]), stack.pixel_um)
+            yield ImageStack(image[None], np.array([z]), pixel_um)
