@@ -37,9 +37,9 @@ TILE_PX, OVERLAP_PX, EDGE_PX = 256, 48, 12
 SCALE = 30.0
 # wavelength in um, how much the discs absorb, and where it lies against green
 COLOURS = {
-    "red": (0.632, 0.4, Offset(z_um=1.0, y_um=0.3, x_um=-0.2)),
-    "green": (0.53, 1.2, Offset()),
-    "blue": (0.47, 0.9, Offset(z_um=-0.7, y_um=-0.25, x_um=0.1)),
+    "red": (0.632, 0.2, Offset(z_um=1.0, y_um=0.3, x_um=-0.2)),
+    "green": (0.53, 0.6, Offset()),
+    "blue": (0.47, 0.45, Offset(z_um=-0.7, y_um=-0.25, x_um=0.1)),
 }
 
 

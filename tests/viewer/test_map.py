@@ -23,6 +23,7 @@ from fpm_inr.fields.spline import SplineField
 from fpm_inr.mosaic.kept import Kept
 from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
 from fpm_inr.viewer.field_map import FieldMap, map_of
+from fpm_inr.viewer.map_depth import filled
 from fpm_inr.viewer.map_server import MapServer
 from fpm_inr.viewer.map_tiles import MapTiles, Pyramid
 from fpm_inr.viewer.shared_cache import SharedCache
@@ -147,6 +148,27 @@ def test_depth_is_that_of_the_focus_command(field_map: FieldMap) -> None:
     trusted = found.is_trusted_y_x[:-1, :-1]
     assert trusted.sum() > 20
     assert np.median(apart[trusted]) < 0.3
+
+
+def test_blocks_of_depth_join_without_a_seam(tmp_path: Path) -> None:
+    """What both hold of a border is the same, whatever lies in the rest of either."""
+    folder = repeated_mosaic(tmp_path / "field", 6, tile_px=128, overlap_px=32, planes=5)
+    depth = map_of(folder).depth
+    assert depth.count == (2, 2)
+    left, right = depth.depth_um((0, 0)), depth.depth_um((0, 1))
+    np.testing.assert_allclose(left[1:-1, -2:], right[1:-1, :2], atol=0.05)
+    assert left[1:-1, -2:].std() > 0.5
+
+
+def test_gaps_of_depth_take_what_is_near() -> None:
+    depth, weight = np.full((60, 60), 9.0), np.zeros((60, 60))
+    depth[20, 20], weight[20, 20] = 3.0, 1.0
+    depth[20, 23], weight[20, 23] = 4.0, 0.5
+    found = filled(depth, weight, 1.0)
+    assert (found[20, 20], found[20, 23]) == (3.0, 4.0)
+    assert 3 < found[20, 22] < 4
+    assert found[24, 20] == pytest.approx(3.2, abs=0.3)
+    assert found[50, 50] == 1.0  # nothing is near
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 40)), max_size=40))
