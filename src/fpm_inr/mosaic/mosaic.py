@@ -246,7 +246,7 @@ class Mosaic:
         found = self._levels.get((number, level))
         if found is None:
             read = read_level(self._checked_path(number), level) if level > 0 else None
-            found = read or level_of(self._tile(number), level)
+            found = read or level_of(self._read(number), level)
             self._levels.put((number, level), found)
         return found
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # addresses, relative to the page
 TILES, DEPTHS = "tiles/{level}/{row}-{column}.tile", "depth/{row}-{column}.tile"
 MOST_PLANES = 64
-KEPT_TILES = 32  # solved tiles that stay decoded, of every wavelength
+KEPT_TILES = 24  # solved tiles that stay decoded, of every wavelength
 # contrast is taken from so many windows a side, of so many pixels, at so many heights
 SAMPLED, SAMPLE_PX, SAMPLED_HEIGHTS = 3, 96, 3
 QUANTILES = 401

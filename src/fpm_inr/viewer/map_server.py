@@ -17,7 +17,7 @@ from fpm_inr.viewer.sources import Source
 from fpm_inr.viewer.tile_codec import plain
 from fpm_inr.viewer.tile_grid import TileKey
 
-KEPT_TILE_BYTES, KEPT_DEPTH_BYTES = 192 << 20, 16 << 20
+KEPT_TILE_BYTES, KEPT_DEPTH_BYTES = 96 << 20, 16 << 20
 _TILE = re.compile(r"tiles/(\d{1,9})/(\d{1,9})-(\d{1,9})\.tile")
 _DEPTH = re.compile(r"depth/(\d{1,9})-(\d{1,9})\.tile")
 
