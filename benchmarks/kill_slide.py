@@ -13,6 +13,7 @@ written again, where a command ends in a traceback or leaves processes behind.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import tempfile
 import time
@@ -58,6 +59,8 @@ class Siege:
     def kill(self, target: str) -> str:
         """Kill it at a random moment, of this slide or a later one; what came of it."""
         while True:
+            if self._command is None and self.slide.exists():
+                self.through()  # it was killed after its last deed
             command = self._go()
             early = target != "Ctrl-C" and self._moment.random() < EARLY_SHARE
             if not early:
@@ -86,10 +89,13 @@ class Siege:
         beside = self.slide.with_name(f".{self.slide.name}.partial")
         found = {}
         for folder in (beside, self.slide):
-            for one in folder.glob("[0-9]*/c/**/*"):
-                with suppress(FileNotFoundError):  # the slide is done meanwhile, and renamed
-                    if one.is_file() and "partial" not in one.name:
-                        found[str(one.relative_to(folder))] = one.stat().st_mtime_ns
+            # the walk passes by what is gone: the slide is done meanwhile, and renamed
+            for place, _, names in os.walk(folder):
+                for one in (Path(place, name) for name in names if "partial" not in name):
+                    name = str(one.relative_to(folder))
+                    if "/c/" in name:
+                        with suppress(FileNotFoundError):
+                            found[name] = one.stat().st_mtime_ns
         return found
 
     def _checked(self) -> str:
@@ -102,7 +108,8 @@ class Siege:
 
     def through(self) -> None:
         """Let the slide come to its end, compare it with the first, and turn to the next."""
-        self._go().ended(0)
+        if self._command is not None or not self.slide.exists():
+            self._go().ended(0)
         print(f"  slide {self._number}: {self._checked()}", flush=True)
         first, ours = files(self._place / "0"), files(self.slide.parent)
         differ = [name for name in {*first, *ours} if first.get(name) != ours.get(name)]
