@@ -243,7 +243,8 @@ def test_no_more_is_held_than_is_in_sight(page: Any) -> None:
             assert page.run("return fpmInr.stock.size") <= most
     counts = page.run("return window.counts")
     assert counts["made"] > most  # tiles were dropped and others made
-    assert held + counts["most"] <= most + 1  # one more while it takes another's place
+    # one more while it takes another's place, and one that is drawn into
+    assert held + counts["most"] <= most + 2
 
 
 def test_links_lead_to_a_place(page: Any, served: MapServer) -> None:
