@@ -52,6 +52,9 @@ class MapServer(PageServer):
         )
         page = page_html(field_map.name, [], field_map=self.map.description())
         self.routes = {self.root: Source("page", page.encode())}
+        # what the page asks for first takes all solved tiles: it is made while the browser opens
+        for key in tiles.grid.keys(len(tiles.grid.shape_level) - 1):
+            self._tiles.begin(key)
 
     def server_close(self) -> None:
         """Stop listening, and begin no more tiles."""

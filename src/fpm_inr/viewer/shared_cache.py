@@ -99,6 +99,14 @@ class SharedCache(Generic[Key]):
                 if making.waiting == 0 and making.future.cancel():
                     self._making.pop(group, None)
 
+    def begin(self, key: Key) -> None:
+        """Make a file before anybody asks for it."""
+        group = self._group_of(key)
+        with self._lock:
+            if self.kept.get(key) is None and group not in self._making:
+                # one that waits to the end: it is not given up
+                self._making[group] = _Making(self._pool.submit(self._made, group), waiting=1)
+
     def close(self) -> None:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)

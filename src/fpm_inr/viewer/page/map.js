@@ -321,10 +321,12 @@ export class MapApp extends Stage {
     });
   }
 
-  /** Note when something is seen for the first time, and when all that is in sight is. */
+  /** Note when the whole field is seen for the first time, and when all that is in sight is. */
   #mark() {
-    if (this.stock.size > 0 && !this.#isSeen) performance.mark("fpm-inr: seen");
-    this.#isSeen ||= this.stock.size > 0;
+    if (!this.#isSeen && this.pieces.isSeen) {
+      this.#isSeen = true;
+      performance.mark("fpm-inr: seen");
+    }
     if (this.isSharp) performance.mark("fpm-inr: sharp");
   }
 
