@@ -15,7 +15,7 @@ from fpm_inr.mosaic.kept import Kept
 Key = TypeVar("Key", bound=Hashable)
 
 ASK_EVERY_S = 0.1  # whether the asker is still there
-GIVES_WAY = 10  # niceness
+GIVES_WAY = 5  # niceness
 
 
 @dataclass(eq=False)
