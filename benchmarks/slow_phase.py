@@ -1,7 +1,7 @@
 """Complex error, phase error and error by band of every method, on objects with slow phase.
 
     python benchmarks/slow_phase.py --methods default,conventional,neural --sizes 128
-    python benchmarks/slow_phase.py --crop --sizes 128,192
+    python benchmarks/slow_phase.py --crop --sizes 128,192 --guards 0,32
 
 Frames are made here, apart from the package's forward model and simulator: multi-slice light, a
 sharp pupil, NumPy's transforms, a specimen that goes on periodically, photon noise. Objects: a
@@ -17,8 +17,10 @@ on periodically, and what lies beside them shines in. The complex error leaves o
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,13 +150,16 @@ def cropped(
     return acquisition.crop(low, low, side, side), truth[inside], z_um[inside]
 
 
-def solved(method: str, acquisition: Acquisition, z_um: NDArray[np.float64]) -> fpm.Solution:
+def solved(
+    method: str, acquisition: Acquisition, z_um: NDArray[np.float64], guard_px: int
+) -> fpm.Solution:
     margin = 2.0 if z_um.min() < z_um.max() else 0.0
     z_range = (float(z_um.min()) - margin, float(z_um.max()) + margin)
+    more: dict[str, Any] = {"z_range_um": z_range, "upsample": UP, "guard_px": guard_px}
     if method == "conventional":
         step = {"z_step_um": 0.5} if margin else {}
-        return fpm.reconstruct(acquisition, z_range_um=z_range, engine=method, upsample=UP, **step)
-    return fpm.reconstruct(acquisition, z_range_um=z_range, recipe=method, upsample=UP)
+        return fpm.reconstruct(acquisition, engine=method, **more, **step)
+    return fpm.reconstruct(acquisition, recipe=method, **more)
 
 
 def at_height(solution: fpm.Solution, z_um: NDArray[np.float64]) -> Complex:
@@ -174,13 +179,14 @@ def main() -> None:
     parser.add_argument("--methods", default="default,conventional")
     parser.add_argument("--sizes", default="128")
     parser.add_argument("--objects", default=",".join(name.replace(", ", "+") for name in CASES))
+    parser.add_argument("--guards", default="0", help="bands beside the frames, pixels")
     parser.add_argument("--crop", action="store_true", help="frames of a world that goes on")
     chosen = parser.parse_args()
     print(
-        "| object | size | method | complex | phase, rad | less a ramp | by band, cycles "
-        "| solve, s |"
+        "| object | size | method | guard, px | complex | phase, rad | less a ramp "
+        "| by band, cycles | solve, s |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for size in map(int, chosen.sizes.split(",")):
         for name, case in CASES.items():
             if name.replace(", ", "+") not in chosen.objects.split(","):
@@ -188,8 +194,9 @@ def main() -> None:
             acquisition, truth, z_um = observed(case, 2 * size if chosen.crop else size)
             if chosen.crop:
                 acquisition, truth, z_um = cropped(acquisition, truth, z_um)
-            for method in chosen.methods.split(","):
-                solution = solved(method, acquisition, z_um)
+            guards = map(int, chosen.guards.split(","))
+            for method, guard_px in itertools.product(chosen.methods.split(","), guards):
+                solution = solved(method, acquisition, z_um, guard_px)
                 image = at_height(solution, z_um)
                 inner = np.s_[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX]
                 cutoff = solution.cutoff_per_um * solution.pixel_um
@@ -198,7 +205,7 @@ def main() -> None:
                 errors = ", ".join(f"{band}: {error:.4f}" for band, error in by_band)
                 seen = inner if chosen.crop else np.s_[:, :]
                 print(
-                    f"| {name} | {size} | {method} "
+                    f"| {name} | {size} | {method} | {guard_px} "
                     f"| {complex_error(image[seen], truth[seen]):.4f} "
                     f"| {phase_error(image[inner], truth[inner]):.3f} "
                     f"| {phase_rmse(image[inner], truth[inner]):.3f} | {errors} "

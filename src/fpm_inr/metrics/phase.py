@@ -1,7 +1,8 @@
 """Differences of phase: as they are but for one constant, and without a ramp as well.
 
 Frames tell a phase up to one constant. A ramp they do tell (it moves the spectrum under LEDs of
-known directions), so that `phase_error` counts it; `phase_rmse` is for images that somebody moved.
+known directions), so that `phase_error` counts it; `phase_rmse` is for images that somebody moved,
+and for crops, whose frames hardly tell a ramp of less than a twentieth of a Fourier sample.
 """
 
 from __future__ import annotations
