@@ -114,4 +114,7 @@ class LaidOver:
         stack = mosaic.render(z_um + self.offset.z_um, window=around, level=level)
         if sampled is None:
             return stack.field_z_y_x
-        return np.stack([sampled_at(image, *sampled) for image in stack.field_z_y_x])
+        laid = np.empty((len(z_um), *window[2:]), np.complex64)
+        for own, image in zip(laid, stack.field_z_y_x, strict=True):
+            own[:] = sampled_at(image, *sampled)
+        return laid

@@ -137,4 +137,4 @@ def test_bad_requests_are_refused(
 def _shape(content: bytes) -> list[int]:
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    return list(header["field.image"]["shape"][1:3])
+    return list(json.loads(header["__metadata__"]["fpm-inr"])["shape_y_x"])

@@ -215,6 +215,22 @@ def test_a_group_is_made_once_for_all_who_ask() -> None:
     assert made == [4]
 
 
+def test_what_is_begun_is_there_when_it_is_asked_for() -> None:
+    made = []
+
+    def make(group: int) -> dict[int, bytes]:
+        made.append(group)
+        return {group: b"first"}
+
+    cache = SharedCache[int](make, lambda key: key, at_once=1, most_bytes=1000)
+    cache.begin(3)
+    cache.begin(3)
+    assert cache.get(3, lambda: False) == b"first"
+    cache.begin(3)
+    assert cache.get(3, lambda: True) == b"first"
+    assert made == [3]
+
+
 def test_an_error_reaches_who_asked_and_is_not_kept() -> None:
     tries = []
 
@@ -291,11 +307,12 @@ def test_a_damaged_tile_of_the_mosaic_is_said(tmp_path: Path) -> None:
     opened = map_of(folder)
     pyramid = Pyramid(load_mosaic(folder), opened.tiles.pyramids[0].basis)
     unread = replace(opened, tiles=MapTiles((pyramid,)))
-    served = MapServer(unread)
+    opened.description()  # reads them while they are whole
     for file in (folder / "tiles").iterdir():
         file.unlink()
         file.write_bytes(b"damaged")
-    with serving(served):
+    with serving(MapServer(unread)) as served:
+        assert isinstance(served, MapServer)
         status, body = answer(served, "tiles/0/0-0.tile")
     assert status == 404
     assert b"--resume" in body

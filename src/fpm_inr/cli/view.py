@@ -23,7 +23,8 @@ def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> No
 
     FIELD is a field file, or the folder that `fpm-inr reconstruct` wrote. The page is served to
     this machine only, until Ctrl-C; the browser's graphics card decodes the field. The folder of
-    `fpm-inr mosaic` is seen as a map, of which the tiles in sight are made as they are asked for.
+    `fpm-inr mosaic`, of one wavelength or several, is seen as a map, of which tiles in sight are
+    made as they are asked for.
     """
     import webbrowser
 

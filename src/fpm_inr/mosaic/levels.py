@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.fields.base import Field
+from fpm_inr.fields.packing import from_runs
 from fpm_inr.fields.spline import SplineField
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def read_level(path: Path, level: int) -> LevelField | None:
 
     from fpm_inr.errors import InputError
     from fpm_inr.field_header import FIELD_PREFIX, KEY, check_header, parse_header
-    from fpm_inr.fields.packing import from_runs, unpack
+    from fpm_inr.fields.packing import unpack
 
     try:
         with safe_open(path, framework="numpy") as file:
@@ -201,16 +202,16 @@ def read_level(path: Path, level: int) -> LevelField | None:
             if header.kind != SplineField.kind or stored.get_dtype() != "I8":
                 return None
             runs = file.get_tensor(f"{FIELD_PREFIX}sample_runs")
-            sample_yx = from_runs(runs, stored.get_shape()[1])
-            kept = np.flatnonzero(_inside(sample_yx, header.shape_y_x, level))
-            # frequencies are stored row by row: those of few rows lie together
-            some = slice(int(kept[0]), int(kept[-1]) + 1)
+            some, sample_yx = _rows_inside(runs, stored.get_shape()[1], header.shape_y_x, level)
+            kept = _inside(sample_yx, header.shape_y_x, level)
             ring = file.get_tensor(f"{FIELD_PREFIX}spectrum_ring")
             near = file.get_tensor(f"{FIELD_PREFIX}spectrum_near")
+            is_kept = np.zeros(len(ring), bool)
+            is_kept[some] = kept
             part = {
-                "spectrum": stored[:, some][:, kept - some.start],
-                "spectrum_ring": ring[kept],
-                "spectrum_near": near[:, np.isin(np.flatnonzero(ring == 0), kept)],
+                "spectrum": stored[:, some][:, kept],
+                "spectrum_ring": ring[is_kept],
+                "spectrum_near": near[:, is_kept[ring == 0]],
             }
             for name in ("spectrum_ring_scale", "spectrum_scale"):
                 part[name] = file.get_tensor(FIELD_PREFIX + name)
@@ -226,9 +227,25 @@ def read_level(path: Path, level: int) -> LevelField | None:
         header.upsampling,
         header.amplitude_scale,
         level,
-        len(kept) / sample_yx.shape[1],
+        float(is_kept.mean()),
         header.guard_px,
     )
+
+
+def _rows_inside(
+    runs: NDArray[np.integer[Any]], samples: int, shape_y_x: tuple[int, int], level: int
+) -> tuple[slice, NDArray[np.int32]]:
+    """Which samples lie between the first and the last row of a level's disc; these [2, sample].
+
+    Frequencies are stored row by row, so those of few rows lie together.
+    """
+    ends = runs[:, 2].cumsum(dtype=np.int64)
+    if ends[-1] != samples:
+        raise ValueError(f"runs of {ends[-1]} for {samples} samples")
+    rows = np.flatnonzero(np.abs(runs[:, 0]) * 2 ** (level + 1) <= shape_y_x[0])
+    first, last = int(rows[0]), int(rows[-1])
+    some = slice(int(ends[first] - runs[first, 2]), int(ends[last]))
+    return some, from_runs(runs[first : last + 1], some.stop - some.start)
 
 
 def _inside(

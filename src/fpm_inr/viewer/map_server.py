@@ -18,6 +18,7 @@ from fpm_inr.viewer.tile_codec import plain
 from fpm_inr.viewer.tile_grid import TileKey
 
 KEPT_TILE_BYTES, KEPT_DEPTH_BYTES = 96 << 20, 16 << 20
+MOST_MAKING_BYTES = 512 << 20
 _TILE = re.compile(r"tiles/(\d{1,9})/(\d{1,9})-(\d{1,9})\.tile")
 _DEPTH = re.compile(r"depth/(\d{1,9})-(\d{1,9})\.tile")
 
@@ -37,19 +38,23 @@ class MapServer(PageServer):
         torch.set_num_threads(1)  # several tiles are made at a time
         self.map = field_map.encoding(plain)
         cores = os.cpu_count() or 1
+        most = max(1, MOST_MAKING_BYTES // self.map.tiles.making_bytes)
         tiles, depth = self.map.tiles, self.map.depth
         self._tiles = SharedCache(
-            tiles.make, tiles.block_of, at_once=cores, most_bytes=KEPT_TILE_BYTES
+            tiles.make, tiles.block_of, at_once=min(cores, most), most_bytes=KEPT_TILE_BYTES
         )
         # depth takes long, and must leave room for tiles
         self._depth = SharedCache[Block](
             lambda block: {block: depth.make(block)},
             lambda block: block,
-            at_once=max(1, cores // 2),
+            at_once=max(1, min(cores, most) // 2),
             most_bytes=KEPT_DEPTH_BYTES,
         )
         page = page_html(field_map.name, [], field_map=self.map.description())
         self.routes = {self.root: Source("page", page.encode())}
+        # what the page asks for first takes all solved tiles: it is made while the browser opens
+        for key in tiles.grid.keys(len(tiles.grid.shape_level) - 1):
+            self._tiles.begin(key)
 
     def server_close(self) -> None:
         """Stop listening, and begin no more tiles."""

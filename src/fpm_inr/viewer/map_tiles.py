@@ -67,6 +67,21 @@ class MapTiles:
         source = self.pyramids[0].source
         return TileGrid(tuple(source.level_shape_y_x(level) for level in range(source.levels)))
 
+    @property
+    def planes(self) -> int:
+        """Planes of a tile."""
+        return sum(len(one.basis.nodes_um) for one in self.pyramids)
+
+    @property
+    def making_bytes(self) -> int:
+        """About what it takes to make a block: its planes, and once more."""
+        return (
+            2
+            * self.planes
+            * (BLOCK * TILE_PX + 2 * APRON_PX) ** 2
+            * np.dtype(np.complex64).itemsize
+        )
+
     def block_of(self, key: TileKey) -> TileKey:
         """First tile of the block that a tile is made with."""
         side = _block_side(key.level)
@@ -81,8 +96,13 @@ class MapTiles:
             The field file of a tile of the mosaic is damaged or missing.
         """
         window, missing = self.grid.with_apron(first, _block_side(first.level))
-        planes = np.concatenate([one.planes(window, first.level) for one in self.pyramids])
         above, below, left, right = missing
+        planes = np.empty((self.planes, *window[2:]), np.complex64)
+        begin = 0
+        for one in self.pyramids:
+            own = one.planes(window, first.level)
+            planes[begin : begin + len(own)] = own
+            begin += len(own)
         if any(missing):
             planes = np.pad(planes, ((0, 0), (above, below), (left, right)), mode="edge")
         return {key: self.encode(self._cut(planes, first, key)) for key in self.keys_of(first)}

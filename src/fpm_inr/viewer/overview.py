@@ -1,13 +1,14 @@
-"""A whole field of view, small enough for a page, as a field file in bytes."""
+"""Field files made for a page: a whole field of view, small enough; a field without its band."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY
 from fpm_inr.viewer.planes_file import planes_bytes
@@ -25,12 +26,6 @@ def overview_bytes(mosaic: Mosaic) -> bytes:
 
     Planes of a conventional mosaic stay planes.
     """
-    import torch
-    from safetensors.numpy import save
-
-    from fpm_inr import transforms
-    from fpm_inr.fields.spline import SplineField
-
     level = mosaic.level_within(MOST_PX)
     basis = HeightBasis(mosaic.z_range_um, overview_planes(mosaic, level), mosaic.planes_um)
     stack = mosaic.render(basis.nodes_um, level=level)
@@ -42,19 +37,32 @@ def overview_bytes(mosaic: Mosaic) -> bytes:
     if mosaic.planes_um is not None:
         parts = np.stack([stack.field_z_y_x.real, stack.field_z_y_x.imag], axis=-1)
         return planes_bytes(parts, stack.z_um, header)
-    sides = [np.rint(np.fft.fftfreq(side, 1 / side)).astype(int) for side in stack.shape_y_x]
+    return spline_bytes(basis.planes_of(stack.field_z_y_x), mosaic.z_range_um, header)
+
+
+def spline_bytes(
+    planes: NDArray[np.complex64], z_range_um: tuple[float, float], header: dict[str, Any]
+) -> bytes:
+    """Planes [plane, y, x] of a spline along z as a field file, one byte a number."""
+    import torch
+    from safetensors.numpy import save
+
+    from fpm_inr import transforms
+    from fpm_inr.fields.spline import SplineField
+
+    shape = (planes.shape[1], planes.shape[2])
+    sides = [np.rint(np.fft.fftfreq(side, 1 / side)).astype(int) for side in shape]
     sample_yx = np.stack([one.ravel() for one in np.meshgrid(*sides, indexing="ij")])
-    planes = torch.from_numpy(basis.planes_of(stack.field_z_y_x))
-    sample = torch.from_numpy(sample_yx)
-    field = SplineField(stack.shape_y_x, mosaic.z_range_um, sample, planes=len(planes))
-    samples = transforms.spectrum(planes).flatten(1)[:, field.flat_index()]
+    field = SplineField(shape, z_range_um, torch.from_numpy(sample_yx), planes=len(planes))
+    spectra = transforms.spectrum(torch.from_numpy(np.ascontiguousarray(planes)))
+    samples = spectra.flatten(1)[:, field.flat_index()]
     field.spectrum.data = torch.view_as_real(samples.contiguous())
     description = {
         "format": FORMAT,
         "kind": field.kind,
         "field": field.settings,
-        "shape_y_x": list(field.shape_y_x),
-        "z_range_um": list(mosaic.z_range_um),
+        "shape_y_x": list(shape),
+        "z_range_um": list(z_range_um),
         **header,
     }
     tensors = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,6 +15,7 @@ from fpm_inr.mosaic.kept import Kept
 Key = TypeVar("Key", bound=Hashable)
 
 ASK_EVERY_S = 0.1  # whether the asker is still there
+GIVES_WAY = 5  # niceness
 
 
 @dataclass(eq=False)
@@ -21,6 +24,14 @@ class _Making(Generic[Key]):
 
     future: Future[dict[Key, bytes]]
     waiting: int = 0
+
+
+def _give_way() -> None:
+    """Let the page that shows what this thread makes move smoothly meanwhile."""
+    if sys.platform.startswith("linux"):  # elsewhere a thread has no such priority
+        this = threading.get_native_id()
+        before = os.getpriority(os.PRIO_PROCESS, this)
+        os.setpriority(os.PRIO_PROCESS, this, max(GIVES_WAY, before))
 
 
 class SharedCache(Generic[Key]):
@@ -50,7 +61,7 @@ class SharedCache(Generic[Key]):
     ) -> None:
         self._make, self._group_of = make, group_of
         self.kept = Kept[Key, bytes](most_bytes, len)
-        self._pool = ThreadPoolExecutor(at_once)
+        self._pool = ThreadPoolExecutor(at_once, initializer=_give_way)
         self._lock = threading.Lock()
         self._making: dict[Key, _Making[Key]] = {}
 
@@ -87,6 +98,14 @@ class SharedCache(Generic[Key]):
                 making.waiting -= 1
                 if making.waiting == 0 and making.future.cancel():
                     self._making.pop(group, None)
+
+    def begin(self, key: Key) -> None:
+        """Make a file before anybody asks for it."""
+        group = self._group_of(key)
+        with self._lock:
+            if self.kept.get(key) is None and group not in self._making:
+                # one that waits to the end: it is not given up
+                self._making[group] = _Making(self._pool.submit(self._made, group), waiting=1)
 
     def close(self) -> None:
         """Begin nothing more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from fpm_inr.viewer.planes_file import planes_bytes
 
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
+    from fpm_inr.mosaic.mosaic import Mosaic
+    from fpm_inr.solution import Solution
 
 FIELD_FILE = "field.safetensors"
 RUN_FILE, MANIFEST_FILE = "run.json", "manifest.json"
@@ -90,9 +92,48 @@ def field_source(path: str | Path) -> Source:
     if (path / MANIFEST_FILE).is_file():
         return mosaic_source(path)
     field = field_file(path)
-    kind = read_header(field).get("kind")
     name = field.resolve().parent.name if field.name == FIELD_FILE else field.stem
-    return Source(name, field if kind in OWN else _as_planes(field))
+    return Source(name, _content(field))
+
+
+def _content(path: Path) -> Path | bytes:
+    """A field file as it is, where the page can decode it and shows all of it."""
+    header = read_header(path)
+    if header.get("kind") not in OWN:
+        return _as_planes(path)
+    return _without_band(path) if header.get("guard_px") else path
+
+
+def _without_band(path: Path) -> bytes:
+    """The part of a field that frames show, at any height where it is a spline."""
+    import torch
+
+    from fpm_inr import transforms
+    from fpm_inr.fields.spline import SplineField
+    from fpm_inr.solution import Solution, load_solution
+    from fpm_inr.viewer.overview import spline_bytes
+
+    solution = load_solution(path)
+    assert isinstance(solution, Solution)
+    field = solution.field
+    if not isinstance(field, SplineField):
+        return _as_planes(path)
+    band, (height, width) = solution.guard_px * solution.upsampling, solution.shape_y_x
+    planes = np.empty((len(field.spectrum), height, width), np.complex64)
+    for own, samples in zip(planes, torch.view_as_complex(field.spectrum.detach()), strict=True):
+        image = transforms.image(field.place(samples)).numpy()
+        own[:] = image[band : band + height, band : band + width]
+    return spline_bytes(planes, solution.z_range_um, _header(solution))
+
+
+def _header(solution: Solution | Mosaic) -> dict[str, Any]:
+    """What a page is told of a solution."""
+    return {
+        "optics": asdict(solution.optics),
+        "upsampling": solution.upsampling,
+        "amplitude_scale": solution.amplitude_scale,
+        "record": solution.record,
+    }
 
 
 def _as_planes(path: Path) -> bytes:
@@ -103,13 +144,7 @@ def _as_planes(path: Path) -> bytes:
     solution = load_solution(path)
     stack = solution.render(default_heights(solution.z_range_um))
     image = stack.field_z_y_x.view(np.float32).reshape(*stack.shape, 2)
-    header = {
-        "optics": asdict(solution.optics),
-        "upsampling": solution.upsampling,
-        "amplitude_scale": solution.amplitude_scale,
-        "record": solution.record,
-    }
-    return planes_bytes(image, stack.z_um, header)
+    return planes_bytes(image, stack.z_um, _header(solution))
 
 
 def mosaic_source(folder: Path) -> Source:
@@ -184,7 +219,7 @@ def _of_colour(path: Path) -> tuple[Path | bytes, float]:
         mosaic = load_mosaic(path)
         return overview_bytes(mosaic), mosaic.amplitude_scale
     field = field_file(path)
-    return field, check_header(read_header(field), field).amplitude_scale
+    return _content(field), check_header(read_header(field), field).amplitude_scale
 
 
 def raw_source(path: str | Path) -> Source:

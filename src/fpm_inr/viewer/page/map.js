@@ -7,6 +7,7 @@ import { makeTexture } from "./gl.js";
 import { gridOf } from "./grid.js";
 import { meanPhaseAt } from "./heights.js";
 import { linkOf, placeOf } from "./link.js";
+import { MapPicture } from "./mappicture.js";
 import { MapSource } from "./mapsource.js";
 import { drawOverlay } from "./overlay.js";
 import { Pieces } from "./pieces.js";
@@ -22,7 +23,6 @@ const FOCUS_PX = 80; // half of what is looked at around a click
 export class MapApp extends Stage {
   #scheduled = false;
   #linking = null;
-  #drawn = null; // what was shown last, but for tiles
   #fresh = []; // tiles that have come since
   #isSeen = false;
   #finding = null; // where a click asked for the focus
@@ -43,6 +43,7 @@ export class MapApp extends Stage {
     });
     this.stock = this.pieces.tiles;
     this.source = new MapSource(gl, atlas, shaders, this.pieces, coloursOf(gl, tables));
+    this.picture = new MapPicture(gl, image, this.source);
     this.field = this.source.field;
     this.panes = atlas.channels.map(({ name }) => ({ name, field: this.field }));
     this.main = { name: atlas.name, field: this.field };
@@ -78,7 +79,7 @@ export class MapApp extends Stage {
   }
 
   get isSettled() {
-    return !this.#scheduled && this.pieces.isIdle && !this.#finding;
+    return !this.#scheduled && this.picture.isWhole && this.pieces.isIdle && !this.#finding;
   }
 
   /** Whether every tile in sight is here. */
@@ -270,7 +271,7 @@ export class MapApp extends Stage {
   }
 
   #depthArrived() {
-    this.#drawn = null;
+    this.picture.spoil();
     if (this.#needsDepth) this.#tellDepth();
     this.changed();
   }
@@ -312,34 +313,31 @@ export class MapApp extends Stage {
     this.#scheduled = true;
     requestAnimationFrame(() => {
       this.#scheduled = false;
-      if (!this.gl.isContextLost()) this.#redraw();
+      if (this.gl.isContextLost()) return;
+      this.picture.show(this.#how, this.#place, this.#fresh);
+      this.#fresh = [];
+      this.#drawOverlay();
       this.#mark();
     });
   }
 
-  /** Draw all, or tiles that have come where nothing else is new. */
-  #redraw() {
-    const how = this.#how;
-    const drawn = JSON.stringify([how, this.camera, this.image.width, this.image.height]);
-    if (drawn === this.#drawn) {
-      if (this.#fresh.length > 0) this.#paint(how, this.#fresh);
-    } else this.#drawAll(how);
-    this.#drawOverlay();
-    this.#drawn = drawn;
-    this.#fresh = [];
-  }
-
-  /** Note when something is seen for the first time, and when all that is in sight is. */
+  /** Note when the whole field is seen for the first time, and when all that is in sight is. */
   #mark() {
-    if (this.stock.size > 0 && !this.#isSeen) performance.mark("fpm-inr: seen");
-    this.#isSeen ||= this.stock.size > 0;
+    if (!this.#isSeen && this.pieces.isSeen) {
+      this.#isSeen = true;
+      performance.mark("fpm-inr: seen");
+    }
     if (this.isSharp) performance.mark("fpm-inr: sharp");
   }
 
   /** Draw what is shown. */
   draw() {
-    this.#drawAll(this.#how);
+    this.picture.draw(this.#how, this.#place);
     this.#drawOverlay();
+  }
+
+  get #place() {
+    return { camera: this.camera, level: this.level, area: this.area };
   }
 
   get #how() {
@@ -354,28 +352,6 @@ export class MapApp extends Stage {
       cyclic: this.view === "phase" && range[1] - range[0] > 2 * Math.PI - 1e-6,
       reference: this.view === "phase" ? this.#reference : 0,
     };
-  }
-
-  #drawAll(how) {
-    const { gl, image } = this;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.viewport(0, 0, image.width, image.height);
-    gl.clearColor(0.055, 0.063, 0.075, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    this.#paint(how, null);
-  }
-
-  /** Draw tiles that lie where these do, or all. */
-  #paint(how, only) {
-    const { gl, camera, image } = this;
-    const { width, height } = image;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.viewport(0, 0, width, height);
-    const clip = (place) => {
-      const [x, y] = cameras.canvasPoint(camera, image, place);
-      return [(2 * x) / width - 1, 1 - (2 * y) / height];
-    };
-    this.source.paint(this.level, this.area, clip, how, only);
   }
 
   #drawOverlay() {

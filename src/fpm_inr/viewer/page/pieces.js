@@ -6,7 +6,7 @@ import { readBytes } from "./payload.js";
 import { Stock } from "./stock.js";
 import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 
-const AT_ONCE = 4; // a browser fetches six at a time from one server
+const AT_ONCE = 6; // what a browser fetches at a time from one server
 const DEPTHS_AT_ONCE = 2;
 const MOST_DEPTHS = 4096; // blocks of depth, which are small
 const SPARE_BYTES = 256 * 2 ** 20; // of tiles that are out of sight, at most as many as are in sight
@@ -41,6 +41,11 @@ export class Pieces {
 
   get isIdle() {
     return this.tiles.isIdle && this.depths.isIdle;
+  }
+
+  /** Whether something is there wherever one looks. */
+  get isSeen() {
+    return this.coarsest.every((key) => this.tiles.get(key));
   }
 
   /** The coarsest tiles that are here. */
