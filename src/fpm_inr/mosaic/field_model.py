@@ -1,15 +1,15 @@
 """The instrument across the field, found from a few tiles: pupil, LED array, light and focus.
 
-The tile nearest to the middle that holds a specimen is calibrated as `fpm-inr calibrate` does; from
-there every other goes on, with a free LED array. One rigid move of the array, in mm, explains the
-directions that all tiles have found. With it, pupils are found once more. Their
-coefficients, the light and the heights of focus are polynomials of the place, fitted so that a few
-tiles that tell something else do not count.
+Where a place of the grid holds no specimen, another nearby stands in for it. The tile nearest to
+the middle that holds one is calibrated as `fpm-inr calibrate` does; from there every other goes on,
+with a free LED array. One rigid move of the array, in mm, explains the directions that all tiles
+have found. With it, pupils are found once more. Their coefficients, the light and the heights of
+focus are polynomials of the place, fitted so that a few tiles that tell something else do not
+count.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,8 +34,10 @@ from fpm_inr.forward import Instrument
 from fpm_inr.instrument import Free, parse_free
 from fpm_inr.mosaic.array import fit_move, moved_array
 from fpm_inr.mosaic.empty import is_empty
-from fpm_inr.mosaic.light import fit_polynomial, light_polynomial, seen_light
+from fpm_inr.mosaic.light import degree_told, fit_polynomial, light_polynomial, seen_light
 from fpm_inr.mosaic.source import Source
+from fpm_inr.mosaic.tiles import Window
+from fpm_inr.mosaic.windows import spread
 from fpm_inr.optics import defocus_rate_rad_per_um
 from fpm_inr.sampling import fourier_sample_na
 
@@ -45,6 +47,12 @@ FloatArray = NDArray[np.float64]
 GRID = 3
 # An array that is stretched by less is as far away as stated.
 SAME_DISTANCE = 0.02
+# What a person should know where tiles tell less than how the instrument bends across the field.
+FEW_TILES: tuple[list[str], ...] = (
+    ["Too few tiles tell of the instrument: its pupil is taken to be the same all over the field."],
+    ["Few tiles tell of the instrument: its pupil is taken to change evenly across the field."],
+    [],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +61,14 @@ class _How:
 
     free: Free
     settings: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What lies at a place of the grid."""
+
+    acquisition: Acquisition
+    shows_specimen: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,38 +124,31 @@ def find_field_model(
     """
     chosen = parse_free(free)
     how = _How(chosen, {"steps": steps, "seed": seed, "device": device})
-    crops = _spread(shape_y_x, tile_px, grid)
-    radius_um = max(shape_y_x) / 2
-    total = 2 * len(crops)
+    places = spread(shape_y_x, tile_px, grid)
+    total = 2 * len(places)
     fits: list[TileFit] = []
     found: list[_Found] = []
-    log_light: Polynomial = LEVEL
-    light_seen = seen_light(source, shape_y_x)
-    for number, crop in enumerate(crops):
-        try:
-            acquisition = source.window(crop, shape_y_x)
-        except DarkError:
-            continue
-        if acquisition.illumination.lighting is not None:
-            raise DataError(
-                "have several LEDs, whose gains no single tile tells",
-                "leave --calibrate out, or give a --calibration of frames of one LED each",
-                field="frames",
-            )
-        radius_um = max(shape_y_x) / 2 * acquisition.optics.pixel_um
-        fit, one = _calibrated(acquisition, found[0] if found else None, z_range_um, how)
-        fits.append(fit)
-        found += [] if one is None else [one]
-        listen(number + 1, total)
+    for number, windows in enumerate(places, start=1):
+        seen = _with_specimen(source, shape_y_x, windows)
+        if seen is not None and not seen.shows_specimen:
+            fits.append(_unused(seen.acquisition, "is empty"))
+        elif seen is not None:
+            first = found[0] if found else None
+            fit, one = _calibrated(seen.acquisition, first, z_range_um, how)
+            fits.append(fit)
+            found += [] if one is None else [one]
+        listen(number, total)
     if not found:
         reasons = "; ".join(sorted({fit.reason for fit in fits if fit.reason})) or "no light"
         raise DataError(
             f"tell nothing of the instrument ({reasons})",
-            "calibrate a crop that holds a specimen (fpm-inr calibrate), or leave --calibrate out",
+            "calibrate a crop that holds a specimen (fpm-inr calibrate --crop) and give that as "
+            "--calibration, or leave --calibrate out",
             field="tiles",
         )
-    if light_seen is not None:
-        log_light = light_polynomial(*light_seen, radius_um)
+    radius_um = max(shape_y_x) / 2 * found[0].acquisition.optics.pixel_um
+    light_seen = seen_light(source, shape_y_x)
+    log_light = LEVEL if light_seen is None else light_polynomial(*light_seen, radius_um)
     model = _stated(found[0].acquisition, radius_um, log_light)
     if chosen.pose is None:
         listen(total, total)
@@ -186,17 +195,32 @@ def _posed(
     return kept.model_copy(update={"notes": [note]}), there
 
 
-def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[int, int, int, int]]:
-    """Windows on an even grid, the outermost at the field's edges; those in the middle first."""
-    height, width = (min(tile_px, side) for side in shape_y_x)
-    starts = [
-        np.unique(np.linspace(0, side - part, grid).round().astype(int)).tolist()
-        for side, part in zip(shape_y_x, (height, width), strict=True)
-    ]
-    middle = [(side - part) / 2 for side, part in zip(shape_y_x, (height, width), strict=True)]
-    places = [(y, x) for y in starts[0] for x in starts[1]]
-    places.sort(key=lambda place: math.dist(place, middle))
-    return [(y, x, height, width) for y, x in places]
+def _with_specimen(
+    source: Source, shape_y_x: tuple[int, int], windows: Sequence[Window]
+) -> _Seen | None:
+    """The first of these windows that shows a specimen, else the first; None, if all are dark.
+
+    Raises
+    ------
+    DataError
+        Frames have several LEDs.
+    """
+    empty = None
+    for window in windows:
+        try:
+            acquisition = source.window(window, shape_y_x)
+        except DarkError:
+            continue
+        if acquisition.illumination.lighting is not None:
+            raise DataError(
+                "have several LEDs, whose gains no single tile tells",
+                "leave --calibrate out, or give a --calibration of frames of one LED each",
+                field="frames",
+            )
+        if not is_empty(acquisition):
+            return _Seen(acquisition, True)
+        empty = empty or _Seen(acquisition, False)
+    return empty
 
 
 def _calibrated(
@@ -206,8 +230,6 @@ def _calibrated(
     how: _How,
 ) -> tuple[TileFit, _Found | None]:
     """Calibrate a tile, from what the first one has found; nothing where it tells nothing."""
-    if is_empty(acquisition):
-        return _unused(acquisition, "is empty"), None
     try:
         z_um = _height(acquisition, z_range_um)
         if first is None:
@@ -338,6 +360,7 @@ def _settled(
             "zernike_rad": polynomials,
             "focus_um": fit_polynomial(place, focus),
             "tiles": told,
+            "notes": [*model.notes, *FEW_TILES[degree_told(place)]],
         }
     )
 
