@@ -1,23 +1,33 @@
 """What a field of view costs as it grows: parts that are by tile, and parts that are of the whole.
 
     python benchmarks/mosaic_cost.py [--mosaic OUT] [--heights 25]
+    python benchmarks/mosaic_cost.py --frames frames.h5 --sides 1024,2048,4096 --workers 2 --out DIR
 
 Solving, measuring overlaps and rendering are by tile: each of them is measured once, on one tile.
 What is of the whole field (the plan, the least squares of gauges, the manifest) is measured on
 made-up overlaps of fields of 1 to 100 megapixels. Processor seconds of one core.
+
+With `--frames`, whole fields are solved: those of `benchmarks/mosaic.py`, gone on with their
+mirror images where larger ones are asked for, every LED in one direction everywhere. Seconds by the
+clock, with nothing else on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from fpm_inr.mosaic.gauge import heights_of, shared, solve_gauge
+from fpm_inr.mosaic.manifest import read_manifest
 from fpm_inr.mosaic.mosaic import load_mosaic
 from fpm_inr.mosaic.overlap import Agreement
 from fpm_inr.mosaic.tiles import Tile, cut_side, lay_tiles
@@ -85,12 +95,63 @@ def by_tile(folder: Path) -> None:
     print(f"a window of 256 x 256 pixels: {first:.3f} s first, {again:.3f} s again", flush=True)
 
 
+def continued(frames: Path, out: Path, side: int) -> None:
+    """Write frames of another side: the corner of these, gone on with its mirror images."""
+    with h5py.File(frames) as old, h5py.File(out, "w") as new:
+        new.attrs.update(old.attrs)
+        old.copy("optics", new)
+        new["axis_y_x_px"] = [(side - 1) / 2, (side - 1) / 2]
+        new["illumination/na_led_xy"] = old["illumination/na_led_xy"][()]
+        images = old["frames_led_y_x"]
+        least = min(side, *images.shape[1:])
+        missing = (0, side - least)
+        written = new.create_dataset(
+            "frames_led_y_x", (len(images), side, side), images.dtype, chunks=images.chunks
+        )
+        for led, image in enumerate(images):
+            written[led] = np.pad(image[:least, :least], (missing, missing), mode="symmetric")
+
+
+def solved(frames: Path, out: Path, side: int, workers: int) -> None:
+    """Solve a field of one plane through the command, and say what it took."""
+    data, folder = out / f"frames{side}.h5", out / f"mosaic{side}"
+    continued(frames, data, side)
+    command = [sys.executable, "-m", "fpm_inr", "mosaic", data, "-o", folder, "--overwrite",
+               "--workers", str(workers), "--scheduler", "processes"]  # fmt: skip
+    began = time.perf_counter()
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - began
+    records = read_manifest(folder).records
+    by_tiles = sum(record.seconds for record in records)
+    megapixels = side**2 / 1e6
+    # kilobytes, of the largest process so far
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    print(
+        f"{megapixels:5.1f} MP, {workers} workers: {len(records)} tiles in {wall:.1f} s, "
+        f"{wall / megapixels:.2f} s a megapixel; tiles alone {by_tiles / len(records):.2f} s each, "
+        f"{by_tiles / workers / megapixels:.2f} s a megapixel; a process has {memory:.2f} GB",
+        flush=True,
+    )
+    data.unlink()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mosaic", type=Path)
     parser.add_argument("--heights", type=int, default=3)
     parser.add_argument("--megapixels", default="1,4,16,100")
+    parser.add_argument("--frames", type=Path)
+    parser.add_argument("--sides", default="1024,2048,4096")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="with --frames: where fields are solved")
     given = parser.parse_args()
+    if given.frames is not None:
+        if given.out is None:
+            parser.error("--frames needs --out")
+        given.out.mkdir(parents=True, exist_ok=True)
+        for side in map(int, given.sides.split(",")):
+            solved(given.frames, given.out, side, given.workers)
+        return
     if given.mosaic is not None:
         by_tile(given.mosaic)
     for megapixels in map(float, given.megapixels.split(",")):

@@ -253,6 +253,11 @@ class SolutionSet:
         (field_c_y_x,) = self.fields(z_um, window=window, level=level)
         return np.moveaxis(self.srgb(field_c_y_x), 0, -1)
 
+    def rgb_of(self, name: str) -> tuple[float, float, float]:
+        """Linear sRGB of a wavelength whose transmission is 1, where nothing else shines."""
+        red, green, blue = self._rgb_of_channels[:, self.names.index(name)].tolist()
+        return red, green, blue
+
     def with_(self, **changes: Any) -> SolutionSet:
         """The same with other offsets, white or record."""
         return replace(self, **changes)

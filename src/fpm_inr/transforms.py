@@ -37,6 +37,11 @@ def image(spectrum_y_x: Tensor) -> Tensor:
     return torch.fft.ifft2(spectrum_y_x, norm="forward")
 
 
+def lines(spectrum_x: Tensor) -> Tensor:
+    """Lines [..., x] of spectra, along the last axis alone, as `image`."""
+    return torch.fft.ifft(spectrum_x, norm="forward")
+
+
 def frequencies(
     side: int,
     pixel: float = 1.0,

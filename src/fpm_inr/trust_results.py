@@ -138,7 +138,7 @@ def _write_view(
     path: Path, map_z_y_x: FloatArray, unit: str, solution: Solution, trust: Trust
 ) -> None:
     """A map as a field file of one real plane a height, for the page's other side."""
-    from fpm_inr.viewer.sources import planes_bytes
+    from fpm_inr.viewer.planes_file import planes_bytes
 
     # what is not told has no brightness
     values = np.where(np.isfinite(map_z_y_x), np.abs(map_z_y_x), 0)

@@ -1,34 +1,46 @@
 """Large mosaics that are quick to make: the fields of four tiles, repeated over the whole field.
 
-    python tests/mosaic/repeated.py FOLDER [TILES]
+    python tests/mosaic/repeated.py FOLDER [TILES] [--colour]
 
-The specimen is periodic over two tiles: discs that absorb and delay, on a wavy surface.
+The specimen is periodic over two tiles: discs that absorb and delay, on a wavy surface. In colour,
+there are three mosaics, of which two lie off the third.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from fpm_inr.acquisition import Optics
+from fpm_inr.chromatic_offset import Offset
 from fpm_inr.fields.spline import SplineField
 from fpm_inr.forward import Instrument
 from fpm_inr.mosaic.manifest import GaugePart, Manifest, write_manifest
+from fpm_inr.mosaic.mosaic import load_mosaic
 from fpm_inr.mosaic.plan import Plan, SidePart, SolveSettings, SourcePart, file_digest
 from fpm_inr.mosaic.tiles import cut_side
 from fpm_inr.mosaic.worker import TILES, Record, field_path
 from fpm_inr.solution import Solution
+from fpm_inr.solution_set import SolutionSet
 
 OPTICS = Optics(wavelength_um=0.53, na=0.25, pixel_um=0.5)
 CUTOFF_PER_UM = 0.45 / 0.53
 UPSAMPLE = 2
 TILE_PX, OVERLAP_PX, EDGE_PX = 256, 48, 12
 SCALE = 30.0
+# wavelength in um, how much the discs absorb, and where it lies against green
+COLOURS = {
+    "red": (0.632, 0.2, Offset(z_um=1.0, y_um=0.3, x_um=-0.2)),
+    "green": (0.53, 0.6, Offset()),
+    "blue": (0.47, 0.45, Offset(z_um=-0.7, y_um=-0.25, x_um=0.1)),
+}
 
 
 def surface_um(y_um: np.ndarray, x_um: np.ndarray, period_um: float) -> np.ndarray:
@@ -44,8 +56,12 @@ def repeated_mosaic(
     overlap_px: int = OVERLAP_PX,
     z_range_um: tuple[float, float] = (-10.0, 10.0),
     planes: int = 11,
+    wavelength_um: float = OPTICS.wavelength_um,
+    absorbs: float = 1.0,
+    offset: Offset | None = None,
 ) -> Path:
     """Make a mosaic of `tiles` x `tiles` tiles, done, in a folder."""
+    optics = replace(OPTICS, wavelength_um=wavelength_um)
     step = tile_px - overlap_px
     side = SidePart(**asdict(cut_side(tile_px + (tiles - 1) * step, tile_px, overlap_px)))
     plan = Plan(
@@ -56,7 +72,7 @@ def repeated_mosaic(
         columns=side,
         edge_px=min(EDGE_PX, overlap_px // 2 - 2),
         led_count=1,
-        optics=asdict(OPTICS),
+        optics=asdict(optics),
         axis_y_x_px=(0.0, 0.0),
         angles="same",
         cutoff_per_um=CUTOFF_PER_UM,
@@ -66,7 +82,9 @@ def repeated_mosaic(
         ),
     )
     (folder / TILES).mkdir(parents=True)
-    scene = _scene(2 * step * UPSAMPLE, z_range_um, planes)
+    scene = _scene(
+        2 * step * UPSAMPLE, z_range_um, planes, wavelength_um, absorbs, offset or Offset()
+    )
     digests = {}
     for row in range(2):
         for column in range(2):
@@ -102,14 +120,40 @@ def repeated_mosaic(
     return folder
 
 
-def _scene(period_px: int, z_range_um: tuple[float, float], planes: int) -> np.ndarray:
+def repeated_colours(folder: Path, tiles: int = 3, **settings: Any) -> Path:
+    """Make mosaics of three wavelengths, and what says that they are of one specimen."""
+    made = {}
+    for name, (wavelength_um, absorbs, offset) in COLOURS.items():
+        place = repeated_mosaic(
+            folder / name,
+            tiles,
+            wavelength_um=wavelength_um,
+            absorbs=absorbs,
+            offset=offset,
+            **settings,
+        )
+        made[name] = load_mosaic(place)
+    offsets: Mapping[str, Offset] = {name: one[2] for name, one in COLOURS.items()}
+    white = {"red": SCALE, "green": 0.97 * SCALE, "blue": 1.02 * SCALE}
+    SolutionSet(made, "green", offsets, white).save_manifest(folder)
+    return folder
+
+
+def _scene(
+    period_px: int,
+    z_range_um: tuple[float, float],
+    planes: int,
+    wavelength_um: float,
+    absorbs: float,
+    offset: Offset,
+) -> np.ndarray:
     """Planes [plane, y, x] of a spline along z: discs, each in focus at its own height."""
     random = np.random.default_rng(5)
     pixel = OPTICS.pixel_um / UPSAMPLE
     k = np.fft.fftfreq(period_px, pixel)
     square = k[:, None] ** 2 + k**2
-    kz = np.sqrt(np.maximum(1 / OPTICS.wavelength_um**2 - square, 0))
-    kz = 2 * np.pi * (kz - 1 / OPTICS.wavelength_um)
+    kz = np.sqrt(np.maximum(1 / wavelength_um**2 - square, 0))
+    kz = 2 * np.pi * (kz - 1 / wavelength_um)
     heights = np.linspace(*z_range_um, planes)
     kept = square <= CUTOFF_PER_UM**2
     at_height: dict[float, np.ndarray] = {}
@@ -118,11 +162,14 @@ def _scene(period_px: int, z_range_um: tuple[float, float], planes: int) -> np.n
         radius = random.uniform(1.0, 4.0)
         focus = surface_um(np.array(y), np.array(x), period_px * pixel)
         # soft discs, by their Fourier transform
-        strength = random.uniform(0.2, 0.5) * np.exp(1j * random.uniform(0, 1.2))
+        strength = absorbs * random.uniform(0.2, 0.5) * np.exp(1j * random.uniform(0, 1.2))
         shape = 3 * np.pi * radius**2 / (period_px * pixel) ** 2
-        along = [np.exp(-((np.pi * radius * k) ** 2) - 2j * np.pi * k * at) for at in (y, x)]
+        along = [
+            np.exp(-((np.pi * radius * k) ** 2) - 2j * np.pi * k * at)
+            for at in (y + offset.y_um, x + offset.x_um)
+        ]
         part = (strength * shape * along[0][:, None] * along[1])[kept]
-        height = float(np.round(focus))
+        height = float(np.round(focus)) + offset.z_um
         at_height[height] = at_height.get(height, 0) + part
     spectra = np.zeros((planes, period_px, period_px), np.complex128)
     spectra[:, 0, 0] = 1
@@ -166,4 +213,6 @@ def _tile(
 
 
 if __name__ == "__main__":
-    repeated_mosaic(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+    given = [one for one in sys.argv[1:] if one != "--colour"]
+    make = repeated_colours if "--colour" in sys.argv else repeated_mosaic
+    make(Path(given[0]), int(given[1]) if len(given) > 1 else 20)

@@ -36,7 +36,7 @@ def test_a_level_is_a_disc_of_frequencies(tmp_path: Path, level: int, z_um: floa
     assert read is not None
     for one in (read, level_of(solution, level)):
         assert one.amplitude_scale == solution.amplitude_scale
-        np.testing.assert_allclose(one.sampler(*PLACES)(z_um), right, atol=2e-4)
+        np.testing.assert_allclose(one.sampler(*PLACES)(np.array([z_um]))[0], right, atol=2e-4)
     assert read.field.shape_y_x[0] <= solution.shape_y_x[0] / 2**level + 2
     assert right.std() > 0.01
 
@@ -45,7 +45,9 @@ def test_a_level_is_a_disc_of_frequencies(tmp_path: Path, level: int, z_um: floa
 def test_other_fields_have_levels_too(level: int) -> None:
     solution = random_solution((60, 50))
     right = summed(solution.render(7.0).field_z_y_x[0], level, solution.upsampling)
-    np.testing.assert_allclose(level_of(solution, level).sampler(*PLACES)(7.0), right, atol=1e-4)
+    np.testing.assert_allclose(
+        level_of(solution, level).sampler(*PLACES)(np.array([7.0]))[0], right, atol=1e-4
+    )
 
 
 def test_what_cannot_be_read_so_is_left_to_others(tmp_path: Path) -> None:
@@ -61,3 +63,27 @@ def test_what_cannot_be_read_so_is_left_to_others(tmp_path: Path) -> None:
         field.write_bytes(damaged)
         assert read_level(field, 1) is None
     assert read_level(tmp_path / "none", 1) is None
+
+
+@pytest.mark.parametrize(("level", "first"), [(0, 3.0), (1, 0.5), (1, 7.25), (2, 1.5), (3, 13.25)])
+def test_pixels_of_a_level_take_short_transforms(level: int, first: float) -> None:
+    """Its even places, wherever they begin, and beyond the end of the period, as any places."""
+    solution = spline_solution((64, 48), reach=0.45)
+    one = level_of(solution, level)
+    spacing = 2**level / solution.upsampling
+    y, x = (first + spacing * np.arange(count) for count in ((64 >> level) + 1, 5))
+    z_um = np.array([-20.0, 3.3])
+    even = one.sampler(y, x)(z_um).numpy()
+    away = np.array([5.0])  # no even steps: places are summed one by one
+    uneven = one.sampler(np.append(y, away), np.append(x, away))(z_um).numpy()
+    np.testing.assert_allclose(even, uneven[:, :-1, :-1], atol=2e-5)
+    np.testing.assert_allclose(even[:, -1], even[:, 0], atol=2e-5)
+    assert even.std() > 0.01
+
+
+def test_a_coarse_level_counts_for_its_share() -> None:
+    solution = spline_solution((64, 64), reach=0.45)
+    shares = [level_of(solution, level).share for level in range(3)]
+    assert shares[0] == 1
+    # discs of half the radius
+    np.testing.assert_allclose(shares[1:], [(0.25 / 0.45) ** 2, (0.125 / 0.45) ** 2], rtol=0.1)

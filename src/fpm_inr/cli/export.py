@@ -97,12 +97,10 @@ def _write_site(field: Path, site: Path, workers: int | None, overwrite: bool) -
 
     from fpm_inr.cli.progress import counting
     from fpm_inr.errors import OutputError, SettingsError
-    from fpm_inr.io.results import is_mosaic
-    from fpm_inr.mosaic.manifest import MANIFEST
-    from fpm_inr.mosaic.plan import file_digest
+    from fpm_inr.viewer.field_map import fingerprint_of, is_whole_field
     from fpm_inr.viewer.site import write_site
 
-    if not is_mosaic(field):
+    if not is_whole_field(field):
         raise SettingsError(
             f"is given for {str(field)!r}, which is no mosaic",
             "give -o FILE.html: one field fits one file",
@@ -114,7 +112,7 @@ def _write_site(field: Path, site: Path, workers: int | None, overwrite: bool) -
         size = write_site(
             field,
             site,
-            fingerprint=file_digest(field / MANIFEST),
+            fingerprint=fingerprint_of(field),
             workers=workers or os.cpu_count() or 1,
             on_piece=told,
         )

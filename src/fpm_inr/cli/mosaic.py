@@ -248,11 +248,16 @@ def workers_of(given: dict[str, Any]) -> int:
 
 
 def kept_calibration(console: Console, given: dict[str, Any], source: Source) -> Path | None:
-    """The calibration, kept in the mosaic's folder, where every worker finds it."""
+    """The calibration, kept in the mosaic's folder, where every worker finds it.
+
+    Errors are those of `has_calibration`, and OutputError where it cannot be written.
+    """
     import shutil
 
     from fpm_inr.calibration.file import read_calibration
     from fpm_inr.errors import OutputError
+    from fpm_inr.files.replacing import replacing
+    from fpm_inr.mosaic.run import has_calibration
 
     path: Path | None = given["calibration"]
     kept: Path = given["output"] / "calibration.json"
@@ -262,17 +267,20 @@ def kept_calibration(console: Console, given: dict[str, Any], source: Source) ->
         raise _both("calibration", "calibrate")
     if path is not None:
         read_calibration(path)
-    if path is not None and given["plan_only"]:
-        return path
+        if given["plan_only"]:
+            return path
+    may = {name: given[name] for name in ("resume", "overwrite")}
+    stays = kept.is_file() if given["plan_only"] else has_calibration(kept, path, **may)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if path is not None and path.resolve() != kept.resolve():
-            shutil.copyfile(path, kept)
+            with replacing(kept) as beside:
+                shutil.copyfile(path, beside)
     except OSError as error:
         raise OutputError(
             f"cannot be written ({error.strerror})", "choose a folder that is writable", source=kept
         ) from error
-    if path is None and not (kept.is_file() and (given["resume"] or given["plan_only"])):
+    if path is None and not stays:
         _find(console, given, source, kept)
     return kept
 
@@ -363,6 +371,7 @@ class _Bar:
     """Tiles done, the residual of the last, and the time left."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._bar = progress_bar(console, "{task.fields[last]}", transient=False)
         self._tasks: dict[str, Any] = {}
 
@@ -374,6 +383,9 @@ class _Bar:
         self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
+        if progress.stage == "idle":
+            self._console.print("[yellow]The scheduler has no workers:[/] tiles wait for some.")
+            return
         words = {"tiles": "Solving tiles", "gauges": "Settling overlaps"}
         if progress.stage not in self._tasks:
             self._tasks[progress.stage] = self._bar.add_task(

@@ -39,10 +39,9 @@ def command(field: Path, beside: Path | None, raw: bool, no_browser: bool) -> No
 
 def _server(field: Path, beside: Path | None, raw: bool) -> PageServer:
     """A map of a whole mosaic, or the page of a field and what is beside it."""
-    from fpm_inr.io.results import is_mosaic
+    from fpm_inr.viewer.field_map import is_whole_field, map_of
 
-    if is_mosaic(field) and beside is None and not raw:
-        from fpm_inr.viewer.field_map import map_of
+    if beside is None and not raw and is_whole_field(field):
         from fpm_inr.viewer.map_server import MapServer
 
         return MapServer(map_of(field))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +96,7 @@ class Autofocus:
     curve_z: FloatArray
 
 
-def depth_map(scores: FocusScores) -> DepthMap:
+def depth_map(scores: FocusScores, *, full_contrast: float | None = None) -> DepthMap:
     """Find each patch's sharpest height, between slices by a parabola through three scores.
 
     Confidence is the product of how far the peak stands above the curve's median over z, as a share
@@ -108,9 +109,18 @@ def depth_map(scores: FocusScores) -> DepthMap:
     patch counts by the square of its curve's prominence, times the square of its score over the
     median score where that is less (the frames are badly explained there: by light from beyond the
     frame, say); not at all where it is sharpest in the first or the last slice.
+
+    Parameters
+    ----------
+    scores : FocusScores
+    full_contrast : float, optional
+        Score from which a patch is trusted fully as far as contrast goes, of an image of which
+        these scores are a part (`full_contrast_of` some of it). Default: of these.
     """
     depth = peak_um(scores.z_um, scores.score_z_y_x)
-    confidence = _confidence(scores.score_z_y_x, _full_contrast(scores))
+    if full_contrast is None:
+        full_contrast = full_contrast_of([scores])
+    confidence = _confidence(scores.score_z_y_x, full_contrast)
     is_trusted = (confidence >= LEAST_CONFIDENCE) & ~_is_at_end(scores.score_z_y_x)
     is_trusted &= ~_is_outlier(np.where(is_trusted, depth, np.nan), scores)
     if scores.settings.method == "residual":
@@ -132,7 +142,7 @@ def autofocus(scores: FocusScores, y_px: float, x_px: float) -> Autofocus:
     sharpest = int(np.argmax(curve))
     return Autofocus(
         float(peak_um(scores.z_um, curve)),
-        float(_confidence(curve, _full_contrast(scores))),
+        float(_confidence(curve, full_contrast_of([scores]))),
         sharpest in (0, len(curve) - 1),
         curve,
     )
@@ -187,8 +197,10 @@ def _bent_little(depth: FloatArray, scores: FocusScores) -> FloatArray:
     return np.clip(surface, scores.z_um[0], scores.z_um[-1])
 
 
-def _full_contrast(scores: FocusScores) -> float:
-    return FULL_CONTRAST * float(np.percentile(scores.score_z_y_x.max(axis=0), 95))
+def full_contrast_of(parts: Sequence[FocusScores]) -> float:
+    """Score from which patches of an image are trusted fully, by some parts of it."""
+    peaks = [one.score_z_y_x.max(axis=0).ravel() for one in parts]
+    return FULL_CONTRAST * float(np.percentile(np.concatenate(peaks), 95))
 
 
 def _confidence(score_z: NDArray[Any], full_contrast: float) -> FloatArray:

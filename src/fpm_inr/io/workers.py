@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -33,7 +34,9 @@ def in_processes(
     context = mp.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _start, (work,))
     try:
-        for done in as_completed([pool.submit(_do, item) for item in items]):
+        with deaf_children():
+            asked = [pool.submit(_do, item) for item in items]
+        for done in as_completed(asked):
             yield done.result()
     except BrokenProcessPool as error:
         raise OutputError(
@@ -45,11 +48,27 @@ def in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that begin within hear no Ctrl-C, not even while they start.
+
+    It goes to the whole group; who began the work decides what it means, after the body.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(work: Callable[..., object]) -> None:
     import torch
 
     global _work
-    # Ctrl-C goes to the whole group; who began the work decides what it means
+    # where there are no masks of signals
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)

@@ -93,8 +93,15 @@ class Gauge:
         self, number: int, z_um: float, y_px: FloatArray, x_px: FloatArray
     ) -> NDArray[np.complex128]:
         """What to multiply a tile's field [y, x] by; pixels of the frames from its centre."""
+        along_y, along_x = self.factors(number, np.array([z_um]), y_px, x_px)
+        return np.asarray(along_y[0][:, None] * along_x[0])
+
+    def factors(
+        self, number: int, z_um: FloatArray, y_px: FloatArray, x_px: FloatArray
+    ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+        """The same at several heights, as factors of rows [z, y] and of columns [z, x]."""
         amplitude, piston, ramp_y, ramp_x, bend = (
-            float(np.interp(z_um, self.z_um, values))
+            np.interp(z_um, self.z_um, values)[:, None]
             for values in (
                 self.log_amplitude[number],
                 self.piston_rad[number],
@@ -103,7 +110,7 @@ class Gauge:
             )
         )
         along_y = np.exp(-amplitude - 1j * (piston + ramp_y * y_px + bend * y_px**2))
-        return np.asarray(along_y[:, None] * np.exp(-1j * (ramp_x + bend * x_px) * x_px))
+        return along_y, np.exp(-1j * (ramp_x + bend * x_px) * x_px)
 
 
 def heights_of(plan: Plan) -> FloatArray:

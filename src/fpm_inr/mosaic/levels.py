@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fpm_inr import transforms
 from fpm_inr.fields.base import Field
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from fpm_inr.solution import Solution
 
 FloatArray = NDArray[np.float64]
-Image = NDArray[np.complexfloating[Any, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,8 @@ class LevelField:
     upsampling : int
     amplitude_scale : float
     level : int
+    share : float
+        Of the whole field's numbers, those that are held.
     """
 
     field: Field
@@ -42,61 +46,130 @@ class LevelField:
     upsampling: int
     amplitude_scale: float
     level: int
+    share: float = 1.0
 
     def sampler(self, y_px: FloatArray, x_px: FloatArray) -> Sampler:
-        """What gives the field at these places, in pixels of the frames, at any height."""
+        """What gives the field at these places, in pixels of the frames, at any heights."""
         return Sampler(self, y_px * self.upsampling, x_px * self.upsampling)
+
+    @cached_property
+    def reach_y_x(self) -> tuple[int, int]:
+        """Highest frequency along each axis, in cycles per side of the whole field."""
+        if isinstance(self.field, SplineField):
+            y, x = self.field.state_dict()["sample_yx"].abs().amax(dim=1).tolist()
+            return int(y), int(x)
+        height, width = (side >> (self.level + 1) for side in self.shape_y_x)
+        return height, width
+
+    @cached_property
+    def _flat(self) -> Tensor:
+        """Where a spline field's frequencies lie in a flattened `spectrum_z_x_y`."""
+        y, x = self.field.state_dict()["sample_yx"].long()
+        reach_y, reach_x = self.reach_y_x
+        return (x + reach_x) * (2 * reach_y + 1) + y + reach_y
+
+    @cached_property
+    def _disc_x_y(self) -> Tensor:
+        """1 at the frequencies of a level, 0 elsewhere."""
+        y, x = (
+            torch.arange(-reach, reach + 1) / side * 2 ** (self.level + 1)
+            for reach, side in zip(self.reach_y_x, self.shape_y_x, strict=True)
+        )
+        return (torch.hypot(x[:, None], y) <= 1).to(torch.float32)
+
+    def spectrum_z_x_y(self, z_um: FloatArray) -> Tensor:
+        """Spectra, from the lowest frequency to the highest along each axis; y last."""
+        reach_y, reach_x = self.reach_y_x
+        shape = 2 * reach_x + 1, 2 * reach_y + 1
+        if not isinstance(self.field, SplineField):
+            y, x = torch.arange(-reach_y, reach_y + 1), torch.arange(-reach_x, reach_x + 1)
+            whole = (transforms.spectrum(self.field(z)) for z in z_um.tolist())
+            return torch.stack([one.cpu()[y][:, x].T * self._disc_x_y for one in whole])
+        planes, samples, _ = self.field.spectrum.shape
+        weights = torch.zeros(len(z_um), planes)
+        for row, z in zip(weights, z_um.tolist(), strict=True):
+            first, shares = self.field.shares(z)
+            row[first : first + len(shares)] = torch.from_numpy(shares)
+        blended = weights @ self.field.spectrum.reshape(planes, 2 * samples)
+        grid = torch.zeros(len(z_um), shape[0] * shape[1], dtype=torch.complex64)
+        grid[:, self._flat] = torch.view_as_complex(blended.view(len(z_um), samples, 2))
+        return grid.view(len(z_um), *shape)
 
 
 class Sampler:
-    """The field of a level at rows and columns, in pixels of the whole field, at any height.
+    """The field of a level at rows and columns, in pixels of the whole field, at any heights.
 
-    At level 0 these are pixels of the field. At others the frequencies that the level can hold are
-    summed there.
+    The frequencies that the level can hold are summed there.
     """
 
     def __init__(self, of: LevelField, y_px: FloatArray, x_px: FloatArray) -> None:
         self._of = of
         self._at = (y_px, x_px)
-        if of.level == 0:
-            return
-        waves, radii, self._kept = [], [], []
-        for at, whole, count in zip(self._at, of.shape_y_x, of.field.shape_y_x, strict=True):
-            cycles = np.rint(np.fft.fftfreq(count, 1 / count)).astype(np.intp)
-            kept = np.flatnonzero(np.abs(cycles) <= whole / 2 ** (of.level + 1))
-            self._kept.append(kept)
-            radii.append(cycles[kept] / whole * 2 ** (of.level + 1))
-            wave = np.exp(2j * np.pi * np.outer(at / whole, cycles[kept]))
-            waves.append(wave.astype(np.complex64))
-        self._inside = np.hypot(radii[0][:, None], radii[1]) <= 1
-        self._waves = waves
+        self._is_stored = of.level == 0 and not isinstance(of.field, SplineField)
+        if not self._is_stored:
+            self._y, self._x = (
+                _Axis(at, reach, side, of.level)
+                for at, reach, side in zip(self._at, of.reach_y_x, of.shape_y_x, strict=True)
+            )
 
-    def __call__(self, z_um: float) -> Image:
-        """Field [y, x] at a height."""
-        field = self._of.field
+    def __call__(self, z_um: FloatArray) -> Tensor:
+        """Field [z, y, x] at heights: complex64."""
         with torch.no_grad():
-            if self._of.level == 0:
-                y, x = (round(at[0]) for at in self._at)
-                image = field(z_um).cpu().numpy()
-                return np.asarray(image[y : y + len(self._at[0]), x : x + len(self._at[1])])
-            if isinstance(field, SplineField):
-                spectrum = field.spectrum_y_x(z_um).cpu().numpy()
-            else:
-                spectrum = transforms.spectrum(field(z_um)).cpu().numpy()
-        part = spectrum[np.ix_(*self._kept)] * self._inside
-        return np.asarray(self._waves[0] @ part @ self._waves[1].T)
+            if self._is_stored:
+                y, x = (slice(round(at[0]), round(at[0]) + len(at)) for at in self._at)
+                return torch.stack([self._of.field(z).cpu()[y, x] for z in z_um.tolist()])
+            lines = self._y.summed(self._of.spectrum_z_x_y(z_um))
+            return self._x.summed(lines.transpose(1, 2))
+
+
+class _Axis:
+    """Places along an axis at which frequencies are summed.
+
+    Where they are a level's pixels, and a whole number of these make up the period, that is a
+    Fourier transform of so many points.
+    """
+
+    def __init__(self, at_px: FloatArray, reach: int, side: int, level: int) -> None:
+        self._reach, self._count, self._points = reach, len(at_px), side >> level
+        cycles = np.arange(-reach, reach + 1)
+        is_even = np.allclose(np.diff(at_px), 2**level) and self._points << level == side
+        self._wave = None
+        if is_even:
+            # all windows take the same points, of which each has its part
+            self._first = math.floor(at_px[0] / 2**level + 1e-9)
+            begin = np.exp(2j * np.pi * cycles * (at_px[0] - self._first * 2**level) / side)
+            self._begin = torch.from_numpy(begin.astype(np.complex64))
+        else:
+            wave = np.exp(2j * np.pi * np.outer(cycles, at_px / side))
+            self._wave = torch.from_numpy(wave.astype(np.complex64))
+
+    def summed(self, spectrum: Tensor) -> Tensor:
+        """Values [..., place] of spectra [..., frequency]."""
+        if self._wave is not None:
+            return spectrum @ self._wave
+        begun, points, reach = spectrum * self._begin, self._points, self._reach
+        lines = begun.new_zeros(*begun.shape[:-1], points)
+        lines[..., : reach + 1] = begun[..., reach:]
+        # the two highest frequencies are one where the points hold them just so
+        lines[..., points - reach :] += begun[..., :reach]
+        lines = transforms.lines(lines)
+        first = self._first % points
+        if first + self._count <= points:
+            return lines[..., first : first + self._count]
+        return lines[..., torch.arange(first, first + self._count) % points]
 
 
 def level_of(solution: Solution, level: int) -> LevelField:
     """A solution at a level."""
-    field = solution.field
+    field, share = solution.field, 1.0
     if level > 0 and isinstance(field, SplineField):
         sample_yx = field.state_dict()["sample_yx"].numpy()
         kept = _inside(sample_yx, field.shape_y_x, level)
         spectrum = field.spectrum.detach().numpy()[:, kept]
         field = _low(spectrum, sample_yx[:, kept], field.shape_y_x, field.z_range_um, level)
+        share = float(kept.mean())
     return LevelField(
-        field, solution.shape_y_x, solution.upsampling, solution.amplitude_scale, level
+        field, solution.shape_y_x, solution.upsampling, solution.amplitude_scale, level, share
     )
 
 
@@ -117,28 +190,34 @@ def read_level(path: Path, level: int) -> LevelField | None:
             stored = file.get_slice(f"{FIELD_PREFIX}spectrum")
             if header.kind != SplineField.kind or stored.get_dtype() != "I8":
                 return None
-            part = {
-                name: file.get_tensor(FIELD_PREFIX + name)
-                for name in ("spectrum_ring", "spectrum_ring_scale", "spectrum_near")
-            }
-            part["spectrum_scale"] = file.get_tensor(f"{FIELD_PREFIX}spectrum_scale")
             runs = file.get_tensor(f"{FIELD_PREFIX}sample_runs")
             sample_yx = from_runs(runs, stored.get_shape()[1])
             kept = np.flatnonzero(_inside(sample_yx, header.shape_y_x, level))
             # frequencies are stored row by row: those of few rows lie together
             some = slice(int(kept[0]), int(kept[-1]) + 1)
-            is_near = np.flatnonzero(part["spectrum_ring"] == 0)
-            among = (is_near >= some.start) & (is_near < some.stop)
-            part["spectrum_near"] = part["spectrum_near"][:, among]
-            part["spectrum_ring"] = part["spectrum_ring"][some]
-            part["spectrum"] = stored[:, some]
-        spectrum = unpack(part)[:, kept - some.start]
+            ring = file.get_tensor(f"{FIELD_PREFIX}spectrum_ring")
+            near = file.get_tensor(f"{FIELD_PREFIX}spectrum_near")
+            part = {
+                "spectrum": stored[:, some][:, kept - some.start],
+                "spectrum_ring": ring[kept],
+                "spectrum_near": near[:, np.isin(np.flatnonzero(ring == 0), kept)],
+            }
+            for name in ("spectrum_ring_scale", "spectrum_scale"):
+                part[name] = file.get_tensor(FIELD_PREFIX + name)
+        spectrum = unpack(part)
         if not np.isfinite(spectrum).all():
             return None
         field = _low(spectrum, sample_yx[:, kept], header.shape_y_x, header.z_range_um, level)
     except (InputError, SafetensorError, OSError, ValueError, KeyError, IndexError):
         return None
-    return LevelField(field, header.shape_y_x, header.upsampling, header.amplitude_scale, level)
+    return LevelField(
+        field,
+        header.shape_y_x,
+        header.upsampling,
+        header.amplitude_scale,
+        level,
+        len(kept) / sample_yx.shape[1],
+    )
 
 
 def _inside(

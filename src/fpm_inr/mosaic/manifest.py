@@ -17,6 +17,10 @@ FORMAT = "fpm-inr mosaic 1"
 MANIFEST = "manifest.json"
 
 
+class DamagedManifestError(DataError):
+    """A manifest has been one of this program's, or was cut off."""
+
+
 class GaugePart(Part):
     """What the overlaps agree on; see `fpm_inr.mosaic.gauge.Gauge`."""
 
@@ -95,14 +99,16 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise DataError(f"cannot be read as JSON ({reason})", again, source=path) from error
+        raise DamagedManifestError(
+            f"cannot be read as JSON ({reason})", again, source=path
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError("is no manifest of this program", f"give one of {FORMAT!r}", source=path)
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise DataError(
+        raise DamagedManifestError(
             first["msg"].removeprefix("Value error, ")[:160],
             again,
             field=".".join(str(part) for part in first["loc"]) or "manifest",

@@ -15,6 +15,7 @@ from fpm_inr.errors import DataError, SettingsError
 from fpm_inr.heights import check_heights
 from fpm_inr.mosaic import blend
 from fpm_inr.mosaic.gauge import Gauge
+from fpm_inr.mosaic.kept import Kept
 from fpm_inr.mosaic.levels import LevelField, level_of, read_level
 from fpm_inr.mosaic.manifest import Manifest, read_manifest
 from fpm_inr.mosaic.tiles import Tile, Window
@@ -28,6 +29,8 @@ FloatArray = NDArray[np.float64]
 
 # Of the tiles that are kept decoded: those of a window that is looked at again at other heights.
 KEPT_TILES = 32
+# Of a tile at several heights at once: 8 MB.
+MOST_PIXELS = 2**20
 
 
 class Follows(Protocol):
@@ -57,7 +60,7 @@ class Mosaic:
     manifest : Manifest
         That of the folder, done.
     kept_tiles : int
-        Tiles that stay decoded.
+        Tiles that stay decoded; coarse levels count for the share of a tile's numbers they hold.
     follows, z_range_um : Follows and (float, float), optional
         A surface that heights are measured from, and those that are solved all over the field
         (`fpm_inr.mosaic.surface.from_focus`).
@@ -83,7 +86,8 @@ class Mosaic:
         self._z_range_um = z_range_um or self.plan.settings.z_range_um
         self.tiles, self._sides = self.plan.tiles, self.plan.sides
         self._tile = lru_cache(maxsize=kept_tiles)(self._read)
-        self._level = lru_cache(maxsize=kept_tiles)(self._read_level)
+        self._levels = Kept[tuple[int, int], LevelField](kept_tiles, lambda one: one.share)
+        self._seen: dict[int, tuple[int, int]] = {}
 
     def keeping(self, tiles: int) -> Mosaic:
         """The same with so many tiles decoded at a time."""
@@ -238,9 +242,13 @@ class Mosaic:
 
         return read_solution(self._checked_path(number))
 
-    def _read_level(self, number: int, level: int) -> LevelField:
-        found = read_level(self._checked_path(number), level) if level > 0 else None
-        return found or level_of(self._tile(number), level)
+    def _level(self, number: int, level: int) -> LevelField:
+        found = self._levels.get((number, level))
+        if found is None:
+            read = read_level(self._checked_path(number), level) if level > 0 else None
+            found = read or level_of(self._read(number), level)
+            self._levels.put((number, level), found)
+        return found
 
     def _checked_path(self, number: int) -> Path:
         """Where a tile's field lies, which is what was written.
@@ -253,12 +261,19 @@ class Mosaic:
         from fpm_inr.mosaic.plan import file_digest
 
         path = field_path(self.folder, number)
-        if path.is_file() and file_digest(path) != self.manifest.records[number].sha256:
+        if not path.is_file():
+            return path
+        state = path.stat()
+        mark = state.st_size, state.st_mtime_ns
+        if self._seen.get(number) == mark:
+            return path  # as it was when its digest was taken
+        if file_digest(path) != self.manifest.records[number].sha256:
             raise DataError(
                 "is not the file that was written (its digest differs)",
                 "solve this tile again: `fpm-inr mosaic ... --resume`",
                 source=path,
             )
+        self._seen[number] = mark
         return path
 
     def _stack(self, z_um: FloatArray, window: Window, level: int) -> ImageStack:
@@ -276,8 +291,11 @@ class Mosaic:
                 tile = self.tiles[row * self._sides[1].count + column]
                 if self.manifest.records[tile.number].kind == "dark":
                     continue
-                for z, part in enumerate(self._parts(tile, z_um, rows[at_y], columns[at_x], level)):
-                    image[z, at_y, at_x] += part
+                at_once = max(1, MOST_PIXELS // (len(rows[at_y]) * len(columns[at_x])))
+                for first_z in range(0, len(z_um), at_once):
+                    at_z = slice(first_z, first_z + at_once)
+                    part = self._part(tile, z_um[at_z], rows[at_y], columns[at_x], level)
+                    image[at_z, at_y, at_x] += part
         return ImageStack(image, z_um, self.pixel_um * 2**level, self.amplitude_scale)
 
     def _spans(self, axis: int, at_px: FloatArray) -> dict[int, slice]:
@@ -293,28 +311,38 @@ class Mosaic:
                 spans[index] = slice(int(span[0]), int(span[1]))
         return spans
 
-    def _parts(
+    def _part(
         self, tile: Tile, z_um: FloatArray, y_px: FloatArray, x_px: FloatArray, level: int
-    ) -> Iterator[NDArray[np.complex64]]:
-        """A tile's weighted share of the image at every height."""
-        weight = blend.weight_of(tile, self._sides, self.plan.edge_px, y_px, x_px)
+    ) -> NDArray[np.complex64]:
+        """A tile's weighted share [z, y, x] of the image."""
+        sides, edge = self._sides, self.plan.edge_px
+        weight_y = blend.weight_along(sides[0], edge, tile.row, y_px)
+        weight_x = blend.weight_along(sides[1], edge, tile.column, x_px)
         tile_level = self._level(tile.number, level)
+        weight_y *= tile_level.amplitude_scale / self.amplitude_scale
         sampled = tile_level.sampler(y_px - tile.crop[0], x_px - tile.crop[1])
         low, high = self.plan.settings.z_range_um
         centre = [tile.crop[axis] + (tile.crop[axis + 2] - 1) / 2 for axis in range(2)]
-        weight *= np.float32(tile_level.amplitude_scale / self.amplitude_scale)
 
-        def level_at(z: float) -> NDArray[np.complexfloating[Any, Any]]:
-            height_um = float(np.clip(z + self.gauge.height_um[tile.number], low, high))
-            factor = self.gauge.factor(tile.number, z, y_px - centre[0], x_px - centre[1])
-            return sampled(height_um) * factor
+        def level_at(heights: FloatArray) -> NDArray[np.complex64]:
+            """The tile's field [z, y, x] at level heights, by the gauges, weighted."""
+            there = np.clip(heights + self.gauge.height_um[tile.number], low, high)
+            y, x = y_px - centre[0], x_px - centre[1]
+            along_y, along_x = self.gauge.factors(tile.number, heights, y, x)
+            along_y, along_x = along_y * weight_y, along_x * weight_x
+            field = sampled(there).numpy()
+            field = field * along_y.astype(np.complex64)[:, :, None]
+            field *= along_x.astype(np.complex64)[:, None]
+            return field
 
-        for z in z_um:
-            if self._follows is None:
-                field = level_at(z)
-            else:
-                field = self._follows.followed(level_at, z, y_px, x_px)
-            yield (field * weight).astype(np.complex64)
+        if self._follows is None:
+            return level_at(z_um)
+        follow = self._follows.followed
+
+        def at_level(z: float) -> NDArray[np.complex64]:
+            return np.asarray(level_at(np.array([z]))[0])
+
+        return np.stack([follow(at_level, z, y_px, x_px) for z in z_um.tolist()])
 
 
 def load_mosaic(folder: str | Path) -> Mosaic:

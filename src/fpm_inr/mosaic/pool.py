@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -16,16 +17,17 @@ from typing import Any
 
 from fpm_inr.device import take_card
 from fpm_inr.errors import OutputError
+from fpm_inr.io.workers import deaf_children
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.worker import Failure, Record, work
 
 MOST_TRIES = 5
 
 
-def given_up(number: int, why: str) -> OutputError:
+def given_up(number: int, tries: int, why: str) -> OutputError:
     """The error of a tile whose workers keep dying."""
     return OutputError(
-        f"its worker died {MOST_TRIES} times ({why})",
+        f"its worker died {tries} times ({why})",
         "give fewer --workers, a smaller --tile, or more memory, and go on with --resume",
         field=f"tile {number}",
     )
@@ -60,7 +62,8 @@ def solve_in_processes(
     def hire(place: int) -> _Worker:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, plan, folder, place), daemon=True)
-        process.start()
+        with deaf_children():
+            process.start()
         theirs.close()
         return _Worker(process, ours, place)
 
@@ -68,7 +71,8 @@ def solve_in_processes(
         worker.number = waiting.popleft() if waiting else None
         if worker.number is not None:
             tries[worker.number] += 1
-            worker.pipe.send(worker.number)
+            with suppress(OSError):  # it has died while it was idle: reading will tell
+                worker.pipe.send(worker.number)
 
     try:
         for place in range(min(workers, len(numbers))):
@@ -85,7 +89,9 @@ def solve_in_processes(
                     number = worker.number
                     assert number is not None
                     if tries[number] >= MOST_TRIES:
-                        raise given_up(number, _reason(worker.process.exitcode)) from None
+                        raise given_up(
+                            number, MOST_TRIES, _reason(worker.process.exitcode)
+                        ) from None
                     waiting.appendleft(number)
                     team[team.index(worker)] = worker = hire(worker.place)
                 else:
@@ -100,7 +106,7 @@ def solve_in_processes(
 
 def _serve(pipe: Connection, plan: Plan, folder: Path, place: int) -> None:
     """Do the tiles that are asked for, until nobody asks any more."""
-    # Ctrl-C goes to the whole group; who asks for tiles decides what it means
+    # where there are no masks of signals
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     take_card(plan.settings.device, place)

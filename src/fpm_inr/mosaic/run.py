@@ -10,7 +10,13 @@ from pathlib import Path
 from fpm_inr.errors import OutputError, SettingsError
 from fpm_inr.mosaic import cluster
 from fpm_inr.mosaic.gauge import settle
-from fpm_inr.mosaic.manifest import MANIFEST, Manifest, read_manifest, write_manifest
+from fpm_inr.mosaic.manifest import (
+    MANIFEST,
+    DamagedManifestError,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from fpm_inr.mosaic.plan import Plan
 from fpm_inr.mosaic.pool import solve_in_processes
 from fpm_inr.mosaic.worker import TILES, Failure, Record, read_record
@@ -24,7 +30,8 @@ class Progress:
 
     Parameters
     ----------
-    stage : {"tiles", "gauges"}
+    stage : {"tiles", "idle", "gauges"}
+        Idle: tiles wait, because a cluster has no worker.
     done, total : int
     record : Record, optional
         Of the tile that was done last.
@@ -34,6 +41,69 @@ class Progress:
     done: int
     total: int
     record: Record | None = None
+
+
+def check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds a mosaic which is neither gone on with nor given up.
+
+    Raises
+    ------
+    OutputError
+        It does.
+    """
+    if (folder / MANIFEST).exists() and not (resume or overwrite):
+        raise OutputError(
+            "holds a mosaic already",
+            "go on with --resume, choose another folder, or give --overwrite",
+            source=folder,
+        )
+
+
+def begun_plan(folder: Path) -> Plan | None:
+    """The plan that a folder was begun by; None where it has no manifest, or a damaged one.
+
+    Tiles say by their own records which plan they are of.
+    """
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        return read_manifest(folder).plan
+    except DamagedManifestError:
+        return None
+
+
+def has_calibration(kept: Path, path: Path | None, *, resume: bool, overwrite: bool) -> bool:
+    """Whether a mosaic that is gone on with has its calibration.
+
+    One that a run has left which did not come to its plan may be of other data.
+
+    Parameters
+    ----------
+    kept : Path
+        The calibration in the mosaic's folder.
+    path : Path, optional
+        The one that is given.
+    resume, overwrite : bool
+
+    Raises
+    ------
+    OutputError
+        The folder holds a mosaic that nobody gave up.
+    SettingsError
+        It was begun without a calibration, or with another than the one that is given.
+    """
+    check_free(kept.parent, resume=resume, overwrite=overwrite)
+    plan = begun_plan(kept.parent) if resume else None
+    if plan is None or (plan.calibration is not None and not kept.is_file()):
+        return False
+    if plan.calibration is None or (path is not None and path.read_bytes() != kept.read_bytes()):
+        told = "no calibration" if plan.calibration is None else "the calibration that it holds"
+        raise SettingsError(
+            f"was begun with {told}",
+            "resume with that, or begin anew with --overwrite",
+            source=kept.parent,
+        )
+    return True
 
 
 def prepare(folder: Path, plan: Plan, *, resume: bool, overwrite: bool) -> list[Record | None]:
@@ -46,28 +116,19 @@ def prepare(folder: Path, plan: Plan, *, resume: bool, overwrite: bool) -> list[
     SettingsError
         What is to be gone on with is of other data or settings.
     """
-    there = (folder / MANIFEST).exists()
-    if there and not (resume or overwrite):
-        raise OutputError(
-            "holds a mosaic already",
-            "go on with --resume, choose another folder, or give --overwrite",
+    check_free(folder, resume=resume, overwrite=overwrite)
+    begun = begun_plan(folder) if resume else None
+    if begun is not None and begun.fingerprint != plan.fingerprint:
+        raise SettingsError(
+            f"belongs to other data or settings ({_difference(begun, plan)})",
+            "resume with those it was begun with, or begin anew with --overwrite",
             source=folder,
         )
-    if there and resume:
-        begun = read_manifest(folder).plan
-        if begun.fingerprint != plan.fingerprint:
-            raise SettingsError(
-                f"belongs to other data or settings ({_difference(begun, plan)})",
-                "resume with those it was begun with, or begin anew with --overwrite",
-                source=folder,
-            )
     try:
         (folder / TILES).mkdir(parents=True, exist_ok=True)
-        for left in (folder / TILES).glob(".*"):
-            left.unlink(missing_ok=True)  # of workers that were killed
         if not resume:
             for old in (folder / TILES).iterdir():
-                old.unlink()
+                old.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot be made ({error.strerror})", "choose a folder that is writable", source=folder
@@ -112,12 +173,19 @@ def run(
     left = [number for number, record in enumerate(records) if record is None]
     listen(Progress("tiles", total - len(left), total))
     if left:
-        with closing(_solving(plan, folder, left, workers, scheduler)) as outcomes:
+
+        def idle() -> None:
+            listen(Progress("idle", total - records.count(None), total))
+
+        with closing(_solving(plan, folder, left, workers, scheduler, idle)) as outcomes:
             for count, outcome in enumerate(outcomes, start=total - len(left) + 1):
                 if isinstance(outcome, Failure):
                     raise outcome.error()
                 records[outcome.number] = outcome
                 listen(Progress("tiles", count, total, outcome))
+    # of workers that were killed; earlier they may be of some that still finish a tile
+    for half in (folder / TILES).glob(".*"):
+        half.unlink(missing_ok=True)
     whole = [record for record in records if record is not None]
     gauge = settle(plan, folder, whole, lambda done, of: listen(Progress("gauges", done, of)))
     manifest = Manifest(status="done", plan=plan, records=whole, gauge=gauge.part())
@@ -126,13 +194,18 @@ def run(
 
 
 def _solving(
-    plan: Plan, folder: Path, numbers: Sequence[int], workers: int, scheduler: str | None
+    plan: Plan,
+    folder: Path,
+    numbers: Sequence[int],
+    workers: int,
+    scheduler: str | None,
+    when_idle: Callable[[], None],
 ) -> Generator[Record | Failure, None, None]:
     if scheduler is None:
         scheduler = cluster.LOCAL if cluster.is_installed() else PROCESSES
     if scheduler == PROCESSES:
         return solve_in_processes(plan, folder, numbers, workers)
-    return cluster.solve_on_cluster(plan, folder, numbers, workers, scheduler)
+    return cluster.solve_on_cluster(plan, folder, numbers, workers, scheduler, when_idle)
 
 
 def _difference(begun: Plan, asked: Plan) -> str:

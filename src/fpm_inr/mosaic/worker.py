@@ -6,13 +6,13 @@ It is idempotent: done twice, or by two workers at once, the same files are left
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from pydantic import Field, ValidationError
 
@@ -127,12 +127,16 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     ------
     InputError
         The data, or a setting, cannot be used.
+    KeyboardInterrupt
+        The solve was asked to stop: what it has come to is no tile.
     """
     began = time.perf_counter()
     known = read_record(folder, tile.number, plan.fingerprint)
     if known is not None:
         return known
     kind, solution, residual = solved(plan, folder, tile)
+    if solution.record.get("status") == "interrupted":
+        raise KeyboardInterrupt
     # a file that is the same whenever it is made
     told = {name: value for name, value in solution.record.items() if name != "solve_seconds"}
     solution = replace(solution, record=told)
@@ -288,7 +292,7 @@ def _beside(path: Path) -> Iterator[Path]:
     OutputError
         It cannot be written.
     """
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = path.with_name(f".{path.stem}.{uuid4().hex[:8]}{path.suffix}")
     try:
         yield beside
         beside.replace(path)

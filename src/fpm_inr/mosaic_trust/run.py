@@ -101,7 +101,7 @@ def _write_field(into: Path, maps: FieldMaps, listen: Listen) -> np.ndarray[Any,
     """Write the maps and their views on the page; give [map, z, y, x] of a small level."""
     import zarr
 
-    from fpm_inr.viewer.sources import planes_bytes
+    from fpm_inr.viewer.planes_file import planes_bytes
 
     mosaic = maps.mosaic
     path = into / "maps.ome.zarr"

@@ -115,9 +115,11 @@ class StoppedAtOnceError(KeyboardInterrupt):
 def stop_between_steps() -> Iterator[Callable[[], None]]:
     """Turn Ctrl-C into a KeyboardInterrupt at the end of a step; a second one acts at once.
 
-    Yields what is to be called after every step. Only the main thread is asked to stop.
+    Yields what is to be called after every step. Only the main thread is asked to stop, and none
+    of a process that ignores Ctrl-C, as workers do.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield lambda: None
         return
     asked = threading.Event()

@@ -14,9 +14,10 @@ from fpm_inr.viewer.page import page_html
 from fpm_inr.viewer.server import NotFoundError, PageServer
 from fpm_inr.viewer.shared_cache import SharedCache
 from fpm_inr.viewer.sources import Source
+from fpm_inr.viewer.tile_codec import plain
 from fpm_inr.viewer.tile_grid import TileKey
 
-KEPT_TILE_BYTES, KEPT_DEPTH_BYTES = 128 << 20, 16 << 20
+KEPT_TILE_BYTES, KEPT_DEPTH_BYTES = 96 << 20, 16 << 20
 _TILE = re.compile(r"tiles/(\d{1,9})/(\d{1,9})-(\d{1,9})\.tile")
 _DEPTH = re.compile(r"depth/(\d{1,9})-(\d{1,9})\.tile")
 
@@ -34,9 +35,9 @@ class MapServer(PageServer):
 
         super().__init__()
         torch.set_num_threads(1)  # several tiles are made at a time
-        self.map = field_map
+        self.map = field_map.encoding(plain)
         cores = os.cpu_count() or 1
-        tiles, depth = field_map.tiles, field_map.depth
+        tiles, depth = self.map.tiles, self.map.depth
         self._tiles = SharedCache(
             tiles.make, tiles.block_of, at_once=cores, most_bytes=KEPT_TILE_BYTES
         )
@@ -47,7 +48,7 @@ class MapServer(PageServer):
             at_once=max(1, cores // 2),
             most_bytes=KEPT_DEPTH_BYTES,
         )
-        page = page_html(field_map.name, [], field_map=field_map.description())
+        page = page_html(field_map.name, [], field_map=self.map.description())
         self.routes = {self.root: Source("page", page.encode())}
 
     def server_close(self) -> None:

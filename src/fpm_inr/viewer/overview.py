@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY
-from fpm_inr.viewer.sources import planes_bytes
+from fpm_inr.viewer.planes_file import planes_bytes
+from fpm_inr.viewer.tile_codec import HeightBasis
 
 if TYPE_CHECKING:
     from fpm_inr.mosaic.mosaic import Mosaic
 
-HEIGHTS = 9  # of a range: between them a spline goes through
+MOST_PX = 768  # a side
+LEAST_PLANES, MOST_PLANES = 9, 41
 
 
-def overview_bytes(mosaic: Mosaic, most_px: int) -> bytes:
+def overview_bytes(mosaic: Mosaic) -> bytes:
     """A level of the mosaic's pyramid at any height: a spline through a few, one byte a number.
 
     Planes of a conventional mosaic stay planes.
@@ -25,12 +28,12 @@ def overview_bytes(mosaic: Mosaic, most_px: int) -> bytes:
     import torch
     from safetensors.numpy import save
 
+    from fpm_inr import transforms
     from fpm_inr.fields.spline import SplineField
 
-    level = mosaic.level_within(most_px)
-    low, high = mosaic.z_range_um
-    z_um = np.linspace(low, high, HEIGHTS if low < high else 1)
-    stack = mosaic.render(z_um if mosaic.planes_um is None else mosaic.planes_um, level=level)
+    level = mosaic.level_within(MOST_PX)
+    basis = HeightBasis(mosaic.z_range_um, overview_planes(mosaic, level), mosaic.planes_um)
+    stack = mosaic.render(basis.nodes_um, level=level)
     header = {
         "optics": {**asdict(mosaic.optics), "pixel_um": stack.pixel_um},
         "upsampling": 1,
@@ -41,15 +44,17 @@ def overview_bytes(mosaic: Mosaic, most_px: int) -> bytes:
         return planes_bytes(parts, stack.z_um, header)
     sides = [np.rint(np.fft.fftfreq(side, 1 / side)).astype(int) for side in stack.shape_y_x]
     sample_yx = np.stack([one.ravel() for one in np.meshgrid(*sides, indexing="ij")])
-    field = SplineField.through(
-        torch.from_numpy(stack.field_z_y_x), (low, high), torch.from_numpy(sample_yx)
-    )
+    planes = torch.from_numpy(basis.planes_of(stack.field_z_y_x))
+    sample = torch.from_numpy(sample_yx)
+    field = SplineField(stack.shape_y_x, mosaic.z_range_um, sample, planes=len(planes))
+    samples = transforms.spectrum(planes).flatten(1)[:, field.flat_index()]
+    field.spectrum.data = torch.view_as_real(samples.contiguous())
     description = {
         "format": FORMAT,
         "kind": field.kind,
         "field": field.settings,
         "shape_y_x": list(field.shape_y_x),
-        "z_range_um": [low, high],
+        "z_range_um": list(mosaic.z_range_um),
         **header,
     }
     tensors = {
@@ -57,3 +62,14 @@ def overview_bytes(mosaic: Mosaic, most_px: int) -> bytes:
         for name, value in field.to_tensors("compact").items()
     }
     return save(tensors, metadata={KEY: json.dumps(description)})
+
+
+def overview_planes(mosaic: Mosaic, level: int) -> int:
+    """Planes of the spline of a level: at least one a depth of field of it."""
+    low, high = mosaic.z_range_um
+    if low == high:
+        return 1
+    optics = mosaic.optics
+    highest = min(mosaic.cutoff_per_um, 0.5 / (mosaic.pixel_um * 2**level))
+    depth_um = optics.medium_index / (optics.wavelength_um * highest**2)
+    return min(max(3 + math.ceil((high - low) / depth_um), LEAST_PLANES), MOST_PLANES)

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from fpm_inr.mosaic.kept import Kept
+
 Key = TypeVar("Key", bound=Hashable)
 
 ASK_EVERY_S = 0.1  # whether the asker is still there
-
-
-class Kept(Generic[Key]):
-    """Bytes up to a sum; those that were longest not asked for go first.
-
-    Parameters
-    ----------
-    most_bytes : int
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes, self.bytes = most_bytes, 0
-        self._content: OrderedDict[Key, bytes] = OrderedDict()
-
-    def get(self, key: Key) -> bytes | None:
-        """What is kept under a key."""
-        if key in self._content:
-            self._content.move_to_end(key)
-        return self._content.get(key)
-
-    def put(self, key: Key, content: bytes) -> None:
-        """Keep one more."""
-        self.bytes += len(content) - len(self._content.pop(key, b""))
-        self._content[key] = content
-        while self.bytes > self.most_bytes and len(self._content) > 1:
-            self.bytes -= len(self._content.popitem(last=False)[1])
 
 
 @dataclass(eq=False)
@@ -74,7 +49,7 @@ class SharedCache(Generic[Key]):
         most_bytes: int,
     ) -> None:
         self._make, self._group_of = make, group_of
-        self.kept: Kept[Key] = Kept(most_bytes)
+        self.kept = Kept[Key, bytes](most_bytes, len)
         self._pool = ThreadPoolExecutor(at_once)
         self._lock = threading.Lock()
         self._making: dict[Key, _Making[Key]] = {}

@@ -29,7 +29,7 @@ class SiteWriter:
     Parameters
     ----------
     mosaic : Path
-        The folder of `fpm-inr mosaic`.
+        The folder of `fpm-inr mosaic`, of one wavelength or several.
     folder : Path
         Where the site is made.
     """

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fpm_inr.cie import rgb_of_channels
 from fpm_inr.errors import DataError, SettingsError
-from fpm_inr.field_header import FIELD_PREFIX, FORMAT, KEY, check_header, read_header
+from fpm_inr.field_header import check_header, read_header
 from fpm_inr.fields.sizes import OWN
 from fpm_inr.set_manifest import manifest_of, read_manifest
+from fpm_inr.viewer.planes_file import planes_bytes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from fpm_inr.acquisition import Acquisition
 
 FIELD_FILE = "field.safetensors"
 RUN_FILE, MANIFEST_FILE = "run.json", "manifest.json"
-# of a mosaic: what a page shows of it at once
-MOSAIC_PX, MOSAIC_HEIGHTS = 768, 15
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def _as_planes(path: Path) -> bytes:
 
 
 def mosaic_source(folder: Path) -> Source:
-    """A mosaic, made small enough for a page: planes of a level of its pyramid.
+    """A mosaic, made small enough for a page.
 
     Raises
     ------
@@ -124,18 +121,9 @@ def mosaic_source(folder: Path) -> Source:
         It is damaged, or not done.
     """
     from fpm_inr.mosaic.mosaic import load_mosaic
+    from fpm_inr.viewer.overview import overview_bytes
 
-    mosaic = load_mosaic(folder)
-    level = mosaic.level_within(MOSAIC_PX)
-    low, high = mosaic.z_range_um
-    z_um = np.linspace(low, high, MOSAIC_HEIGHTS if low < high else 1)
-    if mosaic.planes_um is not None:
-        z_um = mosaic.planes_um
-    stack = mosaic.render(z_um, level=level)
-    parts = np.stack([stack.field_z_y_x.real, stack.field_z_y_x.imag], axis=-1)
-    optics = {**asdict(mosaic.optics), "pixel_um": stack.pixel_um}
-    header = {"optics": optics, "upsampling": 1, "amplitude_scale": mosaic.amplitude_scale}
-    return Source(folder.resolve().name, planes_bytes(parts, stack.z_um, header))
+    return Source(folder.resolve().name, overview_bytes(load_mosaic(folder)))
 
 
 def field_file(path: Path) -> Path:
@@ -194,7 +182,7 @@ def _of_colour(path: Path) -> tuple[Path | bytes, float]:
         from fpm_inr.viewer.overview import overview_bytes
 
         mosaic = load_mosaic(path)
-        return overview_bytes(mosaic, MOSAIC_PX), mosaic.amplitude_scale
+        return overview_bytes(mosaic), mosaic.amplitude_scale
     field = field_file(path)
     return field, check_header(read_header(field), field).amplitude_scale
 
@@ -253,27 +241,6 @@ def frame_bytes(acquisition: Acquisition, upsampling: int) -> bytes:
             "origin_x_y_um": [corner_um, corner_um],
         },
     )
-
-
-def planes_bytes(
-    image_z_y_x_part: NDArray[np.float32], z_um: NDArray[np.float64], header: dict[str, Any]
-) -> bytes:
-    """Planes [z, y, x, part] (an amplitude, or real and imaginary part) as a field file."""
-    from safetensors.numpy import save
-
-    description = {
-        "format": FORMAT,
-        "kind": "pixel",
-        "field": {"planes": len(z_um)},
-        "shape_y_x": list(image_z_y_x_part.shape[1:3]),
-        "z_range_um": [float(z_um.min()), float(z_um.max())],
-        **header,
-    }
-    tensors: dict[str, NDArray[Any]] = {
-        f"{FIELD_PREFIX}image": np.ascontiguousarray(image_z_y_x_part, dtype=np.float32),
-        f"{FIELD_PREFIX}z_um": np.asarray(z_um, dtype=np.float64),
-    }
-    return save(tensors, metadata={KEY: json.dumps(description)})
 
 
 def gather(field: Path, beside: Path | None, raw: bool) -> list[Source]:

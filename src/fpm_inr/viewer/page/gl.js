@@ -4,7 +4,10 @@ import { FieldError } from "./container.js";
 
 /** Start WebGL2, or say plainly what is missing. */
 export function startGl(canvas) {
-  const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false });
+  const gl = canvas.getContext("webgl2", {
+    alpha: false, antialias: false, depth: false,
+    preserveDrawingBuffer: true, // what is shown stays, and only what is new is drawn over it
+  });
   if (!gl) {
     throw new FieldError(
       "This browser gives no WebGL2, which decodes the field. Use a current Chrome, Edge, " +

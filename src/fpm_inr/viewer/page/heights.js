@@ -1,6 +1,6 @@
-// How the planes of a tile are summed at a height; as fpm_inr.viewer.tile_codec.HeightBasis.
+// How the planes of a wavelength are summed at a height; as fpm_inr.viewer.tile_codec.HeightBasis.
 
-/** First plane that counts at a height, and the weights of it and the three after it. */
+/** First of its planes that counts at a height, and the weights of it and the three after it. */
 export function weightsAt({ zRange: [low, high], planes, planesUm }, z) {
   if (planesUm) {
     let nearest = 0;
@@ -17,13 +17,13 @@ export function weightsAt({ zRange: [low, high], planes, planesUm }, z) {
   return { first, weights: cubic.map((part) => part / 6) };
 }
 
-/** Phase of the mean field at a height, of tiles that make up the whole field. */
-export function meanPhaseAt(atlas, tiles, z) {
-  const { first, weights } = weightsAt(atlas, z);
+/** Phase of the mean field of a wavelength at a height, of tiles that make up the whole field. */
+export function meanPhaseAt(channel, tiles, z) {
+  const { first, weights } = weightsAt(channel, z);
   let [real, imaginary] = [0, 0];
   for (const { mean, area } of tiles) {
     weights.forEach((weight, n) => {
-      const plane = Math.min(first + n, atlas.planes - 1);
+      const plane = channel.first + Math.min(first + n, channel.planes - 1);
       real += weight * area * mean[2 * plane];
       imaginary += weight * area * mean[2 * plane + 1];
     });

@@ -22,7 +22,8 @@ const FOCUS_PX = 80; // half of what is looked at around a click
 export class MapApp extends Stage {
   #scheduled = false;
   #linking = null;
-  #isDirty = true;
+  #drawn = null; // what was shown last, but for tiles
+  #fresh = []; // tiles that have come since
   #isSeen = false;
   #finding = null; // where a click asked for the focus
 
@@ -33,7 +34,8 @@ export class MapApp extends Stage {
     this.tables = tables;
     this.probe = new Probe(gl);
     this.pieces = new Pieces(gl, atlas, {
-      onPiece: () => this.#arrived(),
+      onTile: (key) => this.#arrived(key),
+      onDepth: () => this.#depthArrived(),
       onTrouble: (error) => {
         this.#finding = null;
         this.onTrouble?.(error);
@@ -42,9 +44,10 @@ export class MapApp extends Stage {
     this.stock = this.pieces.tiles;
     this.source = new MapSource(gl, atlas, shaders, this.pieces, coloursOf(gl, tables));
     this.field = this.source.field;
-    this.panes = [{ name: atlas.name, field: this.field }];
-    this.main = this.panes[0];
-    [this.isSet, this.isColour, this.isOn] = [false, false, [true]];
+    this.panes = atlas.channels.map(({ name }) => ({ name, field: this.field }));
+    this.main = { name: atlas.name, field: this.field };
+    this.isSet = atlas.channels.length > 1;
+    this.isOn = atlas.channels.map(() => true); // of wavelengths
     [this.divider, this.line] = [null, null];
     this.zRange = atlas.zRange;
     this.z = (this.zRange[0] + this.zRange[1]) / 2;
@@ -54,8 +57,6 @@ export class MapApp extends Stage {
     [this.point, this.focus] = [null, null];
     this.canFocus = scanHeights(this.field).length >= 3;
     this.canScan = Boolean(atlas.depth);
-    const [reach] = sortedPercentiles(atlas.phases, [99.5]);
-    this.phaseLimit = reach > Math.PI / 2 ? Math.PI : Math.max(reach, 1e-3);
     this.onChange = () => {};
     this.resize();
     this.fit();
@@ -121,7 +122,25 @@ export class MapApp extends Stage {
     this.changed();
   }
 
-  setChannels() {}
+  /** Whether wavelengths are shown together, as a colour. */
+  get isColour() {
+    return this.isOn.filter(Boolean).length > 1 && (this.view === "amplitude" || this.view === "focus");
+  }
+
+  /** The wavelength whose numbers are told: the reference, or the first that is in. */
+  get channel() {
+    return this.atlas.channels[this.source.channel];
+  }
+
+  /** Take wavelengths in or out; one alone is shown in grey. */
+  setChannels(isOn) {
+    if (!this.isSet || !isOn.some(Boolean)) return;
+    this.isOn = [...isOn];
+    this.source.channel = isOn.indexOf(true);
+    this.field.amplitudeScale = this.channel.amplitudeScale;
+    this.focus = null;
+    this.changed();
+  }
 
   setDivider() {}
 
@@ -168,10 +187,13 @@ export class MapApp extends Stage {
   get #range() {
     if (this.view === "depth") return this.depthRange ?? [0, 1];
     const manual = this.manual[this.#scale];
-    if (this.view === "phase") return manual ?? [-this.phaseLimit, this.phaseLimit];
+    if (this.view === "phase") {
+      const limit = limitOf(this.channel.phases);
+      return manual ?? [-limit, limit];
+    }
     if (manual) return manual.map((value) => value / this.field.amplitudeScale);
     const ends = [this.percent, 100 - this.percent];
-    return greyRange(...sortedPercentiles(this.atlas.amplitudes, ends));
+    return greyRange(...sortedPercentiles(this.channel.amplitudes, ends));
   }
 
   /** Look through a camera of `camera.js`. */
@@ -210,6 +232,12 @@ export class MapApp extends Stage {
     return this.probe.read(this.source, this.#height, gridOf(x, y, width, height));
   }
 
+  /** Linear sRGB that every wavelength adds for an intensity of 1. */
+  get #parts() {
+    return this.atlas.channels.map(({ rgb, white }, n) =>
+      rgb.map((share) => (this.isOn[n] ? share / white ** 2 : 0)));
+  }
+
   #want() {
     this.area = cameras.visibleArea(cameras.toImage(this.camera, this.image), this.image);
     this.pieces.want({
@@ -235,8 +263,14 @@ export class MapApp extends Stage {
     this.setZ(this.focus.best);
   }
 
-  #arrived() {
+  #arrived(key) {
+    this.#fresh.push(key);
     this.#find();
+    this.#schedule();
+  }
+
+  #depthArrived() {
+    this.#drawn = null;
     if (this.#needsDepth) this.#tellDepth();
     this.changed();
   }
@@ -255,7 +289,7 @@ export class MapApp extends Stage {
   }
 
   get #reference() {
-    return meanPhaseAt(this.atlas, this.pieces.whole, this.z);
+    return meanPhaseAt(this.channel, this.pieces.whole, this.z);
   }
 
   #tellLink() {
@@ -268,17 +302,31 @@ export class MapApp extends Stage {
 
   /** Tell that something else is to be shown. */
   changed() {
-    this.#isDirty = true;
     this.onChange();
     this.#tellLink();
+    this.#schedule();
+  }
+
+  #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => {
       this.#scheduled = false;
-      if (this.#isDirty && !this.gl.isContextLost()) this.draw();
-      this.#isDirty = false;
+      if (!this.gl.isContextLost()) this.#redraw();
       this.#mark();
     });
+  }
+
+  /** Draw all, or tiles that have come where nothing else is new. */
+  #redraw() {
+    const how = this.#how;
+    const drawn = JSON.stringify([how, this.camera, this.image.width, this.image.height]);
+    if (drawn === this.#drawn) {
+      if (this.#fresh.length > 0) this.#paint(how, this.#fresh);
+    } else this.#drawAll(how);
+    this.#drawOverlay();
+    this.#drawn = drawn;
+    this.#fresh = [];
   }
 
   /** Note when something is seen for the first time, and when all that is in sight is. */
@@ -290,35 +338,63 @@ export class MapApp extends Stage {
 
   /** Draw what is shown. */
   draw() {
-    const { gl, camera, image } = this;
-    const { width, height } = image;
+    this.#drawAll(this.#how);
+    this.#drawOverlay();
+  }
+
+  get #how() {
     const range = this.#range;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.viewport(0, 0, width, height);
-    gl.clearColor(0.055, 0.063, 0.075, 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    const onCanvas = (place) => cameras.canvasPoint(camera, image, place);
-    const clip = (place) => {
-      const [x, y] = onCanvas(place);
-      return [(2 * x) / width - 1, 1 - (2 * y) / height];
-    };
-    this.source.paint(this.level, this.area, clip, {
+    return {
       z: this.z,
       atDepth: this.view === "focus",
-      view: this.view === "focus" ? "amplitude" : this.view,
+      view: this.isColour ? "colour" : this.view === "focus" ? "amplitude" : this.view,
+      parts: this.isColour ? this.#parts : null,
+      channel: this.source.channel,
       range,
       cyclic: this.view === "phase" && range[1] - range[0] > 2 * Math.PI - 1e-6,
-      reference: this.#reference,
-    });
+      reference: this.view === "phase" ? this.#reference : 0,
+    };
+  }
+
+  #drawAll(how) {
+    const { gl, image } = this;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, image.width, image.height);
+    gl.clearColor(0.055, 0.063, 0.075, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.#paint(how, null);
+  }
+
+  /** Draw tiles that lie where these do, or all. */
+  #paint(how, only) {
+    const { gl, camera, image } = this;
+    const { width, height } = image;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, width, height);
+    const clip = (place) => {
+      const [x, y] = cameras.canvasPoint(camera, image, place);
+      return [(2 * x) / width - 1, 1 - (2 * y) / height];
+    };
+    this.source.paint(this.level, this.area, clip, how, only);
+  }
+
+  #drawOverlay() {
+    const onCanvas = (place) => cameras.canvasPoint(this.camera, this.image, place);
     drawOverlay(this.overlay, {
       ratio: this.ratio,
-      umPerPx: this.field.pixelUm / camera.scale,
+      umPerPx: this.field.pixelUm / this.camera.scale,
       divider: null,
       names: [],
       point: this.point && onCanvas(this.point),
       line: this.line && this.line.map(onCanvas),
     });
   }
+}
+
+/** Half-width of the scale of phases, of ascending ones. */
+function limitOf(phases) {
+  const [reach] = sortedPercentiles(phases, [99.5]);
+  return reach > Math.PI / 2 ? Math.PI : Math.max(reach, 1e-3);
 }
 
 /** The tables of colours as a texture: row 0 cyclic, row 1 depth. */

@@ -6,7 +6,7 @@ import {
 import { bindTextures, compile } from "./gl.js";
 import { weightsAt } from "./heights.js";
 
-const VIEWS = { amplitude: 0, phase: 1, depth: 2, samples: 4 };
+const VIEWS = { amplitude: 0, phase: 1, depth: 2, colour: 3, samples: 4 };
 
 export class MapSource {
   /**
@@ -19,11 +19,14 @@ export class MapSource {
     this.stock = pieces.tiles;
     this.depths = pieces.depths;
     this.colours = colours;
-    this.program = compile(gl, shaders["map.vert"], shaders["map.frag"]);
+    this.channel = 0; // the one whose samples are taken
+    const count = atlas.channels.length;
+    this.program = compile(gl, shaders["map.vert"], shaders["map.frag"], { CHANNELS: count });
     const [height, width] = atlas.levels[0];
     this.field = {
       kind: atlas.planesUm ? "planes" : "map", planesUm: atlas.planesUm, zRange: atlas.zRange,
-      width, height, pixelUm: atlas.pixelUm, amplitudeScale: atlas.amplitudeScale,
+      width, height, pixelUm: atlas.pixelUm,
+      amplitudeScale: atlas.channels[0].amplitudeScale,
       hasPhase: true, warnings: [],
     };
   }
@@ -59,41 +62,73 @@ export class MapSource {
     const [x, y] = [0, 1].map((n) => corners.map((place) => place[n]));
     const area = [Math.min(...x), Math.min(...y), Math.max(...x), Math.max(...y)];
     this.paint(0, area, clip,
-      { z, atDepth, view: "samples", range: [0, 1], cyclic: false, reference: 0 });
+      { z, atDepth, view: "samples", range: [0, 1], cyclic: false, reference: 0, parts: null });
   }
 
   /**
    * Draw the cells of a level that an area touches.
    * @param {(place: number[]) => number[]} clip image pixels -> clip space
-   * @param {Object} how z, atDepth, view, range, cyclic, reference
+   * @param {?Object[]} only where these tiles lie; null: everywhere
+   * @param {Object} how z, atDepth, view, range, cyclic, reference; parts, of a colour: linear sRGB
+   *   of an intensity of 1 of every wavelength
    */
-  paint(level, area, clip, how) {
+  paint(level, area, clip, how, only = null) {
     const { gl, program, atlas } = this;
     const { uniform } = program;
-    const { first, weights } = weightsAt(atlas, how.z);
     gl.useProgram(program.program);
     bindTextures(gl, program, [
       [gl.TEXTURE_2D, this.colours, "colours"], [gl.TEXTURE_2D, this.colours, "depth"],
     ]);
     gl.activeTexture(gl.TEXTURE2);
     gl.uniform1i(uniform("planes"), 2);
-    gl.uniform1i(uniform("planeCount"), atlas.planes);
-    gl.uniform1i(uniform("first"), first);
-    gl.uniform4f(uniform("weights"), ...weights);
+    this.#tellHeights(how);
+    gl.uniform1i(uniform("channel"), this.channel);
     gl.uniform1i(uniform("view"), VIEWS[how.view]);
     gl.uniform1i(uniform("cyclic"), how.cyclic ? 1 : 0);
     gl.uniform2f(uniform("range"), ...how.range);
     gl.uniform1f(uniform("reference"), how.reference);
     const needsDepth = how.atDepth || how.view === "depth";
+    const fresh = only?.map((key) => boxOf(atlas, key));
     for (const cell of tilesIn(atlas, level, area)) {
-      const shown = this.tileFor(cell);
-      if (!shown) continue;
-      gl.activeTexture(gl.TEXTURE2);
-      gl.bindTexture(gl.TEXTURE_2D_ARRAY, shown.tile.texture);
-      const box = boxOf(atlas, cell);
-      if (needsDepth) this.#paintAtDepth(shown.key, box, clip, how);
-      else this.#piece(shown.key, box, clip, null);
+      if (fresh && !fresh.some((box) => shared(box, boxOf(atlas, cell)))) continue;
+      for (const { key, tile, box } of this.#shown(cell)) {
+        gl.activeTexture(gl.TEXTURE2);
+        gl.bindTexture(gl.TEXTURE_2D_ARRAY, tile.texture);
+        if (needsDepth) this.#paintAtDepth(key, box, clip, how);
+        else this.#piece(key, box, clip, null);
+      }
     }
+  }
+
+  /** What shows a cell: its tile; or a coarser one, and over it the finer ones that are here. */
+  #shown(cell) {
+    const found = [];
+    const coarse = this.tileFor(cell);
+    const box = boxOf(this.atlas, cell);
+    if (coarse) found.push({ ...coarse, box });
+    if (coarse?.key.level === cell.level || cell.level === 0) return found;
+    for (const key of tilesIn(this.atlas, cell.level - 1, box)) {
+      const tile = this.stock.get(key);
+      const part = tile && shared(box, boxOf(this.atlas, key));
+      if (part) found.push({ key, tile, box: part });
+    }
+    return found;
+  }
+
+  /** Planes and weights of every wavelength at a height. */
+  #tellHeights({ z, parts }) {
+    const { gl, atlas } = this;
+    const { uniform } = this.program;
+    const [low, high] = atlas.zRange;
+    const at = atlas.channels.map((channel) => ({ channel, ...weightsAt(channel, z) }));
+    gl.uniform3iv(uniform("place"), at.flatMap(
+      ({ channel, first }) => [channel.first, channel.planes, first]));
+    gl.uniform4fv(uniform("weights"), at.flatMap(({ weights }) => weights));
+    gl.uniform2fv(uniform("own"), at.flatMap(({ channel: { zRange } }) => {
+      const width = zRange[1] - zRange[0] || 1;
+      return [(low - zRange[0]) / width, (high - low) / width];
+    }));
+    gl.uniform3fv(uniform("part"), parts?.flat() ?? new Float32Array(3 * at.length));
   }
 
   /** Tiles of an area that are not here yet. */

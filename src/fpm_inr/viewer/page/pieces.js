@@ -9,15 +9,17 @@ import { readDepth, readTile, uploadDepth, uploadTile } from "./tile.js";
 const AT_ONCE = 4; // a browser fetches six at a time from one server
 const DEPTHS_AT_ONCE = 2;
 const MOST_DEPTHS = 4096; // blocks of depth, which are small
+const SPARE_BYTES = 256 * 2 ** 20; // of tiles that are out of sight, at most as many as are in sight
 
 export class Pieces {
-  /** @param {{onPiece: Function, onTrouble: Function}} on as of Stock */
+  /** @param {{onTile: Function, onDepth: Function, onTrouble: Function}} on as of Stock */
   constructor(gl, atlas, on) {
     this.gl = gl;
     this.atlas = atlas;
     const drop = (piece) => gl.deleteTexture(piece.texture);
     this.tiles = new Stock({
       ...on,
+      onPiece: on.onTile,
       drop,
       nameOf,
       load: (key, signal) => this.#loadTile(key, signal),
@@ -26,6 +28,7 @@ export class Pieces {
     });
     this.depths = new Stock({
       ...on,
+      onPiece: on.onDepth,
       drop,
       nameOf: ({ row, column }) => `${row}-${column}`,
       load: (block, signal) => this.#loadDepth(block, signal),
@@ -52,7 +55,9 @@ export class Pieces {
    */
   want({ area, level, canvas, before, needsDepth }) {
     const { atlas } = this;
-    this.tiles.how.most = this.coarsest.length + 2 * mostInSight(atlas, canvas.width, canvas.height);
+    const inSight = mostInSight(atlas, canvas.width, canvas.height);
+    this.tiles.how.most = this.coarsest.length + inSight +
+      Math.min(inSight, Math.floor(SPARE_BYTES / bytesOf(atlas)));
     const keys = [
       ...this.coarsest, ...before, ...tilesIn(atlas, level, area), ...tilesIn(atlas, level, area, 1),
     ];
@@ -78,7 +83,8 @@ export class Pieces {
   }
 
   async #loadTile(key, signal) {
-    const tile = await readTile(await readBytes(addressOf(this.atlas.tiles, key), signal));
+    const tile = await readTile(
+      await readBytes(addressOf(this.atlas.tiles, key), signal), this.atlas.packing);
     const { width, height, planes, mean } = tile;
     if (planes !== this.atlas.planes) throw new FieldError("A tile is of another map.");
     return { texture: uploadTile(this.gl, tile), mean, area: width * height };
@@ -89,6 +95,11 @@ export class Pieces {
     const depth = await readDepth(await readBytes(address, signal));
     return { ...depth, texture: uploadDepth(this.gl, depth) };
   }
+}
+
+/** What a tile takes on the graphics card. */
+function bytesOf({ planes, tilePx, apronPx }) {
+  return planes * (tilePx + 2 * apronPx) ** 2 * 4;
 }
 
 /** An address with a piece's numbers in it. */

@@ -8,7 +8,7 @@ export class Stock {
 
   /**
    * @param {Object} how nameOf(key); load(key, signal) -> promise of a piece; drop(piece);
-   *   most: pieces held at most; atOnce: fetched at the same time; onPiece(); onTrouble(error)
+   *   most: pieces held at most; atOnce: fetched at the same time; onPiece(key); onTrouble(error)
    */
   constructor(how) {
     this.how = how;
@@ -77,7 +77,7 @@ export class Stock {
       this.how.onTrouble(error);
     }
     this.#next();
-    this.how.onPiece();
+    this.how.onPiece(key);
   }
 
   #trim() {

@@ -6,8 +6,9 @@ import { makeTexture } from "./gl.js";
 const FORMAT = "fpm-inr tile 1";
 const DEPTH_FORMAT = "fpm-inr depth 1";
 
-/** The container in a packed file. */
-async function unpacked(packed) {
+/** The container in a packed file; `packing` is "gzip" or "none". */
+async function unpacked(packed, packing = "gzip") {
+  if (packing === "none") return readContainer(packed);
   let buffer;
   try {
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -52,18 +53,21 @@ export function uploadDepth(gl, { width, height, shares }) {
 /**
  * Values of a tile's file.
  * @param {ArrayBuffer} packed
+ * @param {string} packing
  * @returns {Promise<{width: number, height: number, planes: number, values: Uint16Array,
  *   mean: Float32Array}>} values [plane, y, x, 2] as the bits of half floats, mean [plane, 2]
  */
-export async function readTile(packed) {
-  const { metadata, tensors } = await unpacked(packed);
-  const { low, high, shape } = bytesOf(tensors);
+export async function readTile(packed, packing) {
+  const { metadata, tensors } = await unpacked(packed, packing);
+  const halves = tensors.get("halves");
+  const { low, high, shape } = halves ?? bytesOf(tensors);
   const mean = tensors.get("mean");
-  const isWhole = metadata.format === FORMAT && metadata.step > 0 && shape.length === 4 &&
-    shape[1] === 2 && mean?.dtype === "F32" && mean.data.length === 2 * shape[0];
+  const isWhole = metadata.format === FORMAT && shape.length === 4 &&
+    shape[halves ? 3 : 1] === 2 && mean?.dtype === "F32" && mean.data.length === 2 * shape[0] &&
+    (halves ? halves.dtype === "F16" && halves.data.length > 0 : metadata.step > 0);
   if (!isWhole) throw new FieldError("A tile of the map is damaged, or of another version.");
-  const [planes, , height, width] = shape;
-  const values = unfolded(low, high, shape, metadata.step);
+  const [planes, height, width] = halves ? shape : [shape[0], shape[2], shape[3]];
+  const values = halves ? halves.data : unfolded(low, high, shape, metadata.step);
   return { width, height, planes, mean: mean.data, values };
 }
 
