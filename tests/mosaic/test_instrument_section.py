@@ -29,7 +29,7 @@ def test_the_move_of_the_array_is_told_in_mm_and_as_a_distance() -> None:
     move = np.array([0.3, -0.2, 0.0, 100 / 1.2 - 100, 0.0, 0.0])
     places = moved_array(GEOMETRY, move).position_led_xyz_mm.tolist()
     told = _moved(_content(position_led_xyz_mm=places))
-    assert told == "moved by +0.30, -0.20 mm (x, y), 1.20 times as far away"
+    assert told == "moved by +0.30, -0.20 mm (x, y), 1.20 times as far away, leaning by 0.0°"
 
 
 def test_a_move_of_directions_is_told_in_na() -> None:
@@ -48,4 +48,10 @@ def test_a_pupil_is_told_by_its_least_and_most_over_the_field_without_defocus() 
 
 
 def test_stated_places_have_not_moved() -> None:
-    assert _moved(_content()).endswith("1.00 times as far away")
+    assert _moved(_content()).endswith("1.00 times as far away, leaning by 0.0°")
+
+
+def test_an_array_that_leans_is_told_by_its_angle() -> None:
+    places = GEOMETRY.position_led_xyz_mm.copy()
+    places[:, 2] += np.tan(np.radians(5.0)) * places[:, 1]
+    assert "leaning by 5.0°" in _moved(_content(position_led_xyz_mm=places.tolist()))

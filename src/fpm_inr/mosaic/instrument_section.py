@@ -88,7 +88,15 @@ def _moved(content: FieldCalibration) -> str:
     x, y = distance_mm * (slopes[0] - slopes[1]).mean(axis=0)
     wide = [float(np.ptp(slope, axis=0).max()) for slope in slopes]
     stretched = f", {wide[1] / wide[0]:.2f} times as far away" if wide[0] and wide[1] else ""
-    return f"moved by {x:+.2f}, {y:+.2f} mm (x, y){stretched}"
+    return f"moved by {x:+.2f}, {y:+.2f} mm (x, y){stretched}, leaning by {_lean_deg(content):.1f}°"
+
+
+def _lean_deg(content: FieldCalibration) -> float:
+    """Angle of the plane that fits the LEDs' places best against the stage."""
+    places = np.array(content.position_led_xyz_mm)
+    level = np.column_stack([np.ones(len(places)), places[:, :2]])
+    rise = np.linalg.lstsq(level, places[:, 2], rcond=None)[0][1:]
+    return float(np.degrees(np.arctan(np.hypot(*rise))))
 
 
 def _waves(content: FieldCalibration, x_um: float, y_um: float) -> float:
