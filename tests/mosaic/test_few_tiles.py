@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fpm_inr.acquisition import Acquisition, DarkError
 from fpm_inr.calibration.field_file import LEVEL, terms
+from fpm_inr.errors import DataError
+from fpm_inr.mosaic.field_model import _with_specimen, find_field_model
 from fpm_inr.mosaic.light import degree_told, fit_polynomial, light_polynomial
+from fpm_inr.mosaic.source import Crop
 from fpm_inr.mosaic.windows import MOST_SEARCHED, spread
+from tests.mosaic.small import small_field
 
 X, Y = (side.ravel() for side in np.meshgrid(np.linspace(-1, 1, 12), np.linspace(-1, 1, 12)))
 LOSS = -0.1
@@ -82,3 +89,37 @@ def test_windows_lie_in_the_field_each_once_and_begin_with_an_even_grid(
     if grid > 1 and min(shape) >= tile_px + grid:
         assert len(firsts) == grid**2
         assert {(0, 0), (shape[0] - tile_px, shape[1] - tile_px)} <= {w[:2] for w in firsts}
+
+
+class Field:
+    """Dark on its left, clear in the middle, with a specimen on its right."""
+
+    def __init__(self, specimen: bool) -> None:
+        self.seen, _ = small_field((64, 64))
+        self.specimen = specimen
+
+    def window(self, crop: Crop, shape_y_x: tuple[int, int]) -> Acquisition:
+        if crop[1] < 64:
+            raise DarkError("holds no light", "choose another window")
+        if crop[1] < 128 or not self.specimen:
+            clear = np.full_like(self.seen.frames_led_y_x, 900)
+            return replace(self.seen, frames_led_y_x=clear)
+        return self.seen
+
+
+def test_a_place_without_a_specimen_is_stood_in_for_by_the_nearest_that_has_one() -> None:
+    dark, clear, shows = ((0, x, 64, 64) for x in (0, 64, 128))
+    field, shape = Field(specimen=True), (64, 192)
+    seen = _with_specimen(field, shape, [dark, clear, shows])
+    assert seen is not None
+    assert seen.shows_specimen
+    assert seen.acquisition is field.seen
+    empty = _with_specimen(field, shape, [dark, clear])
+    assert empty is not None
+    assert not empty.shows_specimen
+    assert _with_specimen(field, shape, [dark]) is None
+
+
+def test_a_field_without_a_specimen_is_refused_with_the_mend() -> None:
+    with pytest.raises(DataError, match=r"no specimen.*--calibration"):
+        find_field_model(Field(specimen=False), (64, 192), tile_px=64, z_range_um=(0.0, 0.0))

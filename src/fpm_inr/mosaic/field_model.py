@@ -131,7 +131,7 @@ def find_field_model(
     for number, windows in enumerate(places, start=1):
         seen = _with_specimen(source, shape_y_x, windows)
         if seen is not None and not seen.shows_specimen:
-            fits.append(_unused(seen.acquisition, "is empty"))
+            fits.append(_unused(seen.acquisition, "no specimen"))
         elif seen is not None:
             first = found[0] if found else None
             fit, one = _calibrated(seen.acquisition, first, z_range_um, how)
