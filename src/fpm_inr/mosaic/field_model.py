@@ -2,10 +2,10 @@
 
 Where a place of the grid holds no specimen, another nearby stands in for it. The tile nearest to
 the middle that holds one is calibrated as `fpm-inr calibrate` does; from there every other goes on,
-with a free LED array. One rigid move of the array, in mm, explains the directions that all tiles
-have found. With it, pupils are found once more. Their coefficients, the light and the heights of
-focus are polynomials of the place, fitted so that a few tiles that tell something else do not
-count.
+with a free LED array. Planes begin with the bend of their LEDs' light. One rigid move of the array,
+in mm, explains the directions that all tiles have found. With it, pupils are found once more. Their
+coefficients, the light and the heights of focus are polynomials of the place, fitted so that a few
+tiles that tell something else do not count.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from fpm_inr.instrument import Free, parse_free
 from fpm_inr.mosaic.array import fit_move, moved_array
 from fpm_inr.mosaic.empty import is_empty
 from fpm_inr.mosaic.light import degree_told, fit_polynomial, light_polynomial, seen_light
+from fpm_inr.mosaic.plan import bend_of
 from fpm_inr.mosaic.source import Source
 from fpm_inr.mosaic.tiles import Window
 from fpm_inr.mosaic.windows import spread
@@ -230,17 +231,22 @@ def _calibrated(
     how: _How,
 ) -> tuple[TileFit, _Found | None]:
     """Calibrate a tile, from what the first one has found; nothing where it tells nothing."""
+    bend = bend_of(acquisition.illumination, acquisition.optics)
     try:
         z_um = _height(acquisition, z_range_um)
         if first is None:
-            result = calibrate(acquisition, z_um=z_um, free=how.free, **how.settings)
+            result = calibrate(
+                acquisition, z_um=z_um, free=how.free, bend_rad_per_px2=bend, **how.settings
+            )
             if not result.accepted:
                 return _unused(acquisition, result.reason.split(";")[0]), None
             return _used(acquisition, result.after)
         stated = acquisition.illumination.na_led_xy
         moved = first.instrument.na_led_xy.numpy() - first.acquisition.illumination.na_led_xy
         start = replace(first.instrument, na_led_xy=torch.tensor(stated + moved))
-        fit = fit_plane(acquisition, z_um, how.free, start=start, **how.settings)
+        fit = fit_plane(
+            acquisition, z_um, how.free, start=start, bend_rad_per_px2=bend, **how.settings
+        )
     except (DataError, DivergedError) as error:
         return _unused(acquisition, error.problem), None
     return _used(acquisition, fit)
@@ -275,6 +281,7 @@ def _again(model: FieldCalibration, one: _Found, how: _How) -> _Found:
         zernike_rad=one.instrument.zernike_rad,
     )
     settings = how.settings | {"steps": max(1, how.settings["steps"] // 2)}
+    settings["bend_rad_per_px2"] = bend_of(one.acquisition.illumination, one.acquisition.optics)
     try:
         fit = fit_plane(one.acquisition, one.z_um, rest, start=start, **settings)
     except DivergedError:
