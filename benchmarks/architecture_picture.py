@@ -27,7 +27,7 @@ FLOORS = {
     "formats": "io",
     "looking": "focus metrics inspection simulate",
     "the unknowns": "solution field_file solution_set laid_over set_manifest field_header fields"
-    " instrument forward instrument_values aperture residual edges",
+    " guard instrument forward instrument_values aperture residual edges",
     "the measurement": "microscope acquisition illumination sources lighting beams sampling reach"
     " believed camera_noise sending",
     "ground": "errors files registry device optics aberration transforms display figures heights"

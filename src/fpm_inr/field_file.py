@@ -29,7 +29,7 @@ def write_solution(solution: Solution, path: str | Path, precision: str) -> None
     tensors |= {f"instrument.{name}": value for name, value in stored.items()}
     header = FieldHeader(
         kind=solution.field.kind,
-        shape_y_x=solution.shape_y_x,
+        shape_y_x=solution.field.shape_y_x,
         z_range_um=solution.z_range_um,
         field=solution.field.settings,
         optics=asdict(solution.optics),
@@ -37,6 +37,7 @@ def write_solution(solution: Solution, path: str | Path, precision: str) -> None
         amplitude_scale=solution.amplitude_scale,
         record=solution.record,
         leds_left_out=solution.leds_left_out,
+        guard_px=solution.guard_px,
     )
     write_tensors(path, tensors, {KEY: header.text()})
 
@@ -66,6 +67,7 @@ def read_solution(path: Path) -> Solution:
             header.amplitude_scale,
             header.record,
             leds_left_out=header.leds_left_out,
+            guard_px=header.guard_px,
         )
     except DataError as error:
         raise error.at(path) from error

@@ -34,7 +34,7 @@ class FieldHeader(_Part):
     kind : str
         "spline", "neural", "pixel", or one that another package has (`fpm_inr.fields`).
     shape_y_x : (int, int)
-        Of a rendered image.
+        Of the field, its band included.
     z_range_um : (float, float)
     field : dict
         Sizes of the field, by its kind.
@@ -47,6 +47,8 @@ class FieldHeader(_Part):
         How it was made.
     leds_left_out : tuple of int
         LEDs that were not used.
+    guard_px : int
+        Width of the band around what is shown, in pixels of the frames.
     """
 
     # a page's field has keys of its own, and what newer versions add does no harm
@@ -62,6 +64,7 @@ class FieldHeader(_Part):
     amplitude_scale: float = Field(gt=0)
     record: dict[str, Any] = Field(default_factory=dict)
     leds_left_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    guard_px: int = Field(0, ge=0, le=2**14)
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +82,8 @@ class FieldHeader(_Part):
             raise ValueError(f"shape_y_x: more than {MOST_PIXELS} pixels")
         if self.z_range_um[0] > self.z_range_um[1]:
             raise ValueError("z_range_um: the lower height comes first")
+        if min(self.shape_y_x) <= 2 * self.guard_px * self.upsampling:
+            raise ValueError("guard_px: leaves no pixel to show")
         return self
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.device import in_plain_words, pick_device
 from fpm_inr.errors import SettingsError
+from fpm_inr.guard import guarded, with_band
 from fpm_inr.sampling import check_upsampling, default_upsampling
 from fpm_inr.solution import Solution
 from fpm_inr.solve.engine import check_options, engine_named
@@ -49,6 +50,7 @@ def reconstruct(
     calibration: str | Path | Instrument | None = None,
     calibrate: str | Mapping[str, Any] | Free | None = None,
     bend_rad_per_px2: float = 0.0,
+    guard_px: int = 0,
 ) -> Solution:
     """Solve an acquisition for a focus stack.
 
@@ -108,6 +110,10 @@ def reconstruct(
         Phase that light of LEDs at a finite distance brings, over the squared distance from the
         middle of the frame in its pixels (`fpm_inr.mosaic.plan.bend_of`): the solve begins with it,
         but for neural fields. It is part of the solution.
+    guard_px : int
+        Width of a band that the field has beyond the frames, in their pixels: room for the
+        specimen beside them, whose light they show too (`fpm_inr.guard`). Frames of a camera take
+        one; those of a periodic simulation do not.
 
     Returns
     -------
@@ -136,6 +142,7 @@ def reconstruct(
         device=device,
         calibration=calibration,
         bend_rad_per_px2=bend_rad_per_px2,
+        guard_px=guard_px,
     )
 
     from fpm_inr.solve import judged
@@ -161,6 +168,7 @@ def _asked(
     device: str,
     calibration: str | Path | Instrument | None,
     bend_rad_per_px2: float,
+    guard_px: int,
 ) -> Request:
     """What was asked for, every part of it checked; see `reconstruct`."""
     # a seed has a default: every engine is given one
@@ -171,6 +179,8 @@ def _asked(
         count = options[name]
         if count is not None and count < 1:
             raise SettingsError(f"is {count}", "give at least 1", field=name)
+    if guard_px < 0:
+        raise SettingsError(f"is {guard_px}", "give pixels of the frames, 0 or more", field="guard")
     usual = default_upsampling(acquisition.optics, acquisition.illumination)
     check_upsampling(acquisition, usual if upsample is None else upsample)
     on = pick_device(device)
@@ -187,7 +197,7 @@ def _asked(
     if calibrate is None:
         calibrate = getattr(settings, "calibrate", None)
     return Request(
-        acquisition,
+        guarded(acquisition, guard_px),
         z_range_um,
         upsample,
         solver,
@@ -199,6 +209,7 @@ def _asked(
         resolved,
         given_instrument(acquisition, calibration),
         bend_rad_per_px2,
+        guard_px,
     )
 
 
@@ -240,6 +251,7 @@ def data_residual(
     from fpm_inr.believed import believed
     from fpm_inr.forward import residual_by_led
 
+    acquisition, solution = with_band(acquisition, solution)
     there = solution.on(pick_device(device))
     model, aperture, amplitude = there.forward(acquisition)
     pixels = believed(acquisition.select(solution.frames_used(acquisition)), there.device)

@@ -35,6 +35,7 @@ class ReconstructSettings(BaseModel):
     z_range_um: tuple[float, float] | Literal["auto"] = (0.0, 0.0)
     orient: Literal["stated", "auto"] = "stated"
     upsample: int | None = None
+    guard_px: int = 0
     engine: str = "inr"
     recipe: str = "default"
     steps: int | None = None

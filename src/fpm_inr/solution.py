@@ -128,6 +128,10 @@ class Solution:
         One row per step; not stored in the field file.
     leds_left_out : tuple of int
         LEDs that were not used, as they straddle the edge of the pupil.
+    guard_px : int
+        Width of the band that the field has around what it shows, in pixels of the frames (see
+        `fpm_inr.guard`). What compares frames with it takes both with the band
+        (`fpm_inr.guard.with_band`).
     """
 
     field: Field
@@ -138,6 +142,7 @@ class Solution:
     record: dict[str, Any] = field(default_factory=dict)
     history: Sequence[dict[str, float]] = ()
     leds_left_out: tuple[int, ...] = ()
+    guard_px: int = 0
 
     @property
     def leds_used(self) -> NDArray[np.intp]:
@@ -218,7 +223,9 @@ class Solution:
     @property
     def shape_y_x(self) -> tuple[int, int]:
         """Size of a rendered image."""
-        return self.field.shape_y_x
+        height, width = self.field.shape_y_x
+        band = 2 * self.guard_px * self.upsampling
+        return height - band, width - band
 
     @property
     def pixel_um(self) -> float:
@@ -293,7 +300,9 @@ class Solution:
         import torch
 
         with torch.no_grad():
-            return self.field.height_of(z_um), self.field(z_um).detach()
+            image = self.field(z_um).detach()
+        band, (height, width) = self.guard_px * self.upsampling, self.shape_y_x
+        return self.field.height_of(z_um), image[band : band + height, band : band + width]
 
     def _stack(self, z_um: float, image_y_x: Tensor) -> ImageStack:
         image = image_y_x.cpu().numpy()

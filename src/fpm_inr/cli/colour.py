@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # settings that decide the solves; white and sideways offsets may change when one goes on
 DECIDES = {"engine", "steps", "passes", "planes", "z_step_um", "upsample", "seed", "orient",
-           "calibrate", "z_range_um", "transfer"}  # fmt: skip
+           "guard_px", "calibrate", "z_range_um", "transfer"}  # fmt: skip
 
 
 def is_colour(data: tuple[Path, ...]) -> bool:

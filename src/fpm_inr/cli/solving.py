@@ -53,6 +53,7 @@ def solve(
             device=settings.device,
             seed=settings.seed,
             calibrate=settings.calibrate,
+            guard_px=settings.guard_px,
             listen=progress,
             listen_calibration=progress.calibrating,
             checkpoint=folder / CHECKPOINT,

@@ -24,6 +24,7 @@ from fpm_inr.believed import believed
 from fpm_inr.errors import DataError
 from fpm_inr.focus.blend import Judge
 from fpm_inr.focus.scores import Float32Array, FocusScores, FocusSettings, collect_scores
+from fpm_inr.guard import with_band, without_band
 from fpm_inr.residual import frames_at_once
 from fpm_inr.solution import ImageStack, Solution
 
@@ -100,7 +101,9 @@ class FineMisfit:
 
     def __init__(self, acquisition: Acquisition, solution: Solution) -> None:
         _check_sizes(acquisition, solution)
-        self._device = solution.device
+        self._guard_px = solution.guard_px
+        acquisition, solution = with_band(acquisition, solution)
+        self._solution, self._device = solution, solution.device
         self._model, self._aperture, self._measured = solution.forward(acquisition)
         self._portion = frames_at_once(self._model)
         optics = acquisition.optics
@@ -110,12 +113,15 @@ class FineMisfit:
         exact = self._measured
         if self._pixels is not None:
             exact = exact * self._pixels.exact_led_y_x
-        self.power_y_x: Float32Array = exact.square().sum(dim=0).cpu().numpy()
+        light_y_x = without_band(exact.square().sum(dim=0), self._guard_px)
+        self.power_y_x: Float32Array = light_y_x.cpu().numpy()
 
     @torch.no_grad()
     def of(self, stack: ImageStack) -> tuple[Float32Array, float]:
         """Squared fine misfit [y, x] summed over LEDs, and the squared misfit of all."""
         model, device = self._model, self._device
+        if self._guard_px:  # frames show what lies beside the image too
+            stack = self._solution.render(stack.z_um)
         spectrum = model.spectrum(torch.from_numpy(stack.field_z_y_x).to(device))
         z_um = torch.tensor(stack.z_um, dtype=torch.float32, device=device)
 
@@ -132,7 +138,7 @@ class FineMisfit:
         for of_some, missed in self._portion.over(model.frame_count, looked):
             fine += of_some
             whole.append(missed)
-        return fine.cpu().numpy(), sum(torch.stack(whole).tolist())
+        return without_band(fine, self._guard_px).cpu().numpy(), sum(torch.stack(whole).tolist())
 
 
 def _check_sizes(acquisition: Acquisition, solution: Solution) -> None:

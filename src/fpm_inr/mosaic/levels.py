@@ -39,6 +39,8 @@ class LevelField:
     level : int
     share : float
         Of the whole field's numbers, those that are held.
+    guard_px : int
+        Width of the field's band (`fpm_inr.guard`), in pixels of the frames.
     """
 
     field: Field
@@ -47,10 +49,12 @@ class LevelField:
     amplitude_scale: float
     level: int
     share: float = 1.0
+    guard_px: int = 0
 
     def sampler(self, y_px: FloatArray, x_px: FloatArray) -> Sampler:
         """What gives the field at these places, in pixels of the frames, at any heights."""
-        return Sampler(self, y_px * self.upsampling, x_px * self.upsampling)
+        y_px, x_px = ((at + self.guard_px) * self.upsampling for at in (y_px, x_px))
+        return Sampler(self, y_px, x_px)
 
     @cached_property
     def reach_y_x(self) -> tuple[int, int]:
@@ -169,7 +173,13 @@ def level_of(solution: Solution, level: int) -> LevelField:
         field = _low(spectrum, sample_yx[:, kept], field.shape_y_x, field.z_range_um, level)
         share = float(kept.mean())
     return LevelField(
-        field, solution.shape_y_x, solution.upsampling, solution.amplitude_scale, level, share
+        field,
+        solution.field.shape_y_x,
+        solution.upsampling,
+        solution.amplitude_scale,
+        level,
+        share,
+        solution.guard_px,
     )
 
 
@@ -217,6 +227,7 @@ def read_level(path: Path, level: int) -> LevelField | None:
         header.amplitude_scale,
         level,
         len(kept) / sample_yx.shape[1],
+        header.guard_px,
     )
 
 

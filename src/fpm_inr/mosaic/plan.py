@@ -72,6 +72,7 @@ class SolveSettings(Part):
     upsample: int = Field(ge=1, le=64)
     seed: int = 0
     device: str = "auto"
+    guard_px: int = Field(0, ge=0)
 
     @property
     def begins_bent(self) -> bool:

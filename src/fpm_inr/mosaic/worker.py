@@ -235,6 +235,7 @@ def _fitted(
         device=settings.device,
         calibration=given,
         bend_rad_per_px2=plan.bend_rad_per_px2 if settings.begins_bent else 0.0,
+        guard_px=settings.guard_px,
         listen=listen or ignore,
         **_of_engine(settings),
     )

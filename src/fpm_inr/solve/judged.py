@@ -192,4 +192,5 @@ def _solution(request: Request, journey: Journey, status: str) -> Solution:
         },
         [asdict(row) for row in journey.log.history],
         tuple(np.flatnonzero(journey.start.left_out_led).tolist()),
+        request.guard_px,
     )

@@ -48,6 +48,8 @@ class Request:
         A calibration to use instead of the nominal instrument.
     bend_rad_per_px2 : float
         See `fpm_inr.solve.problem.Problem`.
+    guard_px : int
+        Width of the band that the acquisition has been given (`fpm_inr.guard`).
     """
 
     acquisition: Acquisition
@@ -62,6 +64,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     given: Instrument | None = None
     bend_rad_per_px2: float = 0.0
+    guard_px: int = 0
 
     @property
     def stated(self) -> Instrument:
@@ -84,6 +87,7 @@ class Request:
             "version": __version__,
             **start_settings(self.given, self.free),
             **({"bend_rad_per_px2": self.bend_rad_per_px2} if self.bend_rad_per_px2 else {}),
+            **({"guard_px": self.guard_px} if self.guard_px else {}),
         }
 
     def upsampling_from(self, start: JointStart) -> int:

@@ -194,7 +194,7 @@ def _settings(like: Solution) -> dict[str, Any]:
     }
     if "planes" in engine.options and "z_um" in settings:
         keywords["planes"] = len(settings["z_um"])
-    names = ("steps", "passes", "seed", "bend_rad_per_px2")
+    names = ("steps", "passes", "seed", "bend_rad_per_px2", "guard_px")
     told = {name: settings[name] for name in names if name in settings}
     return {**keywords, **told}
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.device import widest
+from fpm_inr.guard import with_band, without_band
 from fpm_inr.residual import frames_at_once
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
@@ -216,6 +217,8 @@ def _errors(
     acquisition: Acquisition, solution: Solution, z_um: Sequence[float]
 ) -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
     """Heights, and at each: squared error and amplitude [z, led], squared error [z, y, x]."""
+    guard_px = solution.guard_px
+    acquisition, solution = with_band(acquisition, solution)
     model, aperture, measured = solution.forward(acquisition)
     pixels = believed(acquisition.select(solution.frames_used(acquisition)), solution.device)
     most_exact = widest(solution.device)
@@ -235,8 +238,8 @@ def _errors(
             missed = predicted - measured[some]
             if pixels is not None:
                 missed = pixels.select(some).error(missed)
-            error = missed.square().to(most_exact)
-            power = predicted.square().sum(dim=(1, 2)).to(most_exact)
+            error = without_band(missed, guard_px).square().to(most_exact)
+            power = without_band(predicted, guard_px).square().sum(dim=(1, 2)).to(most_exact)
             return error.sum(dim=(1, 2)), power, error.sum(dim=0)
 
         of_led, of_light, of_pixel = zip(*portion.over(model.frame_count, looked), strict=True)

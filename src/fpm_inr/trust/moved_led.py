@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition
 from fpm_inr.forward import compile_forward
+from fpm_inr.guard import with_band, without_band
 from fpm_inr.sampling import fourier_sample_na
 from fpm_inr.solution import Solution
 
@@ -65,11 +66,19 @@ def moved_leds(
     length = np.hypot(*shift_led_xy.T)
     suspects = np.flatnonzero((length > LEAST_SAMPLES) & (explained_led > limit))
     suspects = suspects[np.argsort(-explained_led[suspects])][:MOST_LOOKED_AT]
+    guard_px = solution.guard_px
+    acquisition, solution = with_band(acquisition, solution)
     image = torch.from_numpy(solution.render(z_um).field_z_y_x[0])
     found = []
     for at in suspects:
         moved = _tried(
-            acquisition, solution, image, z_um, int(leds[at]), shift_led_xy[at] / length[at]
+            acquisition,
+            solution,
+            image,
+            z_um,
+            int(leds[at]),
+            shift_led_xy[at] / length[at],
+            guard_px,
         )
         if moved is not None:
             found.append(moved)
@@ -84,6 +93,7 @@ def _tried(
     z_um: float,
     led: int,
     direction_xy: FloatArray,
+    guard_px: int,
 ) -> Moved | None:
     one = acquisition.select(np.array([led]))
     instrument = solution.instrument.select(torch.tensor([led])).to("cpu")
@@ -99,7 +109,7 @@ def _tried(
         na_xy = instrument.na_led_xy + sample_na * torch.tensor([[x, y]], dtype=torch.float32)
         there = replace(instrument, na_led_xy=na_xy)
         predicted = room.amplitude(spectrum, height, torch.tensor([0]), room.aperture(there))[0]
-        return float((predicted - measured).square().sum())
+        return float(without_band(predicted - measured, guard_px).square().sum())
 
     first = error(0.0, 0.0)
     # the direction of the first step is rough: those beside it are tried as well

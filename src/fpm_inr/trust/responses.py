@@ -14,6 +14,7 @@ from fpm_inr.acquisition import Acquisition
 from fpm_inr.believed import believed
 from fpm_inr.edges import trust
 from fpm_inr.forward import Aperture, ForwardModel, Instrument, compile_forward
+from fpm_inr.guard import with_band, without_band
 from fpm_inr.sampling import depth_of_field_um, fourier_sample_na
 from fpm_inr.solution import Solution
 from fpm_inr.trust.noise import estimate_noise
@@ -68,26 +69,29 @@ def answers(acquisition: Acquisition, solution: Solution, z_um: float) -> Iterat
     z_um : float
         Where the specimen lies.
     """
-    solution = solution.on("cpu")
-    _, _, measured = solution.forward(acquisition)
     frames, light = solution.frames_used(acquisition), acquisition.illumination
-    seen = acquisition.select(frames)
+    seen, guard_px = acquisition.select(frames), solution.guard_px
+    whole, solution = with_band(acquisition, solution.on("cpu"))
+    measured = without_band(solution.forward(whole)[2], guard_px)
     instrument = solution.instrument.select(
         torch.from_numpy(frames), torch.from_numpy(light.leds_of(frames))
     ).to("cpu")
     one_by_one = light.lighting is None
     optics = seen.optics
     room = compile_forward(
-        seen, solution.upsampling, instrument=instrument, margin_samples=STEP_SAMPLES
+        whole.select(frames),
+        solution.upsampling,
+        instrument=instrument,
+        margin_samples=STEP_SAMPLES,
     )
     image = torch.from_numpy(solution.render(z_um).field_z_y_x[0])
     spectrum = room.spectrum(image)[None]
     pixels = believed(seen)
     noise = estimate_noise(seen)
     weight = (trust(seen.shape_y_x, EDGE_PX) >= 1).numpy()
-    step_na = fourier_sample_na(optics, seen.shape_y_x)
+    step_na = fourier_sample_na(optics, whole.shape_y_x)
     step_um = STEP_DOF * depth_of_field_um(optics)
-    look = _Look(room, spectrum, instrument)
+    look = _Look(room, spectrum, instrument, guard_px)
     for at, frame in enumerate(frames):
         predicted = look.amplitude(at, z_um)
         missed = measured[at] - predicted
@@ -116,13 +120,15 @@ class _Look:
     model: ForwardModel
     spectrum_z_y_x: Tensor
     instrument: Instrument
+    guard_px: int
 
     @torch.no_grad()
     def amplitude(self, frame: int, z_um: float, instrument: Instrument | None = None) -> Tensor:
         number = torch.tensor([frame])
         aperture: Aperture = self.model.aperture(instrument or self.instrument, number)
         height = torch.tensor([z_um], dtype=torch.float32)
-        return self.model.amplitude(self.spectrum_z_y_x, height, number, aperture)[0, 0]
+        seen = self.model.amplitude(self.spectrum_z_y_x, height, number, aperture)[0, 0]
+        return without_band(seen, self.guard_px)
 
     def of_mode(self, frame: int, z_um: float, mode: int) -> FloatArray:
         known = self.instrument.zernike_rad
