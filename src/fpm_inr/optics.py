@@ -81,6 +81,26 @@ def propagate(
     return transforms.image(transforms.spectrum(field_y_x) * kernel)
 
 
+def curved_wave(shape_y_x: tuple[int, int], bend_rad_per_px2: float, upsampling: int = 1) -> Tensor:
+    """Field [y, x] of amplitude 1 whose phase bends about the centre of a frame.
+
+    Parameters
+    ----------
+    shape_y_x : (int, int)
+        Of the frame.
+    bend_rad_per_px2 : float
+        The phase is this times the squared distance, in pixels of the frame.
+    upsampling : int
+        Samples a pixel of the frame, along a side.
+    """
+    along = []
+    for side in shape_y_x:
+        at_px = torch.arange(side * upsampling, dtype=torch.float64) / upsampling
+        at_px -= (side - 1 / upsampling) / 2
+        along.append(torch.exp(1j * bend_rad_per_px2 * at_px**2))
+    return (along[0][:, None] * along[1]).to(torch.complex64)
+
+
 def noll_to_nm(mode: int) -> tuple[int, int]:
     """Radial order n and azimuthal order m (negative: sine) of Noll's Zernike index (from 1).
 

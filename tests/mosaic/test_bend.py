@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
+from fpm_inr.calibration.solve import fit_plane
 from fpm_inr.forward import compile_forward, nominal_instrument
 from fpm_inr.illumination import LedGeometry
 from fpm_inr.mosaic.plan import bend_of
@@ -54,6 +55,19 @@ def test_a_solve_that_begins_with_the_bend_has_all_of_it(how: dict[str, object])
     assert lost_rad(BEND) < 0.02
     # most of it is not in the frames: who begins without does not find it
     assert lost_rad(0.0) > 0.1
+
+
+def test_a_plane_begins_with_the_bend() -> None:
+    seen = _clear_frames()
+
+    def away_rad(bend_rad_per_px2: float) -> float:
+        """Phase against the true one after a single step."""
+        found = fit_plane(seen, 0.0, upsampling=2, bend_rad_per_px2=bend_rad_per_px2, steps=1)
+        image = found.image_y_x.numpy() * _bent(found.image_y_x.shape, 2).conj()
+        return float(np.angle(image * np.exp(-1j * np.angle(image.sum()))).std())
+
+    assert away_rad(BEND) < 0.1
+    assert away_rad(0.0) > 0.15
 
 
 def test_the_bend_is_that_of_a_point_at_the_leds_distance() -> None:

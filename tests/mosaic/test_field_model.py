@@ -18,6 +18,7 @@ from fpm_inr.illumination import flat_array, raster_steps
 from fpm_inr.instrument import parse_free
 from fpm_inr.mosaic import field_model
 from fpm_inr.mosaic.array import fit_move, moved_array
+from fpm_inr.mosaic.calibrated import Found, How
 from fpm_inr.mosaic.field_model import find_field_model
 from fpm_inr.mosaic.light import fit_polynomial
 from fpm_inr.mosaic.source import Source
@@ -115,7 +116,9 @@ def test_the_move_of_an_array_is_told_by_directions_from_several_places(stretche
     places = [(x, y) for x in (-200.0, 0.0, 200.0) for y in (-200.0, 0.0, 200.0)]
     seen = [placed.na_at(*place) for place in places]
     seen[4][3] += 0.05  # an LED at the pupil's edge
-    found = fit_move(GEOMETRY, places, seen, 0.01, stretches=stretches)
+    sees = [np.ones(25, dtype=bool) for _ in places]
+    seen[2][7], sees[2][7] = np.nan, False  # one that its tile does not tell of
+    found = fit_move(GEOMETRY, places, seen, sees, 0.01, stretches=stretches)
     assert found[:4] == pytest.approx(true[:4], abs=0.03)
     # directions tell little of how it leans
     assert found[4:] == pytest.approx(true[4:], abs=0.2)
@@ -131,25 +134,58 @@ def test_another_distance_must_explain_the_frames_clearly_better(
     found_na = moved_array(GEOMETRY, np.array([0, 0, 0, 100 / 1.2 - 100, 0, 0])).na_at()
     stated = replace(nominal_instrument(seen), na_led_xy=torch.tensor(found_na))
     tiles = [
-        field_model._Found(seen, float(x), float(y), 0.0, 0.03, stated)
+        Found(seen, float(x), float(y), 0.0, 0.03, stated, np.ones(25, dtype=bool))
         for x, y in ((0, 0), (8, 0), (0, 8))
     ]
 
-    def again(
-        model: FieldCalibration, one: field_model._Found, how: field_model._How
-    ) -> field_model._Found:
+    def again(model: FieldCalibration, one: Found, how: How) -> Found:
         places = np.array(model.position_led_xyz_mm)
         is_near = np.allclose(places, GEOMETRY.position_led_xyz_mm, atol=0.1)
         return replace(one, residual=0.021 if is_near else explained)
 
-    monkeypatch.setattr(field_model, "_again", again)
-    how = field_model._How(parse_free("gains,pose"), {"steps": 1, "seed": 0, "device": "cpu"})
+    monkeypatch.setattr(field_model, "again_under", again)
+    how = How(parse_free("gains,pose"), {"steps": 1, "seed": 0, "device": "cpu"})
     model = field_model._stated(seen, 16.0, LEVEL)
     posed, _ = field_model._posed(model, tiles, how, lambda done, total: None)
     width = np.ptp(np.array(posed.position_led_xyz_mm)[:, 0])
     assert width == pytest.approx(16.0 if is_kept else 16.0 / 1.2, abs=0.1)
     assert len(posed.notes) == is_kept
     assert not is_kept or "1.20 times as far" in posed.notes[0]
+
+
+def test_gains_are_those_of_the_tiles_that_tell_of_an_led() -> None:
+    """Two tiles of three see LED 0; none sees LED 1. Tiles pin the mean of what they see."""
+    seen, true = _acquisition(), np.exp(0.1 * np.random.default_rng(0).standard_normal(25))
+    true /= np.exp(np.log(true[2:]).mean())
+    tiles = []
+    for number in range(3):
+        sees = np.ones(25, dtype=bool)
+        sees[:2] = number > 0, False
+        gain = true / np.exp(np.log(true[sees]).mean())
+        gain[~sees] = 7.0
+        instrument = replace(nominal_instrument(seen), gain_led=torch.tensor(gain))
+        tiles.append(Found(seen, 0.0, 0.0, 0.0, 0.01, instrument, sees))
+    found = field_model._gains(tiles)
+    assert found[1] == pytest.approx(1)
+    ratio = found[np.arange(25) != 1] / true[np.arange(25) != 1]
+    assert ratio == pytest.approx(ratio[0], rel=1e-6)
+
+
+def test_directions_that_no_tile_tells_of_move_as_most_do() -> None:
+    """An array of which directions alone are known, in two tiles that do not see LEDs 3 and 4."""
+    seen, stated = _acquisition(), GEOMETRY.na_at()
+    seen = replace(seen, illumination=Illumination(stated))
+    tiles = []
+    for number in range(2):
+        sees = np.ones(25, dtype=bool)
+        sees[3 : 4 + number] = False
+        na = stated + np.array([0.01, 0.02])
+        na[~sees] += 5.0
+        instrument = replace(nominal_instrument(seen), na_led_xy=torch.tensor(na))
+        tiles.append(Found(seen, 0.0, 0.0, 0.0, 0.01, instrument, sees))
+    posed, stretch = field_model._with_pose(field_model._stated(seen, 16.0, LEVEL), tiles)
+    assert np.array(posed.moved_na_led_xy) == pytest.approx(np.array([[0.01, 0.02]] * 25))
+    assert stretch == 0
 
 
 def test_the_instrument_of_a_simulated_field_is_found(tmp_path: Path) -> None:

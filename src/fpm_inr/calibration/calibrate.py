@@ -90,6 +90,7 @@ def calibrate(
     start: Instrument | None = None,
     upsample: int | None = None,
     height_is_free: bool = False,
+    bend_rad_per_px2: float = 0.0,
     steps: int = STEPS,
     most_move: float = MOST_MOVE,
     seed: int = 0,
@@ -114,6 +115,8 @@ def calibrate(
     upsample : int, optional
     height_is_free : bool
         Leave the pupil's defocus (Noll 4) alone: z_um is an estimate, or a range is solved later.
+    bend_rad_per_px2 : float
+        See `fpm_inr.calibration.solve.fit_plane`.
     steps : int
     most_move : float
         Largest believable move of an LED against the array, in units of the objective's NA.
@@ -149,6 +152,7 @@ def calibrate(
         upsampling=upsample or usual_upsampling(acquisition, chosen, start),
         height_is_free=height_is_free,
         trust_rim=False,
+        bend_rad_per_px2=bend_rad_per_px2,
         steps=steps,
         seed=seed,
         device=device,

@@ -33,6 +33,7 @@ from fpm_inr.forward import (
 )
 from fpm_inr.instrument import Calibration, Free
 from fpm_inr.memory import Portion
+from fpm_inr.optics import curved_wave
 from fpm_inr.reach import check_reach, least_upsampling
 from fpm_inr.sampling import smallest_upsampling
 from fpm_inr.sending import measured_on
@@ -79,6 +80,7 @@ def fit_plane(
     upsampling: int | None = None,
     height_is_free: bool = False,
     trust_rim: bool = False,
+    bend_rad_per_px2: float = 0.0,
     steps: int = STEPS,
     leds_per_step: int = LEDS_PER_STEP,
     seed: int = 0,
@@ -101,6 +103,9 @@ def fit_plane(
         Leave the pupil's defocus alone (Noll 4).
     trust_rim : bool
         Let LEDs at the pupil's edge move the array like all others.
+    bend_rad_per_px2 : float
+        Phase that the image begins with: what LEDs at a finite distance add to it, times the
+        squared distance from its centre in pixels of the frames (`fpm_inr.mosaic.plan.bend_of`).
     steps, leds_per_step : int
     seed : int
     device : torch.device or str
@@ -127,7 +132,13 @@ def fit_plane(
     )
     upsampling = upsampling or usual_upsampling(acquisition, free, start)
     solve = _PlaneSolve(
-        acquisition, z_um, calibration.to(device), upsampling, trust_rim=trust_rim, device=device
+        acquisition,
+        z_um,
+        calibration.to(device),
+        upsampling,
+        trust_rim=trust_rim,
+        bend_rad_per_px2=bend_rad_per_px2,
+        device=device,
     )
     na_frame = light.least_of_frame(start.na_led_xy.norm(dim=1).cpu().numpy())
     order = np.stack(batches(na_frame, leds_per_step, steps, seed, free))
@@ -171,6 +182,7 @@ class _PlaneSolve:
         upsampling: int,
         *,
         trust_rim: bool,
+        bend_rad_per_px2: float,
         device: torch.device | str,
     ) -> None:
         self.acquisition, self.z_um, self.trust_rim = acquisition, z_um, trust_rim
@@ -188,9 +200,8 @@ class _PlaneSolve:
         # the model repeats the sample beyond the frame; a real one goes on otherwise
         weight_y_x = trust(acquisition.shape_y_x, min(EDGE_PX, min(acquisition.shape_y_x) // 8))
         self.weight_y_x = torch.div(weight_y_x, weight_y_x.mean()).to(device)
-        flat = torch.zeros(*self.model.field_shape_y_x, 2, device=device)
-        flat[..., 0] = 1.0
-        self.flat = flat.requires_grad_()
+        clear = curved_wave(acquisition.shape_y_x, bend_rad_per_px2, upsampling).to(device)
+        self.flat = torch.view_as_real(clear).requires_grad_()
         groups = [{"params": [self.flat]}, *calibration.groups()]
         self.optimiser = torch.optim.Adam(groups, lr=IMAGE_RATE)
         self.heights = torch.tensor([z_um], dtype=torch.float32, device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -306,11 +307,11 @@ def _find(console: Console, given: dict[str, Any], source: Source, kept: Path) -
     write_calibration(kept, found)
     used = [tile for tile in found.tiles if tile.used]
     residual = [tile.residual for tile in used]
-    console.print(
-        f"The instrument was found from {len(used)} of {len(found.tiles)} tiles; data residual of "
-        f"a plane {min(residual):.4f} to {max(residual):.4f}.",
-        highlight=False,
-    )
+    told = f"The instrument was found from {len(used)} of {len(found.tiles)} tiles"
+    for reason, count in Counter(tile.reason for tile in found.tiles if not tile.used).items():
+        told += f" ({count} told nothing: {reason})"
+    told += f"; data residual of a plane {min(residual):.4f} to {max(residual):.4f}."
+    console.print(told, highlight=False)
     for note in found.notes:
         console.print(f"[yellow]{note}[/]", highlight=False)
 

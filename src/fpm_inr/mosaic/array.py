@@ -48,6 +48,7 @@ def fit_move(
     geometry: LedGeometry,
     place_x_y_um: Sequence[tuple[float, float]],
     na_led_xy: Sequence[FloatArray],
+    sees_led: Sequence[NDArray[np.bool_]],
     sample_na: float,
     *,
     stretches: bool = True,
@@ -62,6 +63,8 @@ def fit_move(
         From the optical axis.
     na_led_xy : sequence of array [led, 2]
         Directions found there.
+    sees_led : sequence of array [led]
+        Those that count.
     sample_na : float
         A Fourier sample of a tile.
     stretches : bool
@@ -77,8 +80,8 @@ def fit_move(
     def rest(part: FloatArray) -> FloatArray:
         placed = moved_array(geometry, whole(part))
         gone = [
-            (na - placed.na_at(*place)) / sample_na
-            for na, place in zip(na_led_xy, place_x_y_um, strict=True)
+            ((na - placed.na_at(*place)) / sample_na)[sees]
+            for na, place, sees in zip(na_led_xy, place_x_y_um, sees_led, strict=True)
         ]
         return np.concatenate(gone).ravel()
 

@@ -1,42 +1,48 @@
 """The instrument across the field, found from a few tiles: pupil, LED array, light and focus.
 
-The tile nearest to the middle that holds a specimen is calibrated as `fpm-inr calibrate` does; from
-there every other goes on, with a free LED array. One rigid move of the array, in mm, explains the
-directions that all tiles have found. With it, pupils are found once more. Their
-coefficients, the light and the heights of focus are polynomials of the place, fitted so that a few
-tiles that tell something else do not count.
+Where a place of the grid holds no specimen, another nearby stands in for it. The tile nearest to
+the middle that holds one is calibrated as `fpm-inr calibrate` does; from there every other goes on,
+with a free LED array. Like the solves of tiles, planes begin with the bend of their LEDs' light,
+and leave out LEDs that meet the pupil's edge. One rigid move of the array, in mm, explains the
+directions that all tiles have found. With it, pupils are found once more. Their coefficients, the
+light and the heights of focus are polynomials of the place, fitted so that a few tiles that tell
+something else do not count.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fpm_inr.acquisition import Acquisition, DarkError
-from fpm_inr.calibration.autofocus import focus_curve
-from fpm_inr.calibration.calibrate import CLEAR_FACTOR, calibrate
+from fpm_inr.calibration.calibrate import CLEAR_FACTOR
 from fpm_inr.calibration.field_file import (
     LEVEL,
     FieldCalibration,
     Polynomial,
     TileFit,
-    place_of,
 )
-from fpm_inr.calibration.solve import STEPS, PlaneFit, fit_plane
-from fpm_inr.errors import DataError, DivergedError
-from fpm_inr.forward import Instrument
+from fpm_inr.calibration.solve import STEPS
+from fpm_inr.errors import DataError
 from fpm_inr.instrument import Free, parse_free
 from fpm_inr.mosaic.array import fit_move, moved_array
+from fpm_inr.mosaic.calibrated import (
+    Found,
+    How,
+    again_under,
+    calibrated_tile,
+    focus_of,
+    sure_leds,
+    unused,
+)
 from fpm_inr.mosaic.empty import is_empty
-from fpm_inr.mosaic.light import fit_polynomial, light_polynomial, seen_light
+from fpm_inr.mosaic.light import degree_told, fit_polynomial, light_polynomial, seen_light
 from fpm_inr.mosaic.source import Source
-from fpm_inr.optics import defocus_rate_rad_per_um
+from fpm_inr.mosaic.tiles import Window
+from fpm_inr.mosaic.windows import spread
 from fpm_inr.sampling import fourier_sample_na
 
 FloatArray = NDArray[np.float64]
@@ -45,26 +51,20 @@ FloatArray = NDArray[np.float64]
 GRID = 3
 # An array that is stretched by less is as far away as stated.
 SAME_DISTANCE = 0.02
+# What a person should know where tiles tell less than how the instrument bends across the field.
+FEW_TILES: tuple[list[str], ...] = (
+    ["Too few tiles tell of the instrument: its pupil is taken to be the same all over the field."],
+    ["Few tiles tell of the instrument: its pupil is taken to change evenly across the field."],
+    [],
+)
 
 
 @dataclass(frozen=True, eq=False)
-class _How:
-    """What is learned, and steps, seed and device."""
-
-    free: Free
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A tile that was calibrated."""
+class _Seen:
+    """What lies at a place of the grid."""
 
     acquisition: Acquisition
-    x_um: float
-    y_um: float
-    z_um: float
-    residual: float
-    instrument: Instrument
+    shows_specimen: bool
 
 
 def find_field_model(
@@ -107,39 +107,32 @@ def find_field_model(
         No tile can be calibrated, or frames have several LEDs.
     """
     chosen = parse_free(free)
-    how = _How(chosen, {"steps": steps, "seed": seed, "device": device})
-    crops = _spread(shape_y_x, tile_px, grid)
-    radius_um = max(shape_y_x) / 2
-    total = 2 * len(crops)
+    how = How(chosen, {"steps": steps, "seed": seed, "device": device})
+    places = spread(shape_y_x, tile_px, grid)
+    total = 2 * len(places)
     fits: list[TileFit] = []
-    found: list[_Found] = []
-    log_light: Polynomial = LEVEL
-    light_seen = seen_light(source, shape_y_x)
-    for number, crop in enumerate(crops):
-        try:
-            acquisition = source.window(crop, shape_y_x)
-        except DarkError:
-            continue
-        if acquisition.illumination.lighting is not None:
-            raise DataError(
-                "have several LEDs, whose gains no single tile tells",
-                "leave --calibrate out, or give a --calibration of frames of one LED each",
-                field="frames",
-            )
-        radius_um = max(shape_y_x) / 2 * acquisition.optics.pixel_um
-        fit, one = _calibrated(acquisition, found[0] if found else None, z_range_um, how)
-        fits.append(fit)
-        found += [] if one is None else [one]
-        listen(number + 1, total)
+    found: list[Found] = []
+    for number, windows in enumerate(places, start=1):
+        seen = _with_specimen(source, shape_y_x, windows)
+        if seen is not None and not seen.shows_specimen:
+            fits.append(unused(seen.acquisition, "no specimen"))
+        elif seen is not None:
+            first = found[0] if found else None
+            fit, one = calibrated_tile(seen.acquisition, first, z_range_um, how)
+            fits.append(fit)
+            found += [] if one is None else [one]
+        listen(number, total)
     if not found:
         reasons = "; ".join(sorted({fit.reason for fit in fits if fit.reason})) or "no light"
         raise DataError(
             f"tell nothing of the instrument ({reasons})",
-            "calibrate a crop that holds a specimen (fpm-inr calibrate), or leave --calibrate out",
+            "calibrate a crop that holds a specimen (fpm-inr calibrate --crop) and give that as "
+            "--calibration, or leave --calibrate out",
             field="tiles",
         )
-    if light_seen is not None:
-        log_light = light_polynomial(*light_seen, radius_um)
+    radius_um = max(shape_y_x) / 2 * found[0].acquisition.optics.pixel_um
+    light_seen = seen_light(source, shape_y_x)
+    log_light = LEVEL if light_seen is None else light_polynomial(*light_seen, radius_um)
     model = _stated(found[0].acquisition, radius_um, log_light)
     if chosen.pose is None:
         listen(total, total)
@@ -151,10 +144,10 @@ def find_field_model(
 
 def _posed(
     model: FieldCalibration,
-    found: Sequence[_Found],
-    how: _How,
+    found: Sequence[Found],
+    how: How,
     listen: Callable[[int, int], None],
-) -> tuple[FieldCalibration, list[_Found]]:
+) -> tuple[FieldCalibration, list[Found]]:
     """The one array of all tiles, and what they say of pupil and gains under it.
 
     An array that stands further away and specimens that lie higher move the frames alike, and LEDs
@@ -162,102 +155,57 @@ def _posed(
     frames clearly better.
     """
 
-    def under(one_array: FieldCalibration, before: int) -> list[_Found]:
-        fits = []
-        for number, one in enumerate(found, start=before + 1):
-            fits.append(_again(one_array, one, how))
-            listen(number, max(2 * len(found), before + len(found)))
-        return fits
-
     placed, stretch = _with_pose(model, found)
-    again = under(placed, len(found))
-    if abs(stretch) <= SAME_DISTANCE:
-        return placed, again
-    kept, _ = _with_pose(model, found, stretches=False)
-    there = under(kept, 2 * len(found))
-    residual = [float(np.median([one.residual for one in fits])) for fits in (again, there)]
-    if residual[0] < CLEAR_FACTOR * residual[1]:
-        return placed, again
+    arrays = [placed]
+    if abs(stretch) > SAME_DISTANCE:
+        arrays.append(_with_pose(model, found, stretches=False)[0])
+    fits: list[list[Found]] = [[] for _ in arrays]
+    # one set of LEDs, so that residuals can be compared
+    sees = [
+        np.all([sure_leds(one.acquisition, a.instrument_for(one.acquisition)) for a in arrays], 0)
+        for one in found
+    ]
+    for number, (array, of_array) in enumerate(zip(arrays, fits, strict=True), start=1):
+        for one, leds in zip(found, sees, strict=True):
+            of_array.append(again_under(array, replace(one, sees_led=leds), how))
+            listen(number * len(found) + len(of_array), (1 + len(arrays)) * len(found))
+    residual = [float(np.median([one.residual for one in of_array])) for of_array in fits]
+    if len(arrays) == 1 or residual[0] < CLEAR_FACTOR * residual[1]:
+        return placed, fits[0]
     note = (
         f"The frames do not tell how far away the LEDs are: {1 / (1 + stretch):.2f} times as far "
         f"as stated explains them as well (residual {residual[0]:.4f}, and {residual[1]:.4f} as "
         "stated). The stated distance is kept; correct it in the acquisition if it is wrong."
     )
-    return kept.model_copy(update={"notes": [note]}), there
+    return arrays[1].model_copy(update={"notes": [note]}), fits[1]
 
 
-def _spread(shape_y_x: tuple[int, int], tile_px: int, grid: int) -> list[tuple[int, int, int, int]]:
-    """Windows on an even grid, the outermost at the field's edges; those in the middle first."""
-    height, width = (min(tile_px, side) for side in shape_y_x)
-    starts = [
-        np.unique(np.linspace(0, side - part, grid).round().astype(int)).tolist()
-        for side, part in zip(shape_y_x, (height, width), strict=True)
-    ]
-    middle = [(side - part) / 2 for side, part in zip(shape_y_x, (height, width), strict=True)]
-    places = [(y, x) for y in starts[0] for x in starts[1]]
-    places.sort(key=lambda place: math.dist(place, middle))
-    return [(y, x, height, width) for y, x in places]
+def _with_specimen(
+    source: Source, shape_y_x: tuple[int, int], windows: Sequence[Window]
+) -> _Seen | None:
+    """The first of these windows that shows a specimen, else the first; None, if all are dark.
 
-
-def _calibrated(
-    acquisition: Acquisition,
-    first: _Found | None,
-    z_range_um: tuple[float, float],
-    how: _How,
-) -> tuple[TileFit, _Found | None]:
-    """Calibrate a tile, from what the first one has found; nothing where it tells nothing."""
-    if is_empty(acquisition):
-        return _unused(acquisition, "is empty"), None
-    try:
-        z_um = _height(acquisition, z_range_um)
-        if first is None:
-            result = calibrate(acquisition, z_um=z_um, free=how.free, **how.settings)
-            if not result.accepted:
-                return _unused(acquisition, result.reason.split(";")[0]), None
-            return _used(acquisition, result.after)
-        stated = acquisition.illumination.na_led_xy
-        moved = first.instrument.na_led_xy.numpy() - first.acquisition.illumination.na_led_xy
-        start = replace(first.instrument, na_led_xy=torch.tensor(stated + moved))
-        fit = fit_plane(acquisition, z_um, how.free, start=start, **how.settings)
-    except (DataError, DivergedError) as error:
-        return _unused(acquisition, error.problem), None
-    return _used(acquisition, fit)
-
-
-def _unused(acquisition: Acquisition, reason: str) -> TileFit:
-    x_um, y_um = place_of(acquisition)
-    return TileFit(x_um=x_um, y_um=y_um, used=False, reason=reason)
-
-
-def _used(acquisition: Acquisition, fit: PlaneFit) -> tuple[TileFit, _Found]:
-    x_um, y_um = place_of(acquisition)
-    told = TileFit(x_um=x_um, y_um=y_um, used=True, residual=fit.residual)
-    return told, _Found(acquisition, x_um, y_um, fit.z_um, fit.residual, fit.instrument)
-
-
-def _height(acquisition: Acquisition, z_range_um: tuple[float, float]) -> float:
-    """Height of a tile's specimen: the one that is stated, or what parallax tells."""
-    low, high = z_range_um
-    if low == high:
-        return low
-    return float(np.clip(focus_curve(acquisition).best_um, low, high))
-
-
-def _again(model: FieldCalibration, one: _Found, how: _How) -> _Found:
-    """Pupil and gains of a tile under the one array of all."""
-    free = how.free
-    rest = Free(**{name: getattr(free, name) for name in free.names if name != "pose"})
-    start = replace(
-        model.instrument_for(one.acquisition),
-        gain_led=one.instrument.gain_led,
-        zernike_rad=one.instrument.zernike_rad,
-    )
-    settings = how.settings | {"steps": max(1, how.settings["steps"] // 2)}
-    try:
-        fit = fit_plane(one.acquisition, one.z_um, rest, start=start, **settings)
-    except DivergedError:
-        return one
-    return replace(one, instrument=fit.instrument, residual=fit.residual)
+    Raises
+    ------
+    DataError
+        Frames have several LEDs.
+    """
+    empty = None
+    for window in windows:
+        try:
+            acquisition = source.window(window, shape_y_x)
+        except DarkError:
+            continue
+        if acquisition.illumination.lighting is not None:
+            raise DataError(
+                "have several LEDs, whose gains no single tile tells",
+                "leave --calibrate out, or give a --calibration of frames of one LED each",
+                field="frames",
+            )
+        if not is_empty(acquisition):
+            return _Seen(acquisition, True)
+        empty = empty or _Seen(acquisition, False)
+    return empty
 
 
 def _stated(acquisition: Acquisition, radius_um: float, log_light: Polynomial) -> FieldCalibration:
@@ -282,28 +230,31 @@ def _stated(acquisition: Acquisition, radius_um: float, log_light: Polynomial) -
 
 
 def _with_pose(
-    model: FieldCalibration, found: Sequence[_Found], *, stretches: bool = True
+    model: FieldCalibration, found: Sequence[Found], *, stretches: bool = True
 ) -> tuple[FieldCalibration, float]:
     """The LED array moved as one, so that it explains what all tiles have found; its stretch.
 
     Of LEDs of which directions alone are known, each moves as it does in most tiles.
     """
     seen = [one.instrument.na_led_xy.numpy() for one in found]
+    sees = [one.sees_led for one in found]
     if model.position_led_xyz_mm is None:
         stated = [one.acquisition.illumination.na_led_xy for one in found]
-        moved = np.median([s - t for s, t in zip(seen, stated, strict=True)], axis=0)
+        moved = _told_median(np.array(seen) - np.array(stated), np.array(sees))
+        # LEDs that no tile tells of move as most do
+        moved = np.where(np.isnan(moved), np.nanmedian(moved, axis=0), moved)
         rows = [tuple(row) for row in moved.tolist()]
         return model.model_copy(update={"moved_na_led_xy": rows}), 0.0
     places = [(one.x_um, one.y_um) for one in found]
     sample_na = fourier_sample_na(found[0].acquisition.optics, found[0].acquisition.shape_y_x)
-    move = fit_move(model.geometry(), places, seen, sample_na, stretches=stretches)
+    move = fit_move(model.geometry(), places, seen, sees, sample_na, stretches=stretches)
     placed = moved_array(model.geometry(), move).position_led_xyz_mm
     rows = [tuple(row) for row in placed.tolist()]
     return model.model_copy(update={"position_led_xyz_mm": rows}), float(move[3]) / 100
 
 
 def _settled(
-    model: FieldCalibration, found: Sequence[_Found], fits: Sequence[TileFit], is_flat: bool
+    model: FieldCalibration, found: Sequence[Found], fits: Sequence[TileFit], is_flat: bool
 ) -> FieldCalibration:
     """Polynomials of what the tiles have found."""
     place = np.array([(one.x_um, one.y_um) for one in found]) / model.radius_um
@@ -311,10 +262,9 @@ def _settled(
     zernike = np.zeros((len(found), modes))
     for row, one in zip(zernike, found, strict=True):
         row[: len(one.instrument.zernike_rad)] = one.instrument.zernike_rad.numpy()
-    focus = np.array([_focus(one) for one in found])
+    focus = np.array([focus_of(one) for one in found])
     if modes > 3 and not is_flat:
         zernike[:, 3] = 0  # of a range of heights the pupil's defocus is a height
-    log_gain = np.array([np.log(one.instrument.gain_led.numpy()) for one in found])
     polynomials = [fit_polynomial(place, column) for column in zernike.T]
     heights = {
         (one.x_um, one.y_um): (one, height) for one, height in zip(found, focus, strict=True)
@@ -334,21 +284,31 @@ def _settled(
         told.append(fit)
     return model.model_copy(
         update={
-            "gain_led": np.exp(np.median(log_gain, axis=0)).tolist(),
+            "gain_led": _gains(found).tolist(),
             "zernike_rad": polynomials,
             "focus_um": fit_polynomial(place, focus),
             "tiles": told,
+            "notes": [*model.notes, *FEW_TILES[degree_told(place)]],
         }
     )
 
 
-def _focus(one: _Found) -> float:
-    """Height of focus of a tile: that of its plane, and what the pupil's defocus adds."""
-    zernike = one.instrument.zernike_rad
-    if len(zernike) < 4:
-        return one.z_um
-    optics = one.acquisition.optics
-    edge = torch.tensor([(optics.na / optics.wavelength_um) ** 2], dtype=torch.float64)
-    rate = defocus_rate_rad_per_um(edge, optics.wavelength_um, optics.medium_index)
-    # Noll 4 is sqrt(3) (2 r^2 - 1): from the centre to the edge it changes by 2 sqrt(3)
-    return one.z_um + float(zernike[3]) * 2 * float(np.sqrt(3)) / float(rate[0])
+def _gains(found: Sequence[Found]) -> FloatArray:
+    """Gains [led] of most tiles; those of LEDs that no tile tells of are 1."""
+    log_gain = np.log([one.instrument.gain_led.numpy() for one in found])
+    sees = np.array([one.sees_led for one in found])
+    # tiles pin the mean of the LEDs that they see: they are brought together on those all see
+    always = sees.all(axis=0)
+    if always.any():
+        level = log_gain[:, always].mean(axis=1, keepdims=True)
+        log_gain += level.mean() - level
+    return np.exp(np.nan_to_num(_told_median(log_gain, sees), nan=0.0))
+
+
+def _told_median(values: FloatArray, sees_led: NDArray[np.bool_]) -> FloatArray:
+    """Median [led, ...] of values [tile, led, ...] of the tiles that see an LED; NaN, if none."""
+    told = np.where(sees_led.reshape(*sees_led.shape, *[1] * (values.ndim - 2)), values, np.nan)
+    found: FloatArray = np.full(values.shape[1:], np.nan)
+    known = sees_led.any(axis=0)
+    found[known] = np.nanmedian(told[:, known], axis=0)
+    return found

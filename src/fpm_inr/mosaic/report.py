@@ -15,6 +15,7 @@ from fpm_inr.calibration.file import read_calibration
 from fpm_inr.display import robust_contrast
 from fpm_inr.figures import phase_limit, phase_map, relative_phase
 from fpm_inr.files.replacing import replacing
+from fpm_inr.mosaic.instrument_section import instrument_section
 from fpm_inr.mosaic.mosaic import Mosaic
 from fpm_inr.report.document import Picture, Section, Table, document
 
@@ -25,10 +26,6 @@ REPORT = "report.html"
 # of the pictures: a level of the pyramid that fits
 MOST_PX = 900
 SHOWN_HEIGHTS = 3
-# Noll indices and their names, of what is drawn of the pupil
-MODES = {5: "oblique astigmatism", 6: "astigmatism", 7: "coma along y", 8: "coma along x",
-         11: "spherical aberration"}  # fmt: skip
-FIELD_POINTS = 41
 
 
 def write_mosaic_report(mosaic: Mosaic, more: Sequence[Section] = ()) -> Path:
@@ -43,18 +40,19 @@ def write_mosaic_report(mosaic: Mosaic, more: Sequence[Section] = ()) -> Path:
     """
     path = mosaic.folder / REPORT
     sections = [_solved(mosaic), _pictures(mosaic), _by_tile(mosaic)]
-    calibration = mosaic.plan.calibration
+    calibration, notes = mosaic.plan.calibration, []
     if calibration is not None:
         content = read_calibration(mosaic.folder / calibration)
         if isinstance(content, FieldCalibration):
-            sections.append(_instrument(mosaic, content))
+            notes = content.notes
+            sections.append(instrument_section(mosaic, content))
     sections += more
     name = Path(mosaic.plan.source.data).name
     text = document(
         f"Mosaic of {name}",
         f"fpm-inr {mosaic.plan.version}, {mosaic.plan.settings.engine}, "
         f"recipe {mosaic.plan.settings.recipe_name}",
-        [],
+        notes,
         sections,
     )
     with replacing(path) as beside:
@@ -96,15 +94,18 @@ def _pictures(mosaic: Mosaic) -> Section:
     amplitude = stack.amplitude_z_y_x * np.float32(stack.amplitude_scale)
     phase = np.stack([relative_phase(one) for one in stack.field_z_y_x])
     grey, limit = robust_contrast(amplitude), phase_limit(phase)
-    figure = Figure(figsize=(4.2 * len(z_um), 8), layout="constrained")
-    axes = figure.subplots(2, len(z_um), squeeze=False)
+    # one height: phase beside amplitude; several: below it
+    rows, columns = (1, 2) if len(z_um) == 1 else (2, len(z_um))
+    figure = Figure(figsize=(4.2 * columns, 4 * rows + 0.3 * (rows == 1)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).reshape(2, len(z_um))
     for column, z in enumerate(stack.z_um):
         _picture(axes[0, column], amplitude[column], f"amplitude at {z:.1f} µm", "gray",
                  (grey.black, grey.white))  # fmt: skip
         _picture(axes[1, column], phase[column], "phase, rad", phase_map(limit), (-limit, limit))
+    figure.colorbar(axes[1, -1].images[0], ax=axes[1, -1], shrink=0.8, label="rad")
     caption = (
         f"The whole field at {len(z_um)} height{'s' * (len(z_um) > 1)}, in pixels of "
-        f"{stack.pixel_um:.3g} µm: amplitude above, phase relative to its mean below."
+        f"{stack.pixel_um:.3g} µm: amplitude, and phase relative to its mean."
     )
     return Section("What it looks like", pictures=[Picture(figure, caption, 110)])
 
@@ -112,65 +113,28 @@ def _pictures(mosaic: Mosaic) -> Section:
 def _by_tile(mosaic: Mosaic) -> Section:
     shape = tuple(side.count for side in mosaic.plan.sides)
     records = mosaic.manifest.records
-    residual = np.array([r.residual if r.kind == "solved" else np.nan for r in records])
-    best = np.array([r.residual_z_um if r.kind == "solved" else np.nan for r in records])
+    solved = np.array([record.kind == "solved" for record in records])
     middle = mosaic.gauge.z_um.size // 2
-    amplitude = np.exp(mosaic.gauge.log_amplitude[:, middle])
-    used = np.array([r.led_count if r.kind == "solved" else np.nan for r in records])
+    maps: list[tuple[NDArray[Any], str]] = [
+        (np.array([r.residual for r in records]), "data residual"),
+        (np.array([r.residual_z_um for r in records]), "height explained best, µm"),
+        (np.exp(mosaic.gauge.log_amplitude[:, middle]), "amplitude, relative"),
+        (np.array([r.led_count for r in records]), f"LEDs used, of {mosaic.plan.led_count}"),
+    ]
+    if np.ptp(mosaic.z_range_um) == 0:
+        del maps[1]
     figure = Figure(figsize=(13.5, 3.4), layout="constrained")
-    axes = figure.subplots(1, 4)
-    maps = (
-        (residual, "data residual"),
-        (best, "height explained best, µm"),
-        (amplitude, "amplitude, relative"),
-        (used, f"LEDs used, of {mosaic.plan.led_count}"),
-    )
-    for one, (values, title) in zip(axes, maps, strict=True):
-        image = one.imshow(values.reshape(shape), cmap="viridis")
-        figure.colorbar(image, ax=one, shrink=0.8)
+    for one, (values, title) in zip(figure.subplots(1, len(maps)), maps, strict=True):
+        shown = np.where(solved, values, np.nan).reshape(shape)
+        image = one.imshow(shown, cmap="viridis")
+        figure.colorbar(image, ax=one, shrink=0.8, format="%.4g")
         one.set_title(title, fontsize=9)
-        one.set(xticks=[], yticks=[])
+        one.set(xticks=[], yticks=[], facecolor="0.85")
     caption = (
-        "Every square is a tile. Empty and dark tiles have no residual: they are not solved. LEDs "
+        "Every square is a tile; grey ones are empty or dark, and not solved. LEDs "
         "that cross the pupil's edge within a tile, or contradict their angle, are left out of it."
     )
     return Section("Tile by tile", pictures=[Picture(figure, caption)])
-
-
-def _instrument(mosaic: Mosaic, content: FieldCalibration) -> Section:
-    height, width = mosaic.plan.shape_y_x
-    pixel_um = mosaic.optics.pixel_um
-    axis_y, axis_x = mosaic.plan.axis_y_x_px
-    y_um = (np.linspace(0, height - 1, FIELD_POINTS) - axis_y) * pixel_um
-    x_um = (np.linspace(0, width - 1, FIELD_POINTS) - axis_x) * pixel_um
-    maps: list[tuple[str, NDArray[Any]]] = [
-        (f"{name}, waves RMS", content.at(content.zernike_rad[noll - 1], x_um, y_um[:, None]))
-        for noll, name in MODES.items()
-        if len(content.zernike_rad) >= noll
-    ]
-    maps = [(name, values / (2 * np.pi)) for name, values in maps]
-    maps.append(("light (amplitude)", np.exp(content.at(content.log_light, x_um, y_um[:, None]))))
-    if content.focus_um is not None:
-        maps.append(("height of focus, µm", content.at(content.focus_um, x_um, y_um[:, None])))
-    figure = Figure(figsize=(12, 3.2 * -(-len(maps) // 4)), layout="constrained")
-    axes = figure.subplots(-(-len(maps) // 4), 4, squeeze=False).ravel()
-    extent = (x_um[0], x_um[-1], y_um[-1], y_um[0])
-    for one in axes[len(maps) :]:
-        one.axis("off")
-    for one, (name, values) in zip(axes, maps, strict=False):
-        image = one.imshow(values, extent=extent, cmap="viridis")
-        figure.colorbar(image, ax=one, shrink=0.8)
-        for tile in content.tiles:
-            one.plot(tile.x_um, tile.y_um, "o" if tile.used else "x", color="white", ms=3)
-        one.set_title(name, fontsize=9)
-        one.tick_params(labelsize=6)
-    used = sum(tile.used for tile in content.tiles)
-    caption = (
-        "The instrument across the field, in µm from the optical axis, as smooth surfaces through "
-        f"what {used} of {len(content.tiles)} tiles have found (dots; crosses told nothing)."
-    )
-    caption = " ".join([caption, *content.notes])
-    return Section("The instrument", pictures=[Picture(figure, caption)])
 
 
 def _picture(

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fpm_inr import transforms
+from fpm_inr.optics import curved_wave
 from fpm_inr.sampling import synthetic_na
 
 if TYPE_CHECKING:
@@ -93,14 +93,9 @@ class Problem:
     @cached_property
     def clear_spectrum_y_x(self) -> Tensor:
         """Spectrum [y, x] of a clear object as its light meets it, on the model's device."""
-        turns = []
-        for side in self.model.shape_y_x:
-            upsampling = self.model.upsampling
-            at_px = torch.arange(side * upsampling, dtype=torch.float64) / upsampling
-            at_px -= (side - 1 / upsampling) / 2
-            turns.append(torch.exp(1j * self.bend_rad_per_px2 * at_px**2))
-        clear = (turns[0][:, None] * turns[1]).to(torch.complex64).to(self.model.device)
-        return transforms.spectrum(clear)
+        model = self.model
+        clear = curved_wave(model.shape_y_x, self.bend_rad_per_px2, model.upsampling)
+        return transforms.spectrum(clear.to(model.device))
 
     @cached_property
     def peak(self) -> float:
