@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from fpm_inr.io.native import write_acquisition
 from fpm_inr.reconstruction import data_residual
 from fpm_inr.sampling import depth_of_field_um
 from fpm_inr.solution_set import SolutionSet, load_set
+from fpm_inr.solve.progress import StepReport
 from tests.colour import sections
+from tests.tiny import tiny_acquisition
 
 STEPS = 80
 
@@ -114,6 +117,24 @@ def test_a_mosaic_of_filters_is_not_interpolated(tmp_path: Path):
         assert residual < 0.01
     errors = colour_errors(solved.colour(0.0), sections.true_colour(solved))
     assert errors["rgb_rmse"] < 0.05
+
+
+def test_an_interrupted_wavelength_ends_all() -> None:
+    one = tiny_acquisition()
+    channels = {
+        name: replace(one, optics=replace(one.optics, wavelength_um=wavelength_um))
+        for name, wavelength_um in (("green", 0.53), ("red", 0.6))
+    }
+    begun = []
+
+    def stop(report: StepReport) -> None:
+        begun.append(report.step)
+        if report.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct_colours(channels, offsets={}, device="cpu", listen=stop)
+    assert begun == [1, 2]
 
 
 @pytest.mark.parametrize(

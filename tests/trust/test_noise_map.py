@@ -11,6 +11,7 @@ import torch
 from fpm_inr import reconstruct
 from fpm_inr.errors import DataError
 from fpm_inr.forward import nominal_instrument
+from fpm_inr.solve.progress import StepReport
 from fpm_inr.trust.again import change, noise_draw, noisier, solve_again
 from fpm_inr.trust.noise_map import noise_map
 from fpm_inr.trust.transfer import transfer
@@ -70,6 +71,18 @@ def test_other_data_and_a_record_that_tells_nothing_are_refused() -> None:
         noise_draw(series, replace(solution, record={}))
     with pytest.raises(DataError, match="how the solution was made"):
         noise_draw(series, replace(solution, record={**solution.record, "settings": {}}))
+
+
+def test_half_a_solve_is_no_measure() -> None:
+    series = tiny_acquisition()
+    first = reconstruct(series)
+
+    def stop(report: StepReport) -> None:
+        if report.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        noise_draw(series, first, listen=stop)
 
 
 def test_a_solution_that_began_at_a_calibration_is_drawn_from_there() -> None:

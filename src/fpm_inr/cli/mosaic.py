@@ -197,7 +197,8 @@ def plan_of(
             settings={
                 name: given[name]
                 for name in ("engine", "steps", "passes", "planes", "z_step_um", "seed", "device")
-            },
+            }
+            | {"guard_px": given["guard_px"] or 0},
             tile_px=given["tile_px"],
             overlap_px=given["overlap_px"],
             upsample=given["upsample"],

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from fpm_inr.mosaic.source import Source
 
 # options that decide the solves
-DECIDES = ("engine", "recipe", "steps", "passes", "planes", "z_step_um", "seed", "tile_px",
-           "overlap_px", "upsample", "calibrate", "medium_index", "led_distance_mm")  # fmt: skip
+DECIDES = ("engine", "recipe", "steps", "passes", "planes", "z_step_um", "guard_px", "seed",
+           "tile_px", "overlap_px", "upsample", "calibrate", "medium_index",
+           "led_distance_mm")  # fmt: skip
 
 
 def mosaic_in_colour(console: Console, data: tuple[Path, ...], given: dict[str, Any]) -> None:

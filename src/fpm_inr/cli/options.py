@@ -82,6 +82,14 @@ _OF_ENGINE = (
         help="conventional: largest distance of planes.  "
         "[default: half the image's depth of field]",
     ),
+    click.option(
+        "--guard",
+        "guard_px",
+        type=click.IntRange(min=0),
+        metavar="PX",
+        help="Room beside the frames for the specimen that shines into them, for right slow "
+        "phase.  [default: 0]",
+    ),
 )
 
 

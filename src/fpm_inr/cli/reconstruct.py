@@ -97,14 +97,6 @@ def _z_range_of(
     help="Several wavelengths: solve the one nearest to green alone; the others take its detail, "
     "and the colour of their own bright-field frames. All outputs say so.",
 )
-@click.option(
-    "--guard",
-    "guard_px",
-    type=click.IntRange(min=0),
-    metavar="PX",
-    help="Room beside the frames for the specimen that shines into them, for right slow phase.  "
-    "[default: 0]",
-)
 @device_option(None)
 @click.option("--seed", type=int, help="Seed of the random start and order.  [default: 0]")
 @click.option(

@@ -80,6 +80,8 @@ def solve_again(
     ------
     DataError
         The solution does not say how it was made, or was made from another number of frames.
+    KeyboardInterrupt
+        The solve was interrupted: half of one is no measure.
     """
     if len(like.instrument.gain_led) != acquisition.led_count:
         raise DataError(
@@ -92,7 +94,10 @@ def solve_again(
         settings = _settings(like)
     except (KeyError, TypeError, ValueError) as error:
         raise _says_nothing() from error
-    return reconstruct(acquisition, device=device, listen=listen, calibration=start, **settings)
+    again = reconstruct(acquisition, device=device, listen=listen, calibration=start, **settings)
+    if again.record["status"] == "interrupted":
+        raise KeyboardInterrupt
+    return again
 
 
 def noise_draw(
