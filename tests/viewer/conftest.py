@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from fpm_inr.viewer.field_map import map_of
+from fpm_inr.viewer.map_server import MapServer
 from fpm_inr.viewer.server import ViewServer
 from fpm_inr.viewer.sources import Source
 
@@ -113,6 +115,23 @@ def view() -> Iterator[Callable[..., ViewServer]]:
             return server
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[MapServer]:
+    """The map of a module's `folder`."""
+    with serving(MapServer(map_of(folder))) as server:
+        assert isinstance(server, MapServer)
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser, served: MapServer) -> Iterator[Browser]:
+    """Its page, which says nothing to the console until the test ends."""
+    browser.open(served.address)
+    browser.settle()
+    yield browser
+    assert browser.complaints() == []
 
 
 @pytest.fixture(scope="session")

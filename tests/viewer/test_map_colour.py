@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,10 @@ import pytest
 from fpm_inr.errors import DataError
 from fpm_inr.solution_set import SolutionSet, load_set
 from fpm_inr.viewer.field_map import FieldMap, fingerprint_of, is_whole_field, map_of
-from fpm_inr.viewer.map_server import MapServer
 from fpm_inr.viewer.site import write_site
 from fpm_inr.viewer.tile_codec import STEP, decode
 from fpm_inr.viewer.tile_grid import TileKey
 from tests.mosaic.repeated import COLOURS, repeated_colours
-from tests.viewer.conftest import serving
 from tests.viewer.test_map import config_of
 from tests.viewer.test_map_page import look
 
@@ -41,21 +38,6 @@ def solutions(folder: Path) -> SolutionSet:
 @pytest.fixture(scope="module")
 def field_map(folder: Path) -> FieldMap:
     return map_of(folder)
-
-
-@pytest.fixture(scope="module")
-def served(folder: Path) -> Iterator[MapServer]:
-    with serving(MapServer(map_of(folder))) as server:
-        assert isinstance(server, MapServer)
-        yield server
-
-
-@pytest.fixture
-def page(browser: Any, served: MapServer) -> Iterator[Any]:
-    browser.open(served.address)
-    browser.settle()
-    yield browser
-    assert browser.complaints() == []
 
 
 @pytest.mark.parametrize("key", [TileKey(0, 1, 0), TileKey(1, 0, 1)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from fpm_inr.mosaic.mosaic import Mosaic, load_mosaic
-from fpm_inr.viewer.field_map import map_of
 from fpm_inr.viewer.map_server import MapServer
 from fpm_inr.viewer.site import write_site
 from fpm_inr.viewer.tile_grid import TileGrid
@@ -43,21 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def mosaic(folder: Path) -> Mosaic:
     return load_mosaic(folder)
-
-
-@pytest.fixture(scope="module")
-def served(folder: Path) -> Iterator[MapServer]:
-    with serving(MapServer(map_of(folder))) as server:
-        assert isinstance(server, MapServer)
-        yield server
-
-
-@pytest.fixture
-def page(browser: Any, served: MapServer) -> Iterator[Any]:
-    browser.open(served.address)
-    browser.settle()
-    yield browser
-    assert browser.complaints() == []
 
 
 def look(page: Any, x: float, y: float, scale: float) -> None:
