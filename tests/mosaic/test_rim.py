@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fpm_inr.acquisition import Acquisition, Illumination, Optics
 from fpm_inr.forward import nominal_instrument
+from fpm_inr.illumination import LedGeometry
+from fpm_inr.mosaic.calibrated import sure_leds
 from fpm_inr.mosaic.empty import contrast, is_empty
 from fpm_inr.mosaic.rim import contradicting, crossing, doubtful
 
@@ -56,6 +60,20 @@ def test_without_dark_field_only_those_that_do_cross_are_left_out() -> None:
         seen = _of_na([0.0, 0.1, 0.18, 0.195, 0.1995, 0.2005, *beyond])
         crosses = crossing(seen, nominal_instrument(seen), 1e-4)
         assert np.flatnonzero(crosses).tolist() == expected
+
+
+@pytest.mark.parametrize("beyond", [0, 4])
+def test_a_tile_without_dark_field_tells_of_all_leds(beyond: int) -> None:
+    """Of those at the pupil's edge it tells their gains, where nothing else tells the phase."""
+    seen = _of_na([0.0, 0.1, 0.12, 0.18, 0.195, 0.1995, 0.2005, *[0.3] * beyond])
+    place_mm = [(one * 100, 0.0, 100.0) for one in (0.0, 0.1, 0.12, 0.18, 0.2, 0.204, 0.205)]
+    place_mm += [(31.4, 0.0, 100.0)] * beyond
+    geometry = LedGeometry(np.array(place_mm))
+    seen = replace(seen, illumination=replace(seen.illumination, geometry=geometry))
+    sees = sure_leds(seen, nominal_instrument(seen))
+    assert sees[:3].all()
+    assert sees[4:7].any() == (beyond == 0)
+    assert sees.all() == (beyond == 0)
 
 
 @pytest.mark.parametrize("photons", [50.0, 1000.0])

@@ -18,7 +18,7 @@ from fpm_inr.errors import DataError, DivergedError
 from fpm_inr.forward import Instrument
 from fpm_inr.instrument import Free
 from fpm_inr.mosaic.plan import bend_of
-from fpm_inr.mosaic.rim import doubtful
+from fpm_inr.mosaic.rim import dark_field_tells, doubtful
 from fpm_inr.optics import defocus_rate_rad_per_um
 
 
@@ -112,10 +112,14 @@ def unused(acquisition: Acquisition, reason: str) -> TileFit:
 def sure_leds(acquisition: Acquisition, instrument: Instrument) -> NDArray[np.bool_]:
     """Which LEDs [led] of a tile do not meet the pupil's edge: the others it tells nothing of.
 
-    Their brightness is judged without gains, which make up for a wrong angle.
+    Their brightness is judged without gains, which make up for a wrong angle. All are sure, where
+    there are not as many LEDs beyond the edge: without dark field those at the edge alone tell of
+    the phase, and their gains are what explains how much of their light passes.
     """
     even = replace(instrument, gain_led=torch.ones_like(instrument.gain_led))
     bend = bend_of(acquisition.illumination, acquisition.optics)
+    if not dark_field_tells(acquisition, even, bend):
+        return np.ones(acquisition.led_count, dtype=bool)
     return ~doubtful(acquisition, even, bend)
 
 

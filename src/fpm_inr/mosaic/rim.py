@@ -71,16 +71,29 @@ def crossing(
     dark field, what these LEDs tell of the phase no others do. None, where LEDs have the same
     direction everywhere.
     """
-    na, na_led = instrument.na_of(acquisition.optics), _na_led(instrument)
+    away = np.abs(_na_led(instrument) - instrument.na_of(acquisition.optics))
     if not bend_rad_per_px2:
-        return np.zeros(len(na_led), dtype=bool)
+        return np.zeros(len(away), dtype=bool)
+    change, reach = _reaches(acquisition, bend_rad_per_px2)
+    has_other = dark_field_tells(acquisition, instrument, bend_rad_per_px2)
+    return np.asarray(away < (reach if has_other else change))
+
+
+def dark_field_tells(
+    acquisition: Acquisition, instrument: Instrument, bend_rad_per_px2: float
+) -> bool:
+    """Whether there are as many LEDs beyond the pupil's edge as near it."""
+    na, na_led = instrument.na_of(acquisition.optics), _na_led(instrument)
+    _, reach = _reaches(acquisition, bend_rad_per_px2)
+    return bool((na_led > na + reach).sum() >= (np.abs(na_led - na) < reach).sum())
+
+
+def _reaches(acquisition: Acquisition, bend_rad_per_px2: float) -> tuple[float, float]:
+    """How far (NA) an angle changes up to a corner, and that with some Fourier samples on top."""
     optics = acquisition.optics
     corner_px = math.hypot(*acquisition.shape_y_x) / 2
     change = abs(bend_rad_per_px2) * corner_px * optics.wavelength_um / (math.pi * optics.pixel_um)
-    reach = change + RIM_SAMPLES * fourier_sample_na(optics, acquisition.shape_y_x)
-    in_reach = np.abs(na_led - na) < reach
-    has_dark_field = (na_led > na + reach).sum() >= in_reach.sum()
-    return np.asarray(in_reach if has_dark_field else np.abs(na_led - na) < change)
+    return change, change + RIM_SAMPLES * fourier_sample_na(optics, acquisition.shape_y_x)
 
 
 def _na_led(instrument: Instrument) -> NDArray[np.float64]:
