@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fpm_inr.errors import FpmInrError
-from fpm_inr.solve.progress import StepReport
+from fpm_inr.solve.progress import StepReport, uninterrupted
 
 REPORT_SECONDS = 0.2
 INTERRUPTED = 130
@@ -48,8 +48,7 @@ def solve(job: dict[str, Any]) -> dict[str, Any]:
         seed=job["seed"],
         listen=listen,
     )
-    if solution.record["status"] == "interrupted":
-        raise KeyboardInterrupt
+    uninterrupted(solution)
     peak = peak_memory_bytes()
     on_gpu = solution.record["device"] != "cpu"
     field = Path(job["field"])

@@ -13,6 +13,7 @@ from fpm_inr.errors import DataError
 from fpm_inr.sampling import default_upsampling
 from fpm_inr.solution import Solution
 from fpm_inr.solution_set import SolutionSet
+from fpm_inr.solve.progress import uninterrupted
 
 REFERENCE_UM = 0.545  # the eye sees best, and lenses are corrected, near here
 
@@ -121,7 +122,7 @@ def reconstruct_with_transfer(
     if solve is not None:
         solved = solve(reference, ours, z_range_um=tuple(z_range_um), **options)
     else:
-        solved = _whole(reconstruct(ours, z_range_um=tuple(z_range_um), **options))
+        solved = uninterrupted(reconstruct(ours, z_range_um=tuple(z_range_um), **options))
     solutions, told = {reference: solved}, {}
     for name, frames in tell.items():
         one = transferred(frames, ours, solved, reference)
@@ -185,20 +186,7 @@ def reconstruct_colours(
         own = tuple(z + higher[name] for z in z_range_um)
         if solve is not None:
             return solve(name, acquisition, z_range_um=own, **options)
-        return _whole(reconstruct(acquisition, z_range_um=own, **options))
+        return uninterrupted(reconstruct(acquisition, z_range_um=own, **options))
 
     solutions = {name: solved(name, one) for name, one in acquisitions.items()}
     return joined(solutions, height_um=heights, offsets=offsets, white_window=white_window)
-
-
-def _whole(solution: Solution) -> Solution:
-    """A solution that was not interrupted: others are not solved for half a one.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        It was.
-    """
-    if solution.record["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return solution

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from fpm_inr.errors import DataError, InputError, OutputError
 from fpm_inr.mosaic.plan import Part, Plan, file_digest
 from fpm_inr.mosaic.tiles import Tile
+from fpm_inr.solve.progress import uninterrupted
 
 if TYPE_CHECKING:
     from fpm_inr.acquisition import Acquisition
@@ -135,8 +136,7 @@ def solve_tile(plan: Plan, folder: Path, tile: Tile) -> Record:
     if known is not None:
         return known
     kind, solution, residual = solved(plan, folder, tile)
-    if solution.record.get("status") == "interrupted":
-        raise KeyboardInterrupt
+    uninterrupted(solution)
     # of a worker that its scheduler gave up too early
     known = read_record(folder, tile.number, plan.fingerprint)
     if known is not None:

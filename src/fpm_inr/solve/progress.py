@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fpm_inr.solution import Solution
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,19 @@ class StepReport:
     psnr_db: float
     z_um: float
     seconds: float
+
+
+def uninterrupted(solution: Solution) -> Solution:
+    """A solution, for what takes no half of one.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Its solve was interrupted.
+    """
+    if solution.record.get("status") == "interrupted":
+        raise KeyboardInterrupt
+    return solution
 
 
 class Listener(Protocol):

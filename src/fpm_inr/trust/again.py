@@ -24,7 +24,7 @@ from fpm_inr.instrument import Free
 from fpm_inr.reconstruction import reconstruct
 from fpm_inr.solution import Solution
 from fpm_inr.solve.engine import engine_named
-from fpm_inr.solve.progress import Listener, ignore
+from fpm_inr.solve.progress import Listener, ignore, uninterrupted
 from fpm_inr.solve.start import given_instrument, start_settings
 from fpm_inr.trust.noise import Noise, estimate_noise
 
@@ -94,10 +94,9 @@ def solve_again(
         settings = _settings(like)
     except (KeyError, TypeError, ValueError) as error:
         raise _says_nothing() from error
-    again = reconstruct(acquisition, device=device, listen=listen, calibration=start, **settings)
-    if again.record["status"] == "interrupted":
-        raise KeyboardInterrupt
-    return again
+    return uninterrupted(
+        reconstruct(acquisition, device=device, listen=listen, calibration=start, **settings)
+    )
 
 
 def noise_draw(
